@@ -1,0 +1,115 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-weak/weakmap/bench/internal/peer"
+	"github.com/go-weak/weakmap/bench/internal/workload"
+)
+
+// A plan is what to run: every cell with its participants, count times.
+type plan struct {
+	cells     []workload.Cell // with the Impls that take part
+	count     int
+	benchtime time.Duration
+}
+
+func newPlan(o options) (*plan, error) {
+	cells, err := regexp.Compile(o.cells)
+	if err != nil {
+		return nil, fmt.Errorf("-run: %w", err)
+	}
+	impls, err := regexp.Compile("^(?:" + o.impls + ")$")
+	if err != nil {
+		return nil, fmt.Errorf("-impl: %w", err)
+	}
+	set := workload.Full
+	if o.quick {
+		set = workload.Quick
+	}
+	takesPart := func(impl string) bool {
+		if o.impls == "" {
+			return !o.quick || !limits()[impl]
+		}
+		return impls.MatchString(impl)
+	}
+	p := &plan{count: o.count, benchtime: o.benchtime}
+	matched := false
+	for _, c := range workload.Cells() {
+		if c.Sets&set == 0 || !cells.MatchString(c.String()) {
+			continue
+		}
+		matched = true
+		c.Impls = slices.DeleteFunc(c.Impls, func(impl string) bool { return !takesPart(impl) })
+		if len(c.Impls) > 0 {
+			p.cells = append(p.cells, c)
+		}
+	}
+	switch {
+	case !matched:
+		return nil, fmt.Errorf("-run %s: no cell of this run has such a name; -list shows those there are", o.cells)
+	case len(p.cells) == 0:
+		return nil, fmt.Errorf("-impl %s: no participant of these cells has such a name; -list shows those there are", o.impls)
+	}
+	return p, nil
+}
+
+// limits are the participants that a quick run leaves out: they are there to compare with, not
+// to win against.
+func limits() map[string]bool {
+	set := map[string]bool{}
+	for _, p := range peer.All[string]() {
+		if p.Kind == peer.Strong || p.Kind == peer.Nothing {
+			set[p.Name] = true
+		}
+	}
+	return set
+}
+
+// samples returns how many samples the plan consists of.
+func (p *plan) samples() int {
+	n := 0
+	for _, c := range p.cells {
+		n += len(c.Impls)
+	}
+	return n * p.count
+}
+
+// estimate returns a rough idea of how long one sample of c takes. The testing package feels
+// its way to the number of iterations, which costs about half of the time again.
+func (p *plan) estimate(c workload.Cell) time.Duration {
+	if c.OwnProcess() {
+		return c.Cost
+	}
+	return c.Cost + p.benchtime*3/2
+}
+
+// String says what the plan will take.
+func (p *plan) String() string {
+	var total time.Duration
+	for _, c := range p.cells {
+		total += p.estimate(c) * time.Duration(len(c.Impls)*p.count)
+	}
+	return fmt.Sprintf("%d cells, %d sample(s) of each participant, %d in all: about %v",
+		len(p.cells), p.count, p.samples(), rounded(total))
+}
+
+func (p *plan) list(w io.Writer) {
+	for _, c := range p.cells {
+		fmt.Fprintf(w, "%s\n\t%s\n", c, strings.Join(c.Impls, " "))
+	}
+	fmt.Fprintln(w, p)
+}
+
+// rounded leaves off what a rough figure does not know.
+func rounded(d time.Duration) time.Duration {
+	if d < 2*time.Minute {
+		return d.Round(time.Second)
+	}
+	return d.Round(time.Minute)
+}

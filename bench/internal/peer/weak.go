@@ -1,0 +1,131 @@
+package peer
+
+import (
+	"runtime"
+	"sync"
+	"weak"
+
+	xsync3 "github.com/puzpuzpuz/xsync/v3"
+	xsync4 "github.com/puzpuzpuz/xsync/v4"
+)
+
+// The weak maps that people write by hand. All follow one protocol: publish the handle, then
+// attach a cleanup that removes the entry if the key still holds that very handle. A late
+// cleanup therefore never removes what was stored under its key since. The cleanup function is
+// made once per map; its argument is the least that names an entry.
+
+type handle = weak.Pointer[Value]
+
+// dead names an entry whose value was collected.
+type dead[K comparable] struct {
+	key    K
+	handle handle
+}
+
+func weakSync[K comparable](int) Map[K] {
+	var m sync.Map
+	remove := func(d dead[K]) { m.CompareAndDelete(d.key, d.handle) }
+	return Map[K]{
+		Load: func(key K) *Value {
+			h, ok := m.Load(key)
+			if !ok {
+				return nil
+			}
+			return h.(handle).Value()
+		},
+		Store: func(key K, value *Value) {
+			h := weak.Make(value)
+			m.Store(key, h)
+			runtime.AddCleanup(value, remove, dead[K]{key, h})
+		},
+		Len:    func() int { return countSync(&m, -1) },
+		Within: func(n int) bool { return countSync(&m, n) <= n },
+	}
+}
+
+// countSync counts the entries of m, and stops after limit+1 unless limit is negative.
+func countSync(m *sync.Map, limit int) int {
+	n := 0
+	m.Range(func(any, any) bool {
+		n++
+		return limit < 0 || n <= limit
+	})
+	return n
+}
+
+func weakLocked[K comparable](int) Map[K] {
+	m := newLocked[K, handle]()
+	remove := func(d dead[K]) { m.compareAndDelete(d.key, d.handle) }
+	return Map[K]{
+		Load: func(key K) *Value { return m.load(key).Value() },
+		Store: func(key K, value *Value) {
+			h := weak.Make(value)
+			m.store(key, h)
+			runtime.AddCleanup(value, remove, dead[K]{key, h})
+		},
+		Len:    m.len,
+		Within: func(n int) bool { return m.len() <= n },
+	}
+}
+
+func weakSharded[K comparable](int) Map[K] {
+	m := newSharded[K, handle]()
+	remove := func(d dead[K]) { m.compareAndDelete(d.key, d.handle) }
+	return Map[K]{
+		Load: func(key K) *Value { return m.load(key).Value() },
+		Store: func(key K, value *Value) {
+			h := weak.Make(value)
+			m.store(key, h)
+			runtime.AddCleanup(value, remove, dead[K]{key, h})
+		},
+		Len:    m.len,
+		Within: func(n int) bool { return m.len() <= n },
+	}
+}
+
+func weakXsync3[K comparable](int) Map[K] {
+	m := xsync3.NewMapOf[K, handle]()
+	remove := func(d dead[K]) {
+		m.Compute(d.key, func(current handle, loaded bool) (handle, bool) {
+			return current, !loaded || current == d.handle
+		})
+	}
+	return Map[K]{
+		Load: func(key K) *Value {
+			h, _ := m.Load(key)
+			return h.Value()
+		},
+		Store: func(key K, value *Value) {
+			h := weak.Make(value)
+			m.Store(key, h)
+			runtime.AddCleanup(value, remove, dead[K]{key, h})
+		},
+		Len:    m.Size,
+		Within: func(n int) bool { return m.Size() <= n },
+	}
+}
+
+func weakXsync4[K comparable](int) Map[K] {
+	m := xsync4.NewMap[K, handle]()
+	remove := func(d dead[K]) {
+		m.Compute(d.key, func(current handle, loaded bool) (handle, xsync4.ComputeOp) {
+			if loaded && current == d.handle {
+				return current, xsync4.DeleteOp
+			}
+			return current, xsync4.CancelOp
+		})
+	}
+	return Map[K]{
+		Load: func(key K) *Value {
+			h, _ := m.Load(key)
+			return h.Value()
+		},
+		Store: func(key K, value *Value) {
+			h := weak.Make(value)
+			m.Store(key, h)
+			runtime.AddCleanup(value, remove, dead[K]{key, h})
+		},
+		Len:    m.Size,
+		Within: func(n int) bool { return m.Size() <= n },
+	}
+}

@@ -1,0 +1,66 @@
+package workload
+
+import (
+	"math/rand/v2"
+
+	"github.com/go-weak/weakmap/bench/internal/flood"
+)
+
+// A keyKind makes the i'th key of an unbounded sequence of different keys. Keys of different
+// kinds with one index have nothing in common but that.
+type keyKind[K comparable] struct {
+	name string
+	make func(i uint64) K
+}
+
+var (
+	stringKeys = keyKind[string]{"string", func(i uint64) string {
+		const digits = "0123456789abcdef"
+		b := [21]byte{'u', 's', 'e', 'r', ':'}
+		for n, at := mix(i), len(b)-1; at >= 5; at-- {
+			b[at] = digits[n&15]
+			n >>= 4
+		}
+		return string(b[:])
+	}}
+	uint64Keys = keyKind[uint64]{"uint64", mix}
+
+	craftedKeys = keyKind[string]{"crafted", func(i uint64) string { return flood.String(int(i)) }}
+	randomKeys  = keyKind[string]{"random", func(i uint64) string {
+		var b [64]byte
+		_, _ = rand.NewChaCha8([32]byte{byte(i), byte(i >> 8), byte(i >> 16), byte(i >> 24)}).Read(b[:])
+		return string(b[:])
+	}}
+)
+
+// mix is a bijection that leaves no pattern in consecutive numbers (the finalizer of
+// splitmix64).
+func mix(n uint64) uint64 {
+	n += 0x9E3779B97F4A7C15
+	n = (n ^ n>>30) * 0xBF58476D1CE4E5B9
+	n = (n ^ n>>27) * 0x94D049BB133111EB
+	return n ^ n>>31
+}
+
+// some returns the n keys that begin with index first. String keys have bytes of their own.
+func (k keyKind[K]) some(first, n int) []K {
+	keys := make([]K, n)
+	for i := range keys {
+		keys[i] = k.make(uint64(first + i))
+	}
+	return keys
+}
+
+// shuffled returns the keys in random order, again and again in a new order until there are at
+// least n. Strings share their bytes with keys: what differs is the order in which they are met.
+func shuffled[K comparable](keys []K, n int) []K {
+	random := rand.New(rand.NewPCG(1, 2))
+	var stream []K
+	for len(stream) < n {
+		at := len(stream)
+		stream = append(stream, keys...)
+		part := stream[at:]
+		random.Shuffle(len(part), func(i, j int) { part[i], part[j] = part[j], part[i] })
+	}
+	return stream
+}

@@ -1,0 +1,75 @@
+package weakmap
+
+import "fmt"
+
+// Config is the settings that all containers share. Set them before the first
+// use of the container and never after, as with http.Server.
+type Config struct {
+	// Shards is the number of lock stripes, rounded up to a power of two; at
+	// most 65,536 are used. 0 means one for a small container and, once it has
+	// more than about twenty entries, four times GOMAXPROCS. A negative number
+	// panics at the first insertion.
+	Shards int
+
+	// Capacity is the number of entries to make room for at the first
+	// insertion; 0 means to grow on demand. A negative number panics at the
+	// first insertion.
+	Capacity int
+
+	// Reclaim says how entries of dead values leave; the zero value is PerCycle.
+	Reclaim Reclaim
+
+	// Stats turns on the counting of hits and misses. Off, it costs nothing on
+	// the read path.
+	Stats bool
+}
+
+// Reclaim says how entries whose value was collected leave a container. With
+// either, a dead entry is never seen: the choice is about cost.
+type Reclaim uint8
+
+const (
+	// PerCycle has one cleanup callback for each collection, which deletes the
+	// entries of all values that the collection found dead. It is the faster
+	// choice, by far for small values, and takes less memory.
+	PerCycle Reclaim = iota
+
+	// PerValue has one runtime cleanup callback for each stored value, which
+	// deletes its entry. It does nothing after a collection that found no value
+	// dead.
+	PerValue
+)
+
+func (r Reclaim) String() string {
+	switch r {
+	case PerCycle:
+		return "PerCycle"
+	case PerValue:
+		return "PerValue"
+	}
+	return fmt.Sprintf("Reclaim(%d)", uint8(r))
+}
+
+// check panics if c cannot be meant.
+func (c Config) check() {
+	switch {
+	case c.Shards < 0:
+		panic(fmt.Sprintf("weakmap: negative Config.Shards: %d", c.Shards))
+	case c.Capacity < 0:
+		panic(fmt.Sprintf("weakmap: negative Config.Capacity: %d", c.Capacity))
+	case c.Reclaim > PerValue:
+		panic(fmt.Sprintf("weakmap: unknown Config.Reclaim: %d", c.Reclaim))
+	}
+}
+
+// Stats is what a container tells about itself. When no operation is in
+// progress, Inserts == Reaped + Deleted + Entries.
+type Stats struct {
+	Entries  int    // as Len
+	Capacity int    // slots allocated
+	Hits     uint64 // lookups that found a live value; counted with Config.Stats
+	Misses   uint64 // lookups that did not; a dead value is a miss; counted with Config.Stats
+	Inserts  uint64 // entries ever made
+	Reaped   uint64 // entries removed because their value was collected
+	Deleted  uint64 // entries removed or replaced by a caller
+}

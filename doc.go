@@ -1,0 +1,68 @@
+// Package weakmap has collections that do not keep what they refer to: maps with
+// weak values or weak keys, sets, an interner, and references with callbacks and
+// finalizers. They are made for programs with many goroutines, and built on
+// [weak.Pointer] and [runtime.AddCleanup].
+//
+//	var files weakmap.Map[string, File] // the zero value is ready to use
+//
+//	f, _, err := files.LoadOrCompute(name, func() (*File, error) { return open(name) })
+//
+// A [Map] has strong keys and weak values: a cache that holds nothing that nobody
+// else holds. A [KeyMap] has weak keys and strong values: data attached to
+// objects that someone else owns. A [Set] has weak elements. An [Interner] gives
+// one pointer for all equal values. A [Ref] calls back when its referent is gone,
+// a [Finalizer] does so even if it was dropped itself, and a [Method] is bound to
+// a receiver that it does not keep.
+//
+// # Guarantees
+//
+// Death is final. Once one lookup has missed because a value was dead, no other
+// finds it, under any key. A dead entry is never returned, yielded, counted as
+// loaded or matched by a comparison.
+//
+// What is held is found. A lookup misses only if, at some moment during the call,
+// the key was unbound or what was bound to it was unreachable. A replacement
+// during the call is no excuse.
+//
+// A late reclaim harms nobody. An entry is removed by comparing the entry itself,
+// so the death of an old value never takes away what was stored under its key
+// since, not even the same value.
+//
+// Readers never wait. Lookups take no lock, write to no shared memory and
+// allocate nothing, whatever writers, growth and the collector do.
+//
+// Your code runs unlocked. Functions that you pass are called with no lock held,
+// and those that the collector causes to be called run on goroutines of this
+// package, never on the runtime's cleanup goroutine. They may block and may use
+// any container. What a panic in them does, the methods say.
+//
+// Nothing is left behind. Containers without entries have no goroutine and no
+// heap memory but for what they need to be told from new ones; memory shrinks
+// after a mass death; a container that is dropped goes at once with all its keys,
+// while its values live on.
+//
+// # When entries go
+//
+// The collector decides when a value is dead; this package removes the entry
+// soon after that collection, in one pass over all containers ([PerCycle], the
+// default) or by a runtime cleanup for each value ([PerValue]). Where collections
+// follow each other closely, passes leave some out. Until an entry is removed,
+// Len counts it; nothing else shows it. Reap removes what is dead now, and
+// [Settle] waits until all is.
+//
+// A value is dead once its [weak.Pointer.Value] is nil. If it has a runtime
+// finalizer, that is before the finalizer runs; a [Ref] and a [Finalizer] follow
+// once the object is gone for good.
+//
+// # What is not promised
+//
+// When, or that, an object dies: no collection, no death. Pointer-free objects of
+// less than 16 bytes share memory with others and may live on; zero-size and
+// global ones never die. Nothing runs at exit but what [RunAtExit] is asked to
+// run. There is no order among callbacks, nor among keys in an iteration, which
+// is no snapshot either. A value of a [KeyMap] that reaches its own key keeps
+// both. Pointers to memory that Go did not allocate crash the program.
+//
+// A local variable is dead after its last use, not at the end of its scope:
+// [runtime.KeepAlive] says where a value must live on.
+package weakmap

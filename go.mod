@@ -1,0 +1,8 @@
+module github.com/go-weak/weakmap
+
+go 1.25
+
+require (
+	github.com/cespare/xxhash/v2 v2.3.0 // indirect
+	github.com/puzpuzpuz/xsync/v3 v3.5.1 // indirect
+)

@@ -1,0 +1,237 @@
+package weakmap
+
+import (
+	"iter"
+	"runtime"
+	"weak"
+)
+
+// A KeyMap attaches values to objects that someone else owns: a concurrent map
+// whose keys are pointers, compared by identity and held weakly. When the
+// garbage collector finds a key dead, its entry and the value go. It is what
+// Python calls a WeakKeyDictionary.
+//
+// A value that reaches its own key keeps both alive: values are held strongly,
+// and Go has no ephemerons. Such an entry stays until it is deleted or the KeyMap
+// is dropped.
+//
+// The zero KeyMap is empty and ready to use. A KeyMap must not be copied after
+// first use. All methods may be called by any number of goroutines at once;
+// lookups take no lock. In the terminology of the Go memory model, a call that
+// binds a value synchronizes before any call that returns it.
+//
+// Lookups and deletions leave no trace on the key. Two pointers are the same key
+// if they are equal, so a pointer to an object and one into it are different
+// keys. Pointer-free objects of less than 16 bytes share memory with others and
+// may never die; zero-size and global ones never do, and of zero-size objects
+// all may be one key.
+//
+// Fields are settings: set them before the first use, never after.
+type KeyMap[K, V any] struct {
+	Config Config
+
+	// OnReap, if not nil, is called once with the value of each entry that was
+	// removed because its key had been collected, whoever noticed. Calls for one
+	// KeyMap never run at the same time; they run on a goroutine of this package
+	// and with no lock held, so they may block and may use any container. There
+	// are no calls after the KeyMap itself was collected. A panic crashes the
+	// program.
+	OnReap func(value V)
+
+	core    core[*K, K, V]
+	flights flights[*K, V]
+}
+
+func (m *KeyMap[K, V]) open() *table[*K, K, V] {
+	return m.core.open(func() options[*K, V] {
+		return options[*K, V]{config: m.Config, identity: byAddress, onReap: m.OnReap}
+	})
+}
+
+// entry makes an entry for key and value. A key that has one already keeps its
+// weak pointer, which is dear to make.
+func (m *KeyMap[K, V]) entry(key *K, value V) *entry[K, V] {
+	t := m.open()
+	if e, _ := m.core.find(key, false); e != nil {
+		return t.newEntry(key, e.weak, value)
+	}
+	return t.newEntry(key, weak.Make(key), value)
+}
+
+func mustNotBeNil[K any](key *K) {
+	if key == nil {
+		panic("weakmap: nil key")
+	}
+}
+
+// lookup is Load without counting.
+func (m *KeyMap[K, V]) lookup(key *K) (value V, ok bool) {
+	if e, _ := m.core.find(key, false); e != nil {
+		return e.attached, true
+	}
+	return value, false
+}
+
+// Load returns the value bound to key. A nil key is bound to nothing.
+func (m *KeyMap[K, V]) Load(key *K) (value V, ok bool) {
+	if e, _ := m.core.find(key, m.Config.Stats); e != nil {
+		return e.attached, true
+	}
+	return value, false
+}
+
+// Store binds key to value. A nil key panics.
+func (m *KeyMap[K, V]) Store(key *K, value V) {
+	m.Swap(key, value)
+}
+
+// Swap binds key to value and returns what was bound before, if anything. A nil
+// key panics.
+func (m *KeyMap[K, V]) Swap(key *K, value V) (previous V, loaded bool) {
+	mustNotBeNil(key)
+	old, _, _ := m.core.update(key, m.entry(key, value), nil)
+	runtime.KeepAlive(key)
+	if old != nil {
+		return old.attached, true
+	}
+	return previous, false
+}
+
+// LoadOrStore returns the value bound to key, or else binds key to value and
+// returns that. loaded tells which. A nil key panics.
+func (m *KeyMap[K, V]) LoadOrStore(key *K, value V) (actual V, loaded bool) {
+	mustNotBeNil(key)
+	if actual, loaded = m.Load(key); loaded {
+		return actual, true
+	}
+	return m.storeIfAbsent(key, value)
+}
+
+// storeIfAbsent is LoadOrStore after a miss.
+func (m *KeyMap[K, V]) storeIfAbsent(key *K, value V) (actual V, loaded bool) {
+	e := m.entry(key, value)
+	bound, _, stored := m.core.update(key, e, func(bound *entry[K, V], _ *K) bool { return bound == nil })
+	if !stored {
+		m.open().discard(e)
+		runtime.KeepAlive(key)
+		return bound.attached, true
+	}
+	runtime.KeepAlive(key)
+	return value, false
+}
+
+// LoadOrCompute returns the value bound to key, or else calls compute and binds
+// key to what it returns. At most one computation for a key runs at a time:
+// other callers with the same key wait for it and get the same value, callers
+// with other keys never wait. loaded is false for exactly one of them, the one
+// whose value was stored. A nil key panics.
+//
+// No lock is held while compute runs, and it may use the KeyMap; but
+// LoadOrCompute for the same key, from inside its own compute, deadlocks.
+//
+// An error of compute is returned to its caller and to those who waited, and
+// nothing is stored. A panic or [runtime.Goexit] in compute goes to its caller,
+// and one of those who waited computes instead. A value stored by others
+// meanwhile wins, over an error too, and is what everyone gets. A Delete
+// meanwhile does not cancel the computation.
+func (m *KeyMap[K, V]) LoadOrCompute(key *K, compute func() (V, error)) (actual V, loaded bool, err error) {
+	mustNotBeNil(key)
+	if actual, loaded = m.Load(key); loaded {
+		return actual, true, nil
+	}
+	return m.flights.do(key, func() (V, bool) { return m.lookup(key) }, compute,
+		func(value V) (V, bool) { return m.storeIfAbsent(key, value) })
+}
+
+// LoadAndDelete unbinds key and returns what was bound, if anything.
+func (m *KeyMap[K, V]) LoadAndDelete(key *K) (value V, loaded bool) {
+	old, _, _ := m.core.update(key, nil, nil)
+	if old != nil {
+		return old.attached, true
+	}
+	return value, false
+}
+
+// Delete unbinds key.
+func (m *KeyMap[K, V]) Delete(key *K) {
+	m.core.update(key, nil, nil)
+}
+
+// Compute binds key to next if f, called with what is bound now, returns keep,
+// and unbinds it otherwise. loaded tells f whether anything is bound. Compute
+// returns what is bound when it is done. A nil key panics.
+//
+// No lock is held while f runs, and it may use the KeyMap. If the binding
+// changed meanwhile, f is called again.
+func (m *KeyMap[K, V]) Compute(key *K, f func(current V, loaded bool) (next V, keep bool)) (actual V, ok bool) {
+	mustNotBeNil(key)
+	for {
+		var current V
+		old, _ := m.core.find(key, false)
+		if old != nil {
+			current = old.attached
+		}
+		next, keep := f(current, old != nil)
+		var e *entry[K, V]
+		if keep {
+			e = m.entry(key, next)
+		}
+		_, _, updated := m.core.update(key, e, func(bound *entry[K, V], _ *K) bool { return bound == old })
+		if !updated && keep {
+			m.open().discard(e)
+		}
+		runtime.KeepAlive(key)
+		switch {
+		case updated && keep:
+			return next, true
+		case updated:
+			return actual, false
+		}
+	}
+}
+
+// DeleteFunc unbinds the keys for which del returns true, and returns how many
+// it unbound. It calls del with no lock held, for what [KeyMap.All] yields; a
+// binding that was replaced before it could be deleted stays.
+func (m *KeyMap[K, V]) DeleteFunc(del func(key *K, value V) bool) (deleted int) {
+	return m.core.deleteFunc(func(e *entry[K, V], key *K) bool { return del(key, e.attached) })
+}
+
+// Clear unbinds all keys.
+func (m *KeyMap[K, V]) Clear() { m.core.clear() }
+
+// Range calls yield for what [KeyMap.All] yields until it returns false.
+func (m *KeyMap[K, V]) Range(yield func(key *K, value V) bool) {
+	m.core.all(func(e *entry[K, V], key *K) bool { return yield(key, e.attached) })
+}
+
+// All returns an iterator over the bindings, in no particular order. No lock is
+// held while it yields, and the body may use the KeyMap. No key comes twice.
+// Every binding that was there all the time, with its key held, is yielded; one
+// that was made, replaced or deleted meanwhile may be or not.
+func (m *KeyMap[K, V]) All() iter.Seq2[*K, V] { return m.Range }
+
+// Keys returns an iterator over the keys, as [KeyMap.All] does over bindings.
+func (m *KeyMap[K, V]) Keys() iter.Seq[*K] {
+	return func(yield func(*K) bool) {
+		m.Range(func(key *K, _ V) bool { return yield(key) })
+	}
+}
+
+// Values returns an iterator over the values, as [KeyMap.All] does over bindings.
+func (m *KeyMap[K, V]) Values() iter.Seq[V] {
+	return func(yield func(V) bool) {
+		m.Range(func(_ *K, value V) bool { return yield(value) })
+	}
+}
+
+// Len returns the number of entries. That may include some whose key has died
+// and that are not removed yet.
+func (m *KeyMap[K, V]) Len() int { return m.core.length() }
+
+// Reap removes the entries of keys found dead by the collections so far, and
+// returns how many it removed. It runs no collection.
+func (m *KeyMap[K, V]) Reap() (removed int) { return m.core.reap() }
+
+// Stats returns the counts of the KeyMap.
+func (m *KeyMap[K, V]) Stats() Stats { return m.core.stats() }

@@ -1,0 +1,103 @@
+package weakmap
+
+import (
+	"runtime"
+	"sync/atomic"
+	"unsafe"
+	"weak"
+)
+
+// What Config.Reclaim = PerValue adds: a runtime cleanup on each stored value,
+// which deletes the value's entry.
+
+// A ticket is the argument of one entry's cleanup, and names the entry without
+// keeping it: the runtime holds arguments strongly while the value lives, and a
+// dropped map must go, keys and all.
+type ticket[K comparable, P, A any] struct {
+	table   weak.Pointer[table[K, P, A]] // Immutable.
+	hash    uint32                       // as entry.hash, under the same protocol
+	cleanup runtime.Cleanup              // Immutable once the entry is published.
+}
+
+// An extension is an entry with what only some tables need.
+type extension[K comparable, P, A any] struct {
+	entry[P, A]
+	ticket *ticket[K, P, A] // Immutable.
+}
+
+// extensionOf returns the extension that e is the first field of. The table
+// must have the trait extended.
+func extensionOf[K comparable, P, A any](e *entry[P, A]) *extension[K, P, A] {
+	return (*extension[K, P, A])(unsafe.Pointer(e))
+}
+
+// newEntry makes an entry for v, to which w points; it is not bound yet. The
+// caller keeps v alive until it is, or discards it.
+func (t *table[K, P, A]) newEntry(v *P, w weak.Pointer[P], attached A) *entry[P, A] {
+	if t.traits&extended == 0 {
+		return &entry[P, A]{weak: w, attached: attached}
+	}
+	x := &extension[K, P, A]{entry: entry[P, A]{weak: w, attached: attached}, ticket: &ticket[K, P, A]{table: t.self}}
+	// v is held by the caller, so the cleanup cannot come before the entry is
+	// published.
+	x.ticket.cleanup = runtime.AddCleanup(v, t.reclaim, x.ticket)
+	return &x.entry
+}
+
+// discard undoes newEntry for an entry that was not bound after all.
+func (t *table[K, P, A]) discard(e *entry[P, A]) {
+	if t.traits&extended != 0 {
+		stopCleanup[K](e)
+	}
+}
+
+// stopCleanup stops the cleanup of an entry that was removed while its value
+// lived, so that nothing piles up on a long-lived value. Stop is called only
+// while the value is held: on a dead object it can crash the process
+// (golang/go#81435). If the value has died meanwhile, the cleanup finds nothing
+// to delete.
+func stopCleanup[K comparable, P, A any](e *entry[P, A]) {
+	if v := e.weak.Value(); v != nil {
+		extensionOf[K](e).ticket.cleanup.Stop()
+		runtime.KeepAlive(v)
+	}
+}
+
+// reclaim runs on the runtime's cleanup goroutine when the value of k's entry
+// is gone. It neither waits for a lock there nor runs code of the user: what
+// takes time goes to a goroutine of this package.
+func reclaim[K comparable, P, A any](k *ticket[K, P, A]) {
+	t := k.table.Value()
+	if t == nil {
+		return
+	}
+	l := t.layout.Load()
+	s := l.shard(atomic.LoadUint32(&k.hash))
+	if !s.mu.TryLock() {
+		callbacks.submit(func(*batch) {
+			l, s := t.lockFor(&k.hash)
+			t.redeem(l, s, k)
+			t.shrink(l)
+		})
+		return
+	}
+	if t.layout.Load() != l {
+		s.mu.Unlock()
+		reclaim(k)
+		return
+	}
+	t.redeem(l, s, k)
+	if l.oversized(s.used()) {
+		callbacks.submit(func(*batch) { t.shrink(l) })
+	}
+}
+
+// redeem removes k's entry if it is bound still, and unlocks s, which must be locked.
+func (t *table[K, P, A]) redeem(l *layout[K, P, A], s *shard[P, A], k *ticket[K, P, A]) {
+	if slot := l.search(k.hash, func(e *entry[P, A]) bool {
+		return extensionOf[K](e).ticket == k
+	}); slot != nil {
+		s.unbind(&l.buckets, slot.Load(), true)
+	}
+	t.release(s)
+}

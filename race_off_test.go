@@ -1,0 +1,5 @@
+//go:build !race
+
+package weakmap_test
+
+const raceEnabled = false

@@ -1,0 +1,274 @@
+package weakmap
+
+import (
+	"runtime"
+	"runtime/metrics"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// The reaper runs one pass after each collection, over every table that has
+// entries. A sentinel object that nothing refers to carries the one cleanup:
+// the collection that finds it dead starts the pass.
+//
+// The next sentinel is made when the pass has ended, never before. Looking at a
+// weak pointer during a collection's mark phase keeps its referent for one more
+// cycle, so a pass that overlaps marking keeps what it should remove. An object
+// made during marking survives that collection. Hence a sentinel made after a
+// pass dies only in a collection whose whole mark phase no pass disturbed, and
+// the pass that follows finds all that this collection found dead.
+var reaper = reaperState{turn: make(chan struct{}, 1)}
+
+type reaperState struct {
+	// turn is held by whoever sweeps or must not be disturbed by a sweep: a
+	// pass, or Settle throughout its collections. Taken before mu.
+	turn chan struct{}
+
+	// settlers is how many calls of Settle are under way. Meanwhile writers do
+	// not look for dead entries beyond their own key: a growth amid marking
+	// would keep what Settle waits for. Accessed atomically.
+	settlers atomic.Int32
+
+	mu     sync.Mutex
+	tables []func() sweeper // weak: nil once the table is gone. Guarded by mu.
+	rested time.Time        // when the next pass may begin. Accessed by pass only, of which there is one at a time.
+	armed  bool             // whether a sentinel or a pass under way will arm again. Guarded by mu.
+}
+
+// A sweeper is a table, whatever its types.
+type sweeper interface {
+	// collected is called after each collection, never twice at a time.
+	collected(workers int)
+	// sweep removes every entry that is dead, and returns how many that were.
+	sweep(workers int) int
+	// retireIfEmpty reports whether the table is empty and will register again
+	// when it is not.
+	retireIfEmpty() bool
+}
+
+// A sentinel holds a pointer so that the tiny allocator cannot keep it alive.
+type sentinel struct{ _ *byte }
+
+// register makes the table known to the reaper. It is called after each
+// insertion, when the entry is counted.
+func (t *table[K, P, A]) register() {
+	// retireIfEmpty clears registered before it looks at the counts, we count
+	// before we look at registered: one of us sees the other.
+	if t.registered.Load() || !t.registered.CompareAndSwap(false, true) {
+		return
+	}
+	self := t.self
+	reaper.add(func() sweeper {
+		if t := self.Value(); t != nil {
+			return t
+		}
+		return nil
+	})
+}
+
+func (t *table[K, P, A]) retireIfEmpty() bool {
+	t.registered.Store(false)
+	if t.layout.Load().used() == 0 {
+		return true
+	}
+	// If an insertion has taken registration upon itself, it adds the table anew,
+	// and this listing goes.
+	return !t.registered.CompareAndSwap(false, true)
+}
+
+func (r *reaperState) settling() bool { return r.settlers.Load() > 0 }
+
+func (r *reaperState) add(table func() sweeper) {
+	r.mu.Lock()
+	r.tables = append(r.tables, table)
+	if !r.armed {
+		r.armed = true
+		r.arm()
+	}
+	r.mu.Unlock()
+}
+
+// arm makes the sentinel whose death starts the next pass.
+func (r *reaperState) arm() {
+	runtime.AddCleanup(new(sentinel), func(r *reaperState) { go r.pass() }, r)
+}
+
+// collections returns how many collections have ended so far. It takes about a
+// microsecond.
+func collections() uint64 {
+	sample := []metrics.Sample{{Name: "/gc/cycles/total:gc-cycles"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
+}
+
+// pass is what one collection causes.
+func (r *reaperState) pass() {
+	// Where collections follow each other closely, a pass after each would often
+	// meet the mark phase of the next and keep what is dying. So there is a pause
+	// between passes. Dead entries can wait: the memory of their values cannot.
+	time.Sleep(time.Until(r.rested))
+	r.turn <- struct{}{}
+	start := time.Now()
+	workers := max(runtime.GOMAXPROCS(0)/4, 1)
+	for _, t := range r.live() {
+		t.collected(workers)
+	}
+	<-r.turn
+	end := time.Now()
+	r.rested = end.Add(min(end.Sub(start)*restPerWork+minRest, maxRest))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.prune()
+	if r.armed = len(r.tables) > 0; r.armed {
+		r.arm()
+	}
+}
+
+// sweep removes all that is dead from every table. r.turn must be held.
+func (r *reaperState) sweep() (removed int) {
+	for _, t := range r.live() {
+		removed += t.sweep(runtime.GOMAXPROCS(0))
+	}
+	return removed
+}
+
+// live returns the tables that are not gone.
+func (r *reaperState) live() []sweeper {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	live := make([]sweeper, 0, len(r.tables))
+	for _, table := range r.tables {
+		if t := table(); t != nil {
+			live = append(live, t)
+		}
+	}
+	return live
+}
+
+// prune forgets the tables that are gone or empty. Must be called with r.mu held.
+func (r *reaperState) prune() {
+	kept := r.tables[:0]
+	for _, table := range r.tables {
+		if t := table(); t != nil && !t.retireIfEmpty() {
+			kept = append(kept, table)
+		}
+	}
+	clear(r.tables[len(kept):])
+	r.tables = kept
+}
+
+// collected implements PerCycle. With PerValue it is there for what runtime
+// cleanups leave behind: the entry of a value that a finalizer has resurrected is
+// dead although its cleanup does not come, perhaps never.
+func (t *table[K, P, A]) collected(workers int) {
+	t.passes++
+	if t.options.config.Reclaim == PerCycle || t.passes%passesPerStray == 0 {
+		t.sweep(workers)
+	}
+}
+
+// sweep removes every entry that is dead, and returns how many that were.
+func (t *table[K, P, A]) sweep(workers int) (removed int) {
+	t.growth.Lock()
+	defer t.growth.Unlock()
+	return t.sweepLocked(workers)
+}
+
+// sweepLocked is sweep with t.growth held, so that there is one layout
+// throughout. It asks every entry whether it is dead, without lock and in the
+// order of insertion: chunk by chunk, in all shards side by side, since chunks
+// of like age refer to the same stretch of memory.
+func (t *table[K, P, A]) sweepLocked(workers int) (removed int) {
+	t.sweptAt.Store(collections())
+	l := t.layout.Load()
+	journals := make([]journal[P, A], len(l.shards))
+	chunks := 0
+	for i := range l.shards {
+		s := &l.shards[i]
+		s.mu.Lock()
+		journals[i] = s.journal
+		s.mu.Unlock()
+		chunks = max(chunks, len(journals[i].chunks))
+	}
+	workers = min(workers, chunks/chunksPerWorker+1)
+	found := make([][][]*entry[P, A], workers) // by worker, by shard
+	var next atomic.Int64
+	work := func(w int) {
+		dead := make([][]*entry[P, A], len(journals))
+		for c := int(next.Add(1)) - 1; c < chunks; c = int(next.Add(1)) - 1 {
+			for i := range journals {
+				dead[i] = journals[i].appendDead(dead[i], c)
+			}
+		}
+		found[w] = dead
+	}
+	var wg sync.WaitGroup
+	for w := 1; w < workers; w++ {
+		wg.Go(func() { work(w) })
+	}
+	work(0)
+	wg.Wait()
+	dead, total := found[0], 0
+	for i := range dead {
+		for _, other := range found[1:] {
+			dead[i] = append(dead[i], other[i]...)
+		}
+		total += len(dead[i])
+	}
+	if total > massDeath && total > l.used()/2 {
+		return t.removeMost(l, dead)
+	}
+	for i := range dead {
+		removed += t.removeSome(l, &l.shards[i], dead[i])
+	}
+	t.shrinkLocked(l)
+	return removed
+}
+
+// removeSome takes dead out of their buckets, a few in one hold of the shard's lock.
+func (t *table[K, P, A]) removeSome(l *layout[K, P, A], s *shard[P, A], dead []*entry[P, A]) (removed int) {
+	for batch := range slices.Chunk(dead, removalBatch) {
+		s.mu.Lock()
+		for _, e := range batch {
+			if s.unbind(&l.buckets, e, true) {
+				removed++
+			}
+		}
+		t.release(s)
+	}
+	return removed
+}
+
+// removeMost makes a new layout of those that are not dead, which is sooner done
+// than to take out so many. t.growth must be held.
+func (t *table[K, P, A]) removeMost(l *layout[K, P, A], dead [][]*entry[P, A]) (removed int) {
+	t.lockAll(l)
+	for i := range dead {
+		removed += l.shards[i].retireAll(dead[i])
+	}
+	t.relayout(l, 0, false)
+	t.releaseAll(l)
+	return removed
+}
+
+const (
+	// passesPerStray is how many collections a table with PerValue waits before it
+	// looks for dead entries itself.
+	passesPerStray = 8
+
+	// The pause between passes: a multiple of what the last pass took, within bounds.
+	restPerWork = 4
+	minRest     = 10 * time.Millisecond
+	maxRest     = 250 * time.Millisecond
+
+	// chunksPerWorker is how many rounds of chunks make another worker worth its start.
+	chunksPerWorker = 64
+
+	// removalBatch is how many entries are taken out in one hold of a lock: 20 µs.
+	removalBatch = 256
+
+	// massDeath is how many deaths at least make a new layout worth its while.
+	massDeath = 256
+)

@@ -1,0 +1,574 @@
+package weakmap
+
+import (
+	"hash/maphash"
+	"math/bits"
+	"reflect"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+	"weak"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/puzpuzpuz/xsync/v3"
+)
+
+// identity says what makes an entry the one that a key of type K names.
+type identity uint8
+
+const (
+	byAttached identity = iota // Map: the attached key equals K
+	byAddress                  // KeyMap, Set: the referent is at K, which is a *P
+	byContent                  // Interner: the referent equals K, which is a P
+)
+
+// options are what a container decides about its table.
+type options[K comparable, A any] struct {
+	config   Config
+	identity identity
+	hash     func(K) uint64 // nil = built in
+	onReap   func(A)        // nil = none
+}
+
+// A core is what every container embeds: the way to its table. The zero core
+// has none, and costs nothing.
+type core[K comparable, P, A any] struct {
+	table atomic.Pointer[table[K, P, A]] // nil until the first insertion
+	early atomic.Uint64                  // misses counted before there was a table
+}
+
+// A table is what a container's core leads to: all that may live on for a
+// moment when the container is gone.
+type table[K comparable, P, A any] struct {
+	layout     atomic.Pointer[layout[K, P, A]] // Read without lock, written with every shard of the old layout locked.
+	growth     sync.Mutex                      // held by whoever makes room. Taken before shard.mu.
+	passes     int                             // how many there were. Accessed by reaper.pass only.
+	sweptAt    atomic.Uint64                   // how many collections there had been when the last sweep began
+	flooded    atomic.Bool                     // whether hashes were changed by reseed, or are being changed
+	registered atomic.Bool                     // whether the reaper knows the table: see there
+	vetKeys    bool                            // whether keys that the caller hashes must be proved hashable. Immutable, as all below but reports.
+	traits     traits
+	identity   identity
+	maxShards  int
+	minShards  int
+	options    options[K, A]
+	self       weak.Pointer[table[K, P, A]]
+	reclaim    func(*ticket[K, P, A]) // PerValue's cleanup; kept, because making the function value allocates
+	reports    reports[A]
+	hits       *xsync.Counter // nil without Config.Stats
+	misses     *xsync.Counter // nil without Config.Stats
+}
+
+// A layout is where a table's entries lie. It is immutable but for what the
+// shards protect, and is replaced as a whole when the table grows or shrinks;
+// lookups in the layout before it see what was bound up to then, and look again
+// where that was dead.
+type layout[K comparable, P, A any] struct {
+	buckets[P, A]
+	kind   hashKind
+	lane   lane
+	table  *table[K, P, A]
+	shards []shard[P, A] // step of them, kept from layout to layout while their number stays
+	seed   maphash.Seed  // of hashSeeded
+}
+
+// A lane says which keys find looks up by itself.
+type lane uint8
+
+const (
+	laneSearch lane = iota // none
+	laneString             // by attached string
+	laneWord               // by attached integer
+)
+
+const (
+	// bucketsPerShard buckets at least are there for each shard, up to
+	// maxShards, so that a small map stays small: one shard up to 42 entries.
+	bucketsPerShard = 4
+
+	// shardsPerProc shards for each processor make it rare that two writers meet.
+	shardsPerProc = 4
+
+	// shardsLimit keeps an empty table under 8,192 slots.
+	shardsLimit = 1024
+
+	// floodPassed full buckets are never passed by honest keys: even at three
+	// slots in four used everywhere the chance is below 1e-9 for each insertion
+	// (TestHonestKeysAreNoFlood).
+	floodPassed = 24
+)
+
+// open returns the table, making it at the first insertion.
+func (c *core[K, P, A]) open(o func() options[K, A]) *table[K, P, A] {
+	if t := c.table.Load(); t != nil {
+		return t
+	}
+	t := newTable[K, P](o())
+	if c.table.CompareAndSwap(nil, t) {
+		return t
+	}
+	return c.table.Load()
+}
+
+func newTable[K comparable, P, A any](o options[K, A]) *table[K, P, A] {
+	o.config.check()
+	t := &table[K, P, A]{options: o, identity: o.identity, minShards: 1}
+	t.self = weak.Make(t)
+	t.maxShards = min(ceilPowerOfTwo(shardsPerProc*runtime.GOMAXPROCS(0)), shardsLimit)
+	if n := o.config.Shards; n > 0 {
+		t.maxShards = ceilPowerOfTwo(min(n, shardsLimit))
+		t.minShards = t.maxShards
+	}
+	if o.onReap != nil {
+		t.traits |= reportsDead
+	}
+	if o.config.Reclaim == PerValue {
+		t.traits |= extended
+		t.reclaim = reclaim[K, P, A]
+	}
+	if o.config.Stats {
+		t.hits, t.misses = xsync.NewCounter(), xsync.NewCounter()
+	}
+	l := &layout[K, P, A]{table: t, kind: hashKindOf[K]()}
+	switch {
+	case o.hash != nil:
+		l.kind = hashCustom
+		t.vetKeys = hasInterface(reflect.TypeFor[K]())
+	case o.identity == byAddress:
+		l.kind = hashWord
+	}
+	if o.identity == byAttached && !o.config.Stats {
+		l.lane = map[hashKind]lane{hashString: laneString, hashWord: laneWord}[l.kind]
+	}
+	n := o.config.Capacity
+	if n > 0 {
+		// Keys spread over shards with a deviation of the root of their number.
+		n += n/16 + 8*t.maxShards
+	}
+	buckets := max(bucketsFor(n), t.minShards)
+	l.buckets = makeBuckets[P, A](buckets, t.shardsFor(buckets))
+	l.shards = t.newShards(int(l.step))
+	t.layout.Store(l)
+	return t
+}
+
+func ceilPowerOfTwo(n int) int { return 1 << bits.Len(uint(n-1)) }
+
+// bucketsFor returns the power of two of buckets that take n entries.
+func bucketsFor(n int) int {
+	buckets := 1
+	for limitOf(buckets) < n {
+		buckets *= 2
+	}
+	return buckets
+}
+
+// shardsFor returns how many shards go with so many buckets.
+func (t *table[K, P, A]) shardsFor(buckets int) int {
+	return min(max(buckets/bucketsPerShard, t.minShards), t.maxShards)
+}
+
+func (t *table[K, P, A]) newShards(n int) []shard[P, A] {
+	shards := make([]shard[P, A], n)
+	for i := range shards {
+		shards[i].traits = t.traits
+	}
+	return shards
+}
+
+// shard returns the shard of keys with hash h.
+func (l *layout[K, P, A]) shard(h uint32) *shard[P, A] { return &l.shards[h&(l.step-1)] }
+
+// match reports whether e is bound to key, whose hash is h, and to what: nil if
+// that is dead.
+func (t *table[K, P, A]) match(e *entry[P, A], key *K, h uint32) (v *P, ok bool) {
+	if t.identity == byAttached {
+		if *(*K)(unsafe.Pointer(&e.attached)) != *key {
+			return nil, false
+		}
+		return e.weak.Value(), true
+	}
+	v = t.matchReferent(e, key, h)
+	return v, v != nil
+}
+
+// matchReferent returns the referent of e if it is what key names, by address
+// or content. A dead entry never is: its address may be another object's now,
+// its content is gone.
+func (t *table[K, P, A]) matchReferent(e *entry[P, A], key *K, h uint32) *P {
+	// Only a like hash is worth a look at the referent. A look amid marking keeps
+	// it for a cycle, so without this a key in steady use could keep a dead
+	// entry with a like tag for ever. Reseeding raises flooded before it changes
+	// hashes; then the hash says nothing.
+	if atomic.LoadUint32(&e.hash) != h && !t.flooded.Load() {
+		return nil
+	}
+	v := e.weak.Value()
+	switch {
+	case v == nil:
+		return nil
+	case t.identity == byAddress:
+		if unsafe.Pointer(v) != *(*unsafe.Pointer)(unsafe.Pointer(key)) {
+			return nil
+		}
+	case *(*K)(unsafe.Pointer(v)) != *key:
+		return nil
+	}
+	return v
+}
+
+// keyOf returns the key of e, whose referent is *v. With identities other than
+// byAttached it must not be nil.
+func (t *table[K, P, A]) keyOf(e *entry[P, A], v **P) *K {
+	switch t.identity {
+	case byAttached:
+		return (*K)(unsafe.Pointer(&e.attached))
+	case byAddress:
+		return (*K)(unsafe.Pointer(v))
+	}
+	return (*K)(unsafe.Pointer(*v))
+}
+
+// find is the lock-free lookup. It returns the entry bound to key and its
+// referent, or nil if there is none or it is dead, and counts a hit or a miss
+// if it is told to.
+//
+// This is the short way, for the usual kinds of keys and what is in place and
+// alive. Whatever else there is it leaves to search: together they would keep
+// too much in registers.
+func (c *core[K, P, A]) find(key K, count bool) (*entry[P, A], *P) {
+	t := c.table.Load()
+	if t == nil {
+		return c.search(key, count)
+	}
+	l := t.layout.Load()
+	var h uint32
+	switch {
+	case l.lane == laneString && unsafe.Sizeof(key) == unsafe.Sizeof(""):
+		h = uint32(xxhash.Sum64String(stringOf(&key)))
+	case l.lane == laneWord && unsafe.Sizeof(key) <= 8:
+		h = uint32(sum64Word(wordOf(&key)))
+	default:
+		return c.search(key, count)
+	}
+	tag := tagOf(h)
+	for i := h; ; i += l.step {
+		b := l.at(i)
+		tags := b.tags.Load()
+		for m := matching(tags, tag); m != 0; m &= m - 1 {
+			e := b.slots[slotOf(m)].Load()
+			if e == nil || *(*K)(unsafe.Pointer(&e.attached)) != key {
+				continue
+			}
+			if v := e.weak.Value(); v != nil {
+				return e, v
+			}
+			return c.search(key, count)
+		}
+		if tags>>passedShift == 0 {
+			return nil, nil
+		}
+		if i-h > l.mask {
+			return c.search(key, count)
+		}
+	}
+}
+
+// search is find for all keys and all cases.
+//
+// It reads the layout, a bucket's tags, a slot and the weak pointer, in this
+// order, while writers change each of them. What it finds alive was bound when
+// the slot was read, or when the layout was replaced, both within the call. What
+// it finds nowhere was unbound at some moment within the call: a layout that was
+// replaced holds what was bound then, and within one layout a binding never
+// moves to another slot.
+func (c *core[K, P, A]) search(key K, count bool) (*entry[P, A], *P) {
+	t := c.table.Load()
+	if t == nil {
+		mustBeHashable(key)
+	}
+	for again := t != nil; again; {
+		again = false
+		l := t.layout.Load()
+		h := l.hash(key)
+		tag := tagOf(h)
+	probing:
+		for i := h; ; i += l.step {
+			b := l.at(i)
+			tags := b.tags.Load()
+			for m := matching(tags, tag); m != 0; m &= m - 1 {
+				slot := &b.slots[slotOf(m)]
+				e := slot.Load()
+				if e == nil {
+					continue // The tag of an empty slot matched by mistake.
+				}
+				v, ok := t.match(e, &key, h)
+				if !ok {
+					continue
+				}
+				if v != nil {
+					if count {
+						c.count(true)
+					}
+					return e, v
+				}
+				// Dead, but perhaps replaced since the slot was read, by a live
+				// value: then this is no miss (Caffeine had this bug, its issue
+				// 568). Only an entry that is still in its slot of the layout in
+				// use was bound at the moment at which it was seen to be dead.
+				again = slot.Load() != e || t.layout.Load() != l
+				break probing
+			}
+			if tags>>passedShift == 0 || i-h > l.mask {
+				break
+			}
+		}
+	}
+	if count {
+		c.count(false)
+	}
+	return nil, nil
+}
+
+// count counts a hit or a miss, with Config.Stats.
+func (c *core[K, P, A]) count(hit bool) {
+	t := c.table.Load()
+	switch {
+	case t == nil:
+		c.early.Add(1)
+	case t.hits == nil: // Config.Stats was set too late.
+	case hit:
+		t.hits.Inc()
+	default:
+		t.misses.Inc()
+	}
+}
+
+// update binds key to next, or unbinds it if next is nil, if admit says so of
+// what is bound now: e with the live referent v, or nil and nil. It runs with
+// the shard's lock held and so must be short and no user code; nil admits all.
+// It returns what was bound. The caller keeps next's referent alive across the call.
+func (c *core[K, P, A]) update(key K, next *entry[P, A], admit func(e *entry[P, A], v *P) bool) (old *entry[P, A], v *P, updated bool) {
+	t := c.table.Load()
+	if t == nil { // next is nil: an insertion has opened the table.
+		mustBeHashable(key)
+		return nil, nil, admit == nil || admit(nil, nil)
+	}
+	for {
+		l := t.layout.Load()
+		h := l.hash(key)
+		s := l.shard(h)
+		s.mu.Lock()
+		if t.layout.Load() != l {
+			s.mu.Unlock() // The table grew or shrank while we waited.
+			continue
+		}
+		slot := l.search(h, func(e *entry[P, A]) (ok bool) {
+			v, ok = t.match(e, &key, h)
+			return ok
+		})
+		var bound *entry[P, A]
+		if slot != nil {
+			bound = slot.Load()
+		}
+		if old = bound; v == nil {
+			old = nil
+		}
+		if admit != nil && !admit(old, v) {
+			s.mu.Unlock()
+			return old, v, false
+		}
+		if bound == nil && next != nil && s.used() >= l.limit() {
+			s.mu.Unlock()
+			t.makeRoom(l, false)
+			continue
+		}
+		flood := false
+		if next != nil {
+			t.setHash(next, h)
+		}
+		switch {
+		case bound != nil && next != nil:
+			s.rebind(slot, bound, next, v == nil)
+		case bound != nil:
+			s.unbind(&l.buckets, bound, v == nil)
+		case next != nil:
+			if !reaper.settling() {
+				s.expelDead(&l.buckets, h)
+			}
+			flood = s.bind(&l.buckets, next) > floodPassed && l.kind != hashSeeded
+		}
+		t.release(s)
+		switch {
+		case flood:
+			t.makeRoom(l, true)
+		case next == nil && l.oversized(s.used()):
+			t.shrink(l)
+		}
+		if next != nil {
+			t.register()
+		}
+		runtime.KeepAlive(v) // It did not die before its removal was counted as one by a caller.
+		return old, v, true
+	}
+}
+
+// setHash gives e its hash. Must be called before e is published.
+func (t *table[K, P, A]) setHash(e *entry[P, A], h uint32) {
+	e.hash = h
+	if t.traits&extended != 0 {
+		extensionOf[K](e).ticket.hash = h
+	}
+}
+
+// remove removes e, whose referent v is live, if e is bound still.
+func (t *table[K, P, A]) remove(e *entry[P, A], v *P) (removed bool) {
+	l, s := t.lockFor(&e.hash)
+	removed = s.unbind(&l.buckets, e, false)
+	t.release(s)
+	if l.oversized(s.used()) {
+		t.shrink(l)
+	}
+	runtime.KeepAlive(v) // It did not die before its removal was counted as one by a caller.
+	return removed
+}
+
+// lockFor locks the shard of an entry with the given hash, which a reseed may change.
+func (t *table[K, P, A]) lockFor(hash *uint32) (*layout[K, P, A], *shard[P, A]) {
+	for {
+		l := t.layout.Load()
+		s := l.shard(atomic.LoadUint32(hash))
+		s.mu.Lock()
+		if t.layout.Load() == l {
+			return l, s
+		}
+		s.mu.Unlock()
+	}
+}
+
+// release unlocks s and does what is to be done without the lock.
+func (t *table[K, P, A]) release(s *shard[P, A]) {
+	t.checkInvariants(s)
+	after := s.after
+	s.after = nil
+	s.mu.Unlock()
+	if after == nil {
+		return
+	}
+	for _, e := range after.dropped {
+		stopCleanup[K](e)
+	}
+	if len(after.dead) > 0 {
+		t.report(after.dead)
+	}
+}
+
+// clear removes every entry.
+func (c *core[K, P, A]) clear() {
+	t := c.table.Load()
+	if t == nil {
+		return
+	}
+	t.growth.Lock()
+	defer t.growth.Unlock()
+	l := t.layout.Load()
+	t.lockAll(l)
+	for i := range l.shards {
+		s := &l.shards[i]
+		for e := range s.journal.entries() {
+			s.retire(e, e.weak.Value() == nil)
+		}
+	}
+	t.relayout(l, t.minShards, false)
+	t.releaseAll(l)
+}
+
+// all yields each binding that is live when it is its turn, no key twice. It
+// copies the list of one shard's entries at a time, so a key that is unbound
+// and bound again meanwhile stands there once.
+func (c *core[K, P, A]) all(yield func(e *entry[P, A], v *P) bool) {
+	t := c.table.Load()
+	if t == nil {
+		return
+	}
+	// If the entries are distributed over other shards meanwhile, what these
+	// held before stays to be listed.
+	shards := t.layout.Load().shards
+	for i := range shards {
+		s := &shards[i]
+		s.mu.Lock()
+		entries := s.journal.list(s.used())
+		s.mu.Unlock()
+		for k, e := range entries {
+			entries[k] = nil // Lets the key go once it was yielded.
+			v := e.weak.Value()
+			if e.isRemoved() {
+				if t.identity != byAttached && v == nil {
+					continue // What it was bound to went with it.
+				}
+				e, v = c.find(*t.keyOf(e, &v), false)
+			}
+			if v != nil && !yield(e, v) {
+				return
+			}
+		}
+	}
+}
+
+// length is the number of entries, dead ones not yet removed included.
+func (c *core[K, P, A]) length() int {
+	if t := c.table.Load(); t != nil {
+		return t.layout.Load().used()
+	}
+	return 0
+}
+
+// used is the number of entries. Without the shards locked it is a recent number.
+func (l *layout[K, P, A]) used() (n int) {
+	for i := range l.shards {
+		n += l.shards[i].used()
+	}
+	return n
+}
+
+// deleteFunc removes the bindings of which del says so, and returns how many.
+func (c *core[K, P, A]) deleteFunc(del func(e *entry[P, A], v *P) bool) (deleted int) {
+	for e, v := range c.all {
+		if del(e, v) && c.table.Load().remove(e, v) {
+			deleted++
+		}
+	}
+	return deleted
+}
+
+func (c *core[K, P, A]) reap() (removed int) {
+	if t := c.table.Load(); t != nil {
+		removed = t.sweep(1)
+	}
+	return removed
+}
+
+func (c *core[K, P, A]) stats() (st Stats) {
+	st.Misses = c.early.Load()
+	t := c.table.Load()
+	if t == nil {
+		return st
+	}
+	l := t.layout.Load()
+	for i := range l.shards {
+		s := &l.shards[i]
+		reaped, deleted := s.reaped.Load(), s.deleted.Load()
+		inserted := s.inserted.Load()
+		st.Reaped += reaped
+		st.Deleted += deleted
+		st.Inserts += inserted
+	}
+	st.Entries = int(st.Inserts - st.Reaped - st.Deleted)
+	st.Capacity = l.len() * slotsPerBucket
+	if t.hits != nil {
+		st.Hits = uint64(t.hits.Value())
+		st.Misses += uint64(t.misses.Value())
+	}
+	return st
+}

@@ -1,0 +1,259 @@
+package weakmap
+
+import (
+	"errors"
+	"iter"
+	"runtime"
+	"weak"
+)
+
+// A Map is a concurrent map from keys to weakly held values: a value stays only
+// as long as something else refers to it, and when the garbage collector finds
+// it dead its entry goes. It is what Python calls a WeakValueDictionary.
+//
+// The zero Map is empty and ready to use. A Map must not be copied after first
+// use. All methods may be called by any number of goroutines at once; lookups
+// take no lock. In the terminology of the Go memory model, a call that binds a
+// value synchronizes before any call that returns it.
+//
+// A dead value is never returned and never counts as bound. Whoever needs a
+// value to stay holds the pointer that a method returned: see
+// [runtime.KeepAlive] for how long that is.
+//
+// A key that is not equal to itself, such as a NaN, can be stored but never
+// loaded; its entry goes when its value dies. A key whose dynamic type cannot
+// be hashed panics as in a built-in map.
+//
+// Fields are settings: set them before the first use, never after.
+type Map[K comparable, V any] struct {
+	Config Config
+
+	// Hash replaces the built-in hash. It must return the same for keys that
+	// are equal; how well it spreads others decides about speed only.
+	Hash func(K) uint64
+
+	// OnReap, if not nil, is called once for each entry that was removed
+	// because its value had been collected, whoever noticed. Calls for one Map
+	// never run at the same time; they run on a goroutine of this package and
+	// with no lock held, so they may block and may use any map. By the time of
+	// the call the key may be bound again. There are no calls after the Map
+	// itself was collected. A panic crashes the program.
+	OnReap func(key K)
+
+	core    core[K, V, K]
+	flights flights[K, *V]
+}
+
+// ErrNilValue is returned by LoadOrCompute when compute returned neither a
+// value nor an error.
+var ErrNilValue = errors.New("weakmap: compute returned a nil value")
+
+func (m *Map[K, V]) open() *table[K, V, K] {
+	return m.core.open(func() options[K, K] {
+		return options[K, K]{config: m.Config, identity: byAttached, hash: m.Hash, onReap: m.OnReap}
+	})
+}
+
+// entry makes an entry for key and value.
+func (m *Map[K, V]) entry(key K, value *V) *entry[V, K] {
+	if value == nil {
+		panic("weakmap: nil value")
+	}
+	return m.open().newEntry(value, weak.Make(value), key)
+}
+
+// lookup is Load without counting.
+func (m *Map[K, V]) lookup(key K) (value *V, ok bool) {
+	_, value = m.core.find(key, false)
+	return value, value != nil
+}
+
+// Load returns the value bound to key. It misses only if, at some moment during
+// the call, the key was unbound or what was bound to it was unreachable.
+func (m *Map[K, V]) Load(key K) (value *V, ok bool) {
+	_, value = m.core.find(key, m.Config.Stats)
+	return value, value != nil
+}
+
+// Store binds key to value. A nil value panics.
+func (m *Map[K, V]) Store(key K, value *V) {
+	m.Swap(key, value)
+}
+
+// Swap binds key to value and returns what was bound before, if anything. A nil
+// value panics.
+func (m *Map[K, V]) Swap(key K, value *V) (previous *V, loaded bool) {
+	_, previous, _ = m.core.update(key, m.entry(key, value), nil)
+	runtime.KeepAlive(value)
+	return previous, previous != nil
+}
+
+// LoadOrStore returns the value bound to key, or else binds it to value and
+// returns that. loaded tells which. A nil value panics.
+func (m *Map[K, V]) LoadOrStore(key K, value *V) (actual *V, loaded bool) {
+	if value == nil {
+		panic("weakmap: nil value")
+	}
+	if actual, loaded = m.Load(key); loaded {
+		return actual, true
+	}
+	return m.storeIfAbsent(key, value)
+}
+
+// storeIfAbsent is LoadOrStore after a miss.
+func (m *Map[K, V]) storeIfAbsent(key K, value *V) (actual *V, loaded bool) {
+	e := m.entry(key, value)
+	_, actual, stored := m.core.update(key, e, func(_ *entry[V, K], bound *V) bool { return bound == nil })
+	if !stored {
+		m.open().discard(e)
+		runtime.KeepAlive(value)
+		return actual, true
+	}
+	runtime.KeepAlive(value)
+	return value, false
+}
+
+// LoadOrCompute returns the value bound to key, or else calls compute and binds
+// key to what it returns. At most one computation for a key runs at a time:
+// other callers with the same key wait for it and get the same pointer, callers
+// with other keys never wait. loaded is false for exactly one of them, the one
+// whose value was stored.
+//
+// No lock is held while compute runs, and it may use the Map; but LoadOrCompute
+// for the same key, from inside its own compute, deadlocks.
+//
+// An error of compute is returned to its caller and to those who waited, and
+// nothing is stored. If it returns nil and no error, that error is
+// [ErrNilValue]. A panic or [runtime.Goexit] in compute goes to its caller, and
+// one of those who waited computes instead. A value stored by others meanwhile
+// wins, over an error too, and is what everyone gets. A Delete meanwhile does
+// not cancel the computation. With a key that is not equal to itself every call
+// computes.
+func (m *Map[K, V]) LoadOrCompute(key K, compute func() (*V, error)) (actual *V, loaded bool, err error) {
+	if actual, loaded = m.Load(key); loaded {
+		return actual, true, nil
+	}
+	return m.flights.do(key, func() (*V, bool) { return m.lookup(key) },
+		func() (*V, error) {
+			v, err := compute()
+			if v == nil && err == nil {
+				err = ErrNilValue
+			}
+			return v, err
+		},
+		func(v *V) (*V, bool) { return m.storeIfAbsent(key, v) })
+}
+
+// LoadAndDelete unbinds key and returns what was bound, if anything.
+func (m *Map[K, V]) LoadAndDelete(key K) (value *V, loaded bool) {
+	_, value, _ = m.core.update(key, nil, nil)
+	return value, value != nil
+}
+
+// Delete unbinds key.
+func (m *Map[K, V]) Delete(key K) {
+	m.core.update(key, nil, nil)
+}
+
+// CompareAndSwap binds key to new if it is bound to old, and reports whether it
+// did. A nil old matches nothing; a nil new panics.
+func (m *Map[K, V]) CompareAndSwap(key K, old, new *V) (swapped bool) {
+	if new == nil {
+		panic("weakmap: nil value")
+	}
+	if bound, _ := m.lookup(key); bound != old || old == nil {
+		return false
+	}
+	e := m.entry(key, new)
+	_, _, swapped = m.core.update(key, e, func(_ *entry[V, K], bound *V) bool { return bound == old })
+	if !swapped {
+		m.open().discard(e)
+	}
+	runtime.KeepAlive(new)
+	return swapped
+}
+
+// CompareAndDelete unbinds key if it is bound to old, and reports whether it
+// did. A nil old matches nothing.
+func (m *Map[K, V]) CompareAndDelete(key K, old *V) (deleted bool) {
+	if bound, _ := m.lookup(key); bound != old || old == nil {
+		return false
+	}
+	_, _, deleted = m.core.update(key, nil, func(_ *entry[V, K], bound *V) bool { return bound == old })
+	return deleted
+}
+
+// Compute binds key to what f returns for the value bound now, which is nil if
+// there is none, and returns that. If f returns its argument nothing changes;
+// if it returns nil, key is unbound.
+//
+// No lock is held while f runs, and it may use the Map. If the binding changed
+// meanwhile, f is called again.
+func (m *Map[K, V]) Compute(key K, f func(current *V) *V) (actual *V) {
+	for {
+		current, _ := m.lookup(key)
+		next := f(current)
+		if next == current {
+			return next
+		}
+		var e *entry[V, K]
+		if next != nil {
+			e = m.entry(key, next)
+		}
+		_, _, updated := m.core.update(key, e, func(_ *entry[V, K], bound *V) bool { return bound == current })
+		if !updated && e != nil {
+			m.open().discard(e)
+		}
+		runtime.KeepAlive(next)
+		if updated {
+			return next
+		}
+	}
+}
+
+// DeleteFunc unbinds the keys for which del returns true, and returns how many
+// it unbound. It calls del with no lock held, for what [Map.All] yields; a
+// binding that was replaced before it could be deleted stays.
+func (m *Map[K, V]) DeleteFunc(del func(key K, value *V) bool) (deleted int) {
+	return m.core.deleteFunc(func(e *entry[V, K], v *V) bool { return del(e.attached, v) })
+}
+
+// Clear unbinds all keys.
+func (m *Map[K, V]) Clear() { m.core.clear() }
+
+// Range calls yield for what [Map.All] yields until it returns false.
+func (m *Map[K, V]) Range(yield func(key K, value *V) bool) {
+	m.core.all(func(e *entry[V, K], v *V) bool { return yield(e.attached, v) })
+}
+
+// All returns an iterator over the bindings, in no particular order. No lock is
+// held while it yields, and the body may use the Map. No key comes twice. Every
+// binding that was there all the time, with its value held, is yielded; one
+// that was made, replaced or deleted meanwhile may be or not.
+func (m *Map[K, V]) All() iter.Seq2[K, *V] { return m.Range }
+
+// Keys returns an iterator over the keys, as [Map.All] does over bindings.
+func (m *Map[K, V]) Keys() iter.Seq[K] {
+	return func(yield func(K) bool) {
+		m.Range(func(key K, _ *V) bool { return yield(key) })
+	}
+}
+
+// Values returns an iterator over the values, as [Map.All] does over bindings.
+func (m *Map[K, V]) Values() iter.Seq[*V] {
+	return func(yield func(*V) bool) {
+		m.Range(func(_ K, value *V) bool { return yield(value) })
+	}
+}
+
+// Len returns the number of entries. That may include some whose value has died
+// and that are not removed yet.
+func (m *Map[K, V]) Len() int { return m.core.length() }
+
+// Reap removes the entries of values found dead by the collections so far, and
+// returns how many it removed. It runs no collection. Entries are removed
+// without it; it is for those who want to see them gone now.
+func (m *Map[K, V]) Reap() (removed int) { return m.core.reap() }
+
+// Stats returns the counts of the Map.
+func (m *Map[K, V]) Stats() Stats { return m.core.stats() }

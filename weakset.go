@@ -1,0 +1,188 @@
+package weakmap
+
+import (
+	"iter"
+	"runtime"
+	"weak"
+)
+
+// A Set is a concurrent set of objects, compared by identity and held weakly:
+// when the garbage collector finds an element dead, it leaves the set. It is
+// what Python calls a WeakSet.
+//
+// The zero Set is empty and ready to use. A Set must not be copied after first
+// use. All methods may be called by any number of goroutines at once; Contains
+// takes no lock and leaves no trace on the element. What [KeyMap] says of small
+// and global keys holds for elements.
+//
+// Config is settings: set it before the first use, never after.
+type Set[T any] struct {
+	Config Config
+
+	core core[*T, T, struct{}]
+}
+
+func (s *Set[T]) open() *table[*T, T, struct{}] {
+	return s.core.open(func() options[*T, struct{}] {
+		return options[*T, struct{}]{config: s.Config, identity: byAddress}
+	})
+}
+
+// Add adds elem, and reports whether it was not there before. A nil elem panics.
+func (s *Set[T]) Add(elem *T) (added bool) {
+	if elem == nil {
+		panic("weakmap: nil element")
+	}
+	if e, _ := s.core.find(elem, false); e != nil {
+		return false
+	}
+	t := s.open()
+	e := t.newEntry(elem, weak.Make(elem), struct{}{})
+	_, _, added = s.core.update(elem, e, func(bound *entry[T, struct{}], _ *T) bool { return bound == nil })
+	if !added {
+		t.discard(e)
+	}
+	runtime.KeepAlive(elem)
+	return added
+}
+
+// Contains reports whether elem is in the set. Nil is in no set.
+func (s *Set[T]) Contains(elem *T) bool {
+	e, _ := s.core.find(elem, s.Config.Stats)
+	return e != nil
+}
+
+// Remove removes elem, and reports whether it was there.
+func (s *Set[T]) Remove(elem *T) (removed bool) {
+	e, _, _ := s.core.update(elem, nil, nil)
+	return e != nil
+}
+
+// AddSeq adds what seq yields, and returns how many were not there before.
+func (s *Set[T]) AddSeq(seq iter.Seq[*T]) (added int) {
+	for elem := range seq {
+		if s.Add(elem) {
+			added++
+		}
+	}
+	return added
+}
+
+// RemoveSeq removes what seq yields, and returns how many were there.
+func (s *Set[T]) RemoveSeq(seq iter.Seq[*T]) (removed int) {
+	for elem := range seq {
+		if s.Remove(elem) {
+			removed++
+		}
+	}
+	return removed
+}
+
+// RetainFunc removes the elements for which keep returns false, and returns how
+// many it removed. It calls keep with no lock held, for what [Set.All] yields.
+func (s *Set[T]) RetainFunc(keep func(elem *T) bool) (removed int) {
+	return s.core.deleteFunc(func(_ *entry[T, struct{}], elem *T) bool { return !keep(elem) })
+}
+
+// IsSubset reports whether every element of s is in other.
+func (s *Set[T]) IsSubset(other *Set[T]) bool {
+	for elem := range s.All() {
+		if !other.Contains(elem) {
+			return false
+		}
+	}
+	return true
+}
+
+// IsDisjoint reports whether no element of s is in other.
+func (s *Set[T]) IsDisjoint(other *Set[T]) bool {
+	for range Intersection(s, other) {
+		return false
+	}
+	return true
+}
+
+// Clear removes all elements.
+func (s *Set[T]) Clear() { s.core.clear() }
+
+// All returns an iterator over the elements, in no particular order. No lock is
+// held while it yields, and the body may use the Set. No element comes twice.
+// One that was there and held all the time is yielded; one that was added or
+// removed meanwhile may be or not.
+func (s *Set[T]) All() iter.Seq[*T] {
+	return func(yield func(*T) bool) {
+		s.core.all(func(_ *entry[T, struct{}], elem *T) bool { return yield(elem) })
+	}
+}
+
+// Len returns the number of elements. That may include some that have died and
+// are not removed yet.
+func (s *Set[T]) Len() int { return s.core.length() }
+
+// Reap removes the elements found dead by the collections so far, and returns
+// how many it removed. It runs no collection.
+func (s *Set[T]) Reap() (removed int) { return s.core.reap() }
+
+// Stats returns the counts of the Set.
+func (s *Set[T]) Stats() Stats { return s.core.stats() }
+
+// Union returns an iterator over the elements of a and of b, each once. It is
+// lazy, as are [Intersection], [Difference] and [SymmetricDifference]: the sets
+// are read while it runs, and either may change meanwhile, by the loop's body
+// too. Like SymmetricDifference it remembers what it has yielded from a, weakly.
+func Union[T any](a, b *Set[T]) iter.Seq[*T] {
+	everything := func(*T) bool { return true }
+	return inTurn(a, everything, b, everything)
+}
+
+// Intersection returns an iterator over the elements of a that are in b.
+func Intersection[T any](a, b *Set[T]) iter.Seq[*T] {
+	return func(yield func(*T) bool) {
+		for elem := range a.All() {
+			if b.Contains(elem) && !yield(elem) {
+				return
+			}
+		}
+	}
+}
+
+// Difference returns an iterator over the elements of a that are not in b.
+func Difference[T any](a, b *Set[T]) iter.Seq[*T] {
+	return func(yield func(*T) bool) {
+		for elem := range a.All() {
+			if !b.Contains(elem) && !yield(elem) {
+				return
+			}
+		}
+	}
+}
+
+// SymmetricDifference returns an iterator over the elements that are in one of a
+// and b but not in the other.
+func SymmetricDifference[T any](a, b *Set[T]) iter.Seq[*T] {
+	return inTurn(a, func(elem *T) bool { return !b.Contains(elem) },
+		b, func(elem *T) bool { return !a.Contains(elem) })
+}
+
+// inTurn yields the wanted elements of a and then those of b, none twice
+// although they may go from one set to the other meanwhile.
+func inTurn[T any](a *Set[T], fromA func(*T) bool, b *Set[T], fromB func(*T) bool) iter.Seq[*T] {
+	return func(yield func(*T) bool) {
+		yielded := make(map[weak.Pointer[T]]struct{})
+		stopped := false
+		a.core.all(func(e *entry[T, struct{}], elem *T) bool {
+			if fromA(elem) {
+				yielded[e.weak] = struct{}{}
+				stopped = !yield(elem)
+			}
+			return !stopped
+		})
+		if stopped {
+			return
+		}
+		b.core.all(func(e *entry[T, struct{}], elem *T) bool {
+			_, again := yielded[e.weak]
+			return again || !fromB(elem) || yield(elem)
+		})
+	}
+}
