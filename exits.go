@@ -7,13 +7,14 @@ import (
 	"sync/atomic"
 )
 
-// exits holds the finalizers that are still to run, for RunAtExit. What keeps a
-// finalizer is the argument of its runtime cleanup, which needs nothing of this.
+// exits holds the finalizers that are still to run, and is what keeps them: a
+// runtime cleanup has but the numbers by which to find its finalizer here.
 //
-// The price of Finalize beyond its runtime.AddCleanup is mostly memory to
-// allocate and to mark. Hence a finalizer is 16 bytes beside its function and
-// argument, and shares a chunk with others of its time: 58 bytes in all, with
-// an argument of one word.
+// The price of Finalize beyond its runtime.AddCleanup is memory to allocate and
+// to mark. Hence finalizers with arguments of one type share chunks: with an
+// argument of one word that is 46 bytes each, and no allocation of its own. And
+// hence no pointer in the argument of the cleanup: each would be one more thing
+// for every collection to look at.
 var exits exitList
 
 type exitList struct {
@@ -21,83 +22,144 @@ type exitList struct {
 	running atomic.Int32  // calls of RunAtExit under way. Accessed atomically.
 	stripes [8]exitStripe // A finalizer's number chooses. No evidence that more help: runtime.AddCleanup has one lock.
 
-	mu   sync.Mutex         // Never held together with a stripe's.
-	late []pendingFinalizer // what was made or put on while RunAtExit ran, oldest first. Guarded by mu.
+	mu   sync.Mutex     // Never held together with a stripe's.
+	late []anyFinalizer // what was made or put on while RunAtExit ran, oldest first. Guarded by mu.
 }
 
-// A pendingFinalizer is a *Finalizer, or a *stoppable one around it.
-type pendingFinalizer interface {
+// An exitStripe has some of the chunks. Its mu guards them and their
+// finalizers. It is held for a few instructions only, never while anything is
+// called.
+type exitStripe struct {
+	mu     sync.Mutex
+	chunks map[uint64]anyChunk        // by number; those in which something is or will be pending. Guarded by mu.
+	open   [4]anyChunk                // the newest of some types. Guarded by mu.
+	evict  uint8                      // which of open gives way to a new type next. Guarded by mu.
+	stops  map[*finalizer]func() bool // what stops the runtime's cleanup, where there is something. Guarded by mu.
+	_      [32]byte                   // Two cache lines each.
+}
+
+// A chunk is a piece of memory with several finalizers. It leaves its stripe
+// when all of them are over, and is freed when nobody refers to one of them any
+// more. Places are not used again.
+type chunk struct {
+	number     uint64 // that of its first finalizer; names the stripe. Immutable.
+	size       uint8  // how many places are or will be given out. Guarded by the stripe's mu.
+	used, over uint8  // how many have been, and how many of those are over. Guarded by the stripe's mu.
+}
+
+func (c *chunk) stripe() *exitStripe { return &exits.stripes[c.number%uint64(len(exits.stripes))] }
+
+// A chunkOf is a chunk with its places.
+type chunkOf[A any] struct {
+	chunk
+	places []Finalizer[A] // Immutable, but for the places' own fields.
+}
+
+// chunkLen is how many places a chunk has: few enough that their memory, with
+// arguments of one word, is of the kind that costs the runtime least to
+// allocate (up to 512 bytes), and that one of them which outlives the others
+// does not keep much. The first chunk of a type that is not among open has one
+// place and each one after it twice as many, so that many types do no harm.
+const chunkLen = 12
+
+// An anyChunk is a *chunkOf, whatever its type.
+type anyChunk interface {
+	base() *chunk
+	at(place uint8) anyFinalizer
+}
+
+func (c *chunk) base() *chunk { return c }
+
+func (c *chunkOf[A]) at(place uint8) anyFinalizer { return &c.places[place] }
+
+// An anyFinalizer is a *Finalizer, whatever its argument.
+type anyFinalizer interface {
 	Call() bool
 	exit() // Call if RunAtExit is to run it
 	base() *finalizer
 }
 
-// An exitStripe is a list of chunks. Its mu guards them and their finalizers.
-// It is held for a few instructions only, never while anything is called.
-type exitStripe struct {
-	mu   sync.Mutex
-	head *exitChunk // the one that is filled, then older ones. Guarded by mu.
-	_    [48]byte   // A cache line each.
-}
-
-// An exitChunk holds some finalizers. It goes when the last of them has left;
-// its places are not used again, which keeps it small.
-type exitChunk struct {
-	stripe       *exitStripe                    // Immutable.
-	newer, older *exitChunk                     // Guarded by stripe.mu.
-	used, left   uint8                          // places taken so far, and how many of them were given back. Guarded by stripe.mu.
-	pending      [exitChunkLen]pendingFinalizer // nil where given back. Guarded by stripe.mu.
-	numbers      [exitChunkLen]uint64           // theirs. Guarded by stripe.mu.
-}
-
-// exitChunkLen makes a chunk 416 bytes, a size class of the runtime. That is
-// what a finalizer that outlives all of its time costs.
-const exitChunkLen = 16
-
 // A finalizer is a Finalizer whatever its argument.
 type finalizer struct {
 	_ [0]sync.Mutex // vet: not to be copied.
 
-	chunk     *exitChunk // nil in the zero Finalizer. Immutable.
-	place     uint8      // in chunk. Immutable.
-	pending   bool       // whether fn is still to run. Guarded by chunk.stripe.mu.
-	skipped   bool       // whether RunAtExit leaves it out. Guarded by chunk.stripe.mu.
-	arrived   bool       // whether the runtime's cleanup has come, or none will. Guarded by chunk.stripe.mu.
-	abandoned bool       // whether it is counted in abandoned. Guarded by chunk.stripe.mu.
-	plot      uint16     // of the object. Immutable.
+	chunk   *chunk // nil in the zero Finalizer. Immutable.
+	number  uint64 // in the order of creation, from 1. Immutable.
+	plot    uint16 // of the object. Immutable.
+	place   uint8  // in chunk. Immutable.
+	pending bool   // whether fn is still to run. Guarded by the stripe's mu.
+	skipped bool   // whether RunAtExit leaves it out. Guarded by the stripe's mu.
+	arrived bool   // whether the runtime's cleanup has come, or none will. Guarded by the stripe's mu.
 }
 
 func (f *finalizer) base() *finalizer { return f }
 
 // lock locks what guards f, and returns it.
 func (f *finalizer) lock() *sync.Mutex {
-	mu := &f.chunk.stripe.mu
+	mu := &f.chunk.stripe().mu
 	mu.Lock()
 	return mu
 }
 
-// add makes p pending. Before, nobody else may know of it.
-func (e *exitList) add(p pendingFinalizer) {
-	f, number := p.base(), e.made.Add(1)
-	s := &e.stripes[number%uint64(len(e.stripes))]
+// newFinalizer returns a finalizer that is pending.
+func newFinalizer[A any](fn func(A), arg A, plot uint16) *Finalizer[A] {
+	number := exits.made.Add(1)
+	s := &exits.stripes[number%uint64(len(exits.stripes))]
 	s.mu.Lock()
-	c := s.head
-	if c == nil || c.used == exitChunkLen {
-		c = &exitChunk{stripe: s, older: s.head}
-		if s.head != nil {
-			s.head.newer = c
-		}
-		s.head = c
-	}
-	f.chunk, f.place, f.pending = c, c.used, true
-	c.pending[c.used], c.numbers[c.used] = p, number
+	c := openChunk[A](s, number)
+	f := &c.places[c.used]
+	f.chunk, f.number, f.plot, f.place, f.pending = &c.chunk, number, plot, c.used, true
 	c.used++
+	f.fn, f.arg = fn, arg
 	s.mu.Unlock()
-	e.lateIfRunning(p)
+	exits.lateIfRunning(f)
+	return f
+}
+
+// openChunk returns a chunk with a free place, for the finalizer with this
+// number. Must be called with s.mu held.
+func openChunk[A any](s *exitStripe, number uint64) *chunkOf[A] {
+	at, places := int(s.evict)%len(s.open), 1
+	for i, open := range s.open {
+		if c, ok := open.(*chunkOf[A]); ok {
+			if c.used < c.size {
+				return c
+			}
+			at, places = i, min(2*len(c.places), chunkLen)
+			break
+		}
+	}
+	if places == 1 {
+		s.evict++
+		if open := s.open[at]; open != nil {
+			evicted := open.base()
+			evicted.size = evicted.used
+			s.dropIfOver(evicted)
+		}
+	}
+	c := &chunkOf[A]{places: make([]Finalizer[A], places)}
+	c.number, c.size = number, uint8(places)
+	if s.chunks == nil {
+		s.chunks = make(map[uint64]anyChunk)
+	}
+	s.chunks[number], s.open[at] = c, c
+	return c
+}
+
+// dropIfOver lets go of c if nothing in it is or will be pending. Must be
+// called with s.mu held.
+func (s *exitStripe) dropIfOver(c *chunk) {
+	if c.over < c.size {
+		return
+	}
+	// It stays in open, if it is there, so that the next one gets larger.
+	if delete(s.chunks, c.number); len(s.chunks) == 0 {
+		s.chunks = nil // Maps do not shrink.
+	}
 }
 
 // lateIfRunning tells the RunAtExit under way, if there is one, of p.
-func (e *exitList) lateIfRunning(p pendingFinalizer) {
+func (e *exitList) lateIfRunning(p anyFinalizer) {
 	// RunAtExit first counts itself and then looks into the stripes, we do the
 	// opposite: it sees p here or there.
 	if e.running.Load() > 0 {
@@ -108,83 +170,100 @@ func (e *exitList) lateIfRunning(p pendingFinalizer) {
 }
 
 // claim ends f's time of waiting: true goes once, to whoever may now run or drop
-// it, with its place in the chunk. Must be called with the lock of f held.
-func (f *finalizer) claim() (p pendingFinalizer, ok bool) {
+// it, with what stops the runtime's cleanup, if anything does. Must be called
+// with the lock of f held.
+func (f *finalizer) claim() (stop func() bool, ok bool) {
 	if !f.pending {
 		return nil, false
 	}
 	f.pending = false
 	if !f.arrived {
-		f.abandoned = true
 		abandoned[f.plot].Add(1)
 	}
-	c := f.chunk
-	p, c.pending[f.place] = c.pending[f.place], nil
-	if c.left++; c.left == exitChunkLen {
-		if c.older != nil {
-			c.older.newer = c.newer
-		}
-		if c.newer != nil {
-			c.newer.older = c.older
-		} else {
-			c.stripe.head = c.older
-		}
-		c.newer, c.older = nil, nil // A finalizer that the user keeps must not keep others.
+	s := f.chunk.stripe()
+	if len(s.stops) > 0 {
+		stop = s.stops[f]
+		delete(s.stops, f)
 	}
-	return p, true
+	f.chunk.over++
+	s.dropIfOver(f.chunk)
+	return stop, true
 }
 
-// An arrival is the argument of a runtime cleanup. A bare interface would not
-// be safe (golang/go#81517).
-type arrival struct{ pendingFinalizer }
+// An arrival is the argument of a runtime cleanup, and names a finalizer.
+type arrival struct {
+	chunk uint64
+	plot  uint16
+	place uint8
+}
+
+func (f *finalizer) arrival() arrival { return arrival{f.chunk.number, f.plot, f.place} }
 
 // arrive runs on the runtime's goroutine when the object is gone, and leaves
 // the finalizer to one of ours. Until that takes it, others may.
 func arrive(a arrival) {
-	f := a.base()
-	mu := f.lock()
-	f.arrived = true
-	pending := f.pending
-	if f.abandoned {
-		abandoned[f.plot].Add(-1)
+	s := &exits.stripes[a.chunk%uint64(len(exits.stripes))]
+	var f anyFinalizer
+	s.mu.Lock()
+	if c := s.chunks[a.chunk]; c != nil {
+		f = c.at(a.place)
 	}
-	mu.Unlock()
-	if pending {
-		callbacks.submit(func(*batch) { a.Call() })
+	if f != nil && f.base().pending {
+		f.base().arrived = true
+	} else { // It was over before, and we were left behind.
+		f = nil
+		abandoned[a.plot].Add(-1)
+	}
+	s.mu.Unlock()
+	if f != nil {
+		callbacks.submit(func(*batch) { f.Call() })
 	}
 	followed.gone.Add(1)
 }
 
+// neverArrives says that no cleanup of f will come.
+func (f *finalizer) neverArrives() {
+	mu := f.lock()
+	f.arrived = true
+	if !f.pending { // RunAtExit was quick.
+		abandoned[f.plot].Add(-1)
+	}
+	mu.Unlock()
+	followed.gone.Add(1)
+}
+
+// stopBy has stop called when f is over before its object is.
+func (f *finalizer) stopBy(stop func() bool) {
+	defer f.lock().Unlock()
+	if s := f.chunk.stripe(); f.pending {
+		if s.stops == nil {
+			s.stops = make(map[*finalizer]func() bool)
+		}
+		s.stops[f] = stop
+	}
+}
+
 // An exitRun is one call of RunAtExit.
 type exitRun struct {
-	due []pendingFinalizer // those found at the start and not run yet, oldest first
+	due []anyFinalizer // those found at the start and not run yet, oldest first
 }
 
 // begin finds what is to run.
 func (r *exitRun) begin() {
 	exits.running.Add(1)
-	type numbered struct {
-		pendingFinalizer
-		number uint64
-	}
-	var found []numbered
 	for i := range exits.stripes {
 		s := &exits.stripes[i]
 		s.mu.Lock()
-		for c := s.head; c != nil; c = c.older {
-			for place, p := range c.pending {
-				if p != nil {
-					found = append(found, numbered{p, c.numbers[place]})
+		for _, c := range s.chunks {
+			for place := range c.base().used {
+				if f := c.at(place); f.base().pending {
+					r.due = append(r.due, f)
 				}
 			}
 		}
 		s.mu.Unlock()
 	}
-	slices.SortFunc(found, func(a, b numbered) int { return cmp.Compare(a.number, b.number) })
-	r.due = make([]pendingFinalizer, len(found))
-	for i, n := range found {
-		r.due[i] = n.pendingFinalizer
-	}
+	slices.SortFunc(r.due, func(a, b anyFinalizer) int { return cmp.Compare(a.base().number, b.base().number) })
 }
 
 // run runs all there is, the newest first.
@@ -202,7 +281,7 @@ func (r *exitRun) run() {
 }
 
 // next takes the newest finalizer not taken, or returns nil.
-func (r *exitRun) next() (p pendingFinalizer) {
+func (r *exitRun) next() (p anyFinalizer) {
 	exits.mu.Lock()
 	defer exits.mu.Unlock()
 	from := &exits.late

@@ -53,28 +53,23 @@ func Finalize[T, A any](ptr *T, fn func(A), arg A) *Finalizer[A] {
 	vetArg("Finalize", ptr, arg)
 	vetFunc("Finalize", "fn", ptr, fn)
 
-	f := &Finalizer[A]{fn: fn, arg: arg}
-	f.plot = plotOf(uintptr(unsafe.Pointer(ptr)))
-	// The cleanup holds f strongly, and is what keeps it. It cannot come before
-	// ptr is let go.
-	cleanup := runtime.AddCleanup(ptr, arrive, arrival{f})
+	f := newFinalizer(fn, arg, plotOf(uintptr(unsafe.Pointer(ptr))))
+	added := false
+	defer func() {
+		if !added { // ptr is none of Go's, and the runtime panics.
+			f.Detach()
+		}
+	}()
+	// The cleanup cannot come before ptr is let go.
+	cleanup := runtime.AddCleanup(ptr, arrive, f.arrival())
+	added = true
 	if cleanup == (runtime.Cleanup{}) { // The object is not of those that go.
-		f.arrived = true
-		followed.gone.Add(1)
-	}
-	if abandoned[f.plot].Load() < crowd {
-		exits.add(f)
-	} else {
-		exits.add(&stoppable[A]{f, stopper(ptr, cleanup)})
+		f.neverArrives()
+	} else if abandoned[f.plot].Load() >= crowd {
+		f.stopBy(stopper(ptr, cleanup))
 	}
 	runtime.KeepAlive(ptr)
 	return f
-}
-
-// A stoppable is a Finalizer whose cleanup can be stopped.
-type stoppable[A any] struct {
-	*Finalizer[A]
-	stop func() (stopped bool) // Immutable.
 }
 
 // stopper returns a function that stops cleanup if the object at ptr lives. On
@@ -105,7 +100,7 @@ func (f *Finalizer[A]) claim(exit bool) (fn func(A), arg A, ok bool) {
 		mu.Unlock()
 		return nil, arg, false
 	}
-	p, ok := f.finalizer.claim()
+	stop, ok := f.finalizer.claim()
 	if ok {
 		var zero A
 		fn, arg = f.fn, f.arg
@@ -113,7 +108,7 @@ func (f *Finalizer[A]) claim(exit bool) (fn func(A), arg A, ok bool) {
 	}
 	arrived := f.arrived
 	mu.Unlock()
-	if s, can := p.(*stoppable[A]); can && !arrived && s.stop() {
+	if stop != nil && !arrived && stop() {
 		abandoned[f.plot].Add(-1)
 	}
 	return fn, arg, ok

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -148,6 +149,51 @@ func TestAReplacedKeyIsAlwaysFound(t *testing.T) {
 			t.Errorf("Len = %d, want 1", n)
 		}
 	})
+}
+
+// The same, with a lookup that takes its time between reading the entry and asking whether its
+// value lives: the key is megabytes long, and the lookup's copy of it is another, so that they
+// have to be compared. Meanwhile the value is replaced, the table moved to other arrays, and
+// the old value collected. Taking its death for a miss is then no rare event: with the second
+// look at the slot removed this fails nearly always.
+func TestALookupOvertakenByStoreAndCollectionHits(t *testing.T) {
+	withProcs(t, 4)
+	for _, hash := range []string{"builtin", "constant"} {
+		t.Run("hash="+hash, func(t *testing.T) {
+			inBothModes(t, func(t *testing.T, c configuration) {
+				c.hash = hash
+				m := newMap[string, record](c)
+				key := strings.Repeat("k", 4*mib)
+				bound := &record{id: 0}
+				m.Store(key, bound)
+				var fillers [200]*record
+				stop := collectInBackground()
+				defer stop()
+				calm := disturb(1, func(i int) {
+					for k := range fillers { // growth and shrinkage
+						if i%2 == 0 {
+							fillers[k] = &record{id: k}
+							m.Store(fmt.Sprint(k), fillers[k])
+						} else {
+							m.Delete(fmt.Sprint(k))
+						}
+					}
+					fresh := &record{id: i}
+					m.Store(key, fresh)
+					runtime.KeepAlive(bound)
+					bound = fresh
+				})
+				copies := []string{strings.Clone(key), strings.Clone(key)}
+				countUp(len(copies), scaled(400), func(worker int) {
+					if got, ok := m.Load(copies[worker]); !ok || got == nil {
+						t.Errorf("Load = %p, %t, but whatever was bound was held", got, ok)
+					}
+				})
+				calm()
+				runtime.KeepAlive(bound)
+			})
+		})
+	}
 }
 
 // The value of a key dies and the key is bound anew while the reclaim of the old entry is

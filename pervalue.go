@@ -94,10 +94,10 @@ func reclaim[K comparable, P, A any](k *ticket[K, P, A]) {
 
 // redeem removes k's entry if it is bound still, and unlocks s, which must be locked.
 func (t *table[K, P, A]) redeem(l *layout[K, P, A], s *shard[P, A], k *ticket[K, P, A]) {
-	if slot := l.search(k.hash, func(e *entry[P, A]) bool {
+	if _, _, e := l.search(k.hash, func(e *entry[P, A]) bool {
 		return extensionOf[K](e).ticket == k
-	}); slot != nil {
-		s.unbind(&l.buckets, slot.Load(), true)
+	}); e != nil {
+		s.unbind(&l.buckets, e, true)
 	}
 	t.release(s)
 }

@@ -1,0 +1,184 @@
+package weakmap_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/go-weak/weakmap"
+)
+
+// A side table: what a linter knows about the nodes of a syntax tree that the parser owns. It
+// neither changes the nodes' type nor keeps them.
+func ExampleKeyMap() {
+	type Node struct {
+		Name     string
+		Children []*Node
+	}
+	tree := &Node{Name: "file", Children: []*Node{{Name: "func"}, {Name: "var"}}}
+
+	var warnings weakmap.KeyMap[Node, []string]
+	warn := func(n *Node, text string) {
+		warnings.Compute(n, func(all []string, _ bool) ([]string, bool) { return append(all, text), true })
+	}
+	warn(tree.Children[0], "too long")
+	warn(tree.Children[0], "no comment")
+	warn(tree.Children[1], "not used")
+
+	for _, n := range append(tree.Children, tree) {
+		if all, ok := warnings.Load(n); ok {
+			fmt.Println(n.Name, all)
+		}
+	}
+
+	// The parser drops one node, and what the side table had on it goes with it.
+	tree.Children = slices.Delete(tree.Children, 1, 2)
+	if err := weakmap.Settle(context.Background()); err != nil {
+		fmt.Println(err)
+	}
+	fmt.Println(warnings.Len(), "node with warnings")
+	runtime.KeepAlive(tree)
+
+	// Output:
+	// func [too long no comment]
+	// var [not used]
+	// 1 node with warnings
+}
+
+// OnReap releases what belongs to an object once the object is gone.
+func ExampleKeyMap_onReap() {
+	type Document struct{ Text *string }
+	open := weakmap.KeyMap[Document, string]{
+		OnReap: func(tempFile string) { fmt.Println("remove", tempFile) },
+	}
+	document := &Document{}
+	open.Store(document, "draft.tmp")
+	runtime.KeepAlive(document)
+	// No one refers to document any more.
+	if err := weakmap.Settle(context.Background()); err != nil {
+		fmt.Println(err)
+	}
+	fmt.Println(open.Len(), "open")
+	// Output:
+	// remove draft.tmp
+	// 0 open
+}
+
+// A value is made once for each key, whoever asks first.
+func ExampleKeyMap_LoadOrCompute() {
+	type Image struct{ Pixels []byte }
+	var checksums weakmap.KeyMap[Image, int]
+	image := &Image{Pixels: []byte{1, 2, 3}}
+	for range 2 {
+		sum, loaded, err := checksums.LoadOrCompute(image, func() (int, error) {
+			sum := 0
+			for _, p := range image.Pixels {
+				sum += int(p)
+			}
+			return sum, nil
+		})
+		fmt.Println(sum, loaded, err)
+	}
+	// Output:
+	// 6 false <nil>
+	// 6 true <nil>
+}
+
+// The live connections of a server: a handler adds its connection and need not take it out.
+func ExampleSet() {
+	type Conn struct {
+		Peer string
+		net.Conn
+	}
+	var live weakmap.Set[Conn]
+	serve := func(peer string) *Conn {
+		c := &Conn{Peer: peer}
+		live.Add(c)
+		return c
+	}
+	alice, bob := serve("alice"), serve("bob")
+	fmt.Println(live.Contains(alice), live.Len())
+
+	var peers []string
+	for c := range live.All() {
+		peers = append(peers, c.Peer)
+	}
+	slices.Sort(peers)
+	fmt.Println(peers)
+
+	runtime.KeepAlive(bob) // Bob's handler returns here.
+	if err := weakmap.Settle(context.Background()); err != nil {
+		fmt.Println(err)
+	}
+	for c := range live.All() {
+		fmt.Println(c.Peer, "is left")
+	}
+	runtime.KeepAlive(alice)
+	// Output:
+	// true 2
+	// [alice bob]
+	// alice is left
+}
+
+// Sets combine lazily.
+func ExampleDifference() {
+	type Player struct{ Name string }
+	ann, ben, cat := &Player{"Ann"}, &Player{"Ben"}, &Player{"Cat"}
+	var online, playing weakmap.Set[Player]
+	online.AddSeq(slices.Values([]*Player{ann, ben, cat}))
+	playing.Add(ben)
+
+	var idle []string
+	for p := range weakmap.Difference(&online, &playing) {
+		idle = append(idle, p.Name)
+	}
+	slices.Sort(idle)
+	fmt.Println(idle)
+	fmt.Println(playing.IsSubset(&online), playing.IsDisjoint(&online))
+	runtime.KeepAlive([]*Player{ann, ben, cat})
+	// Output:
+	// [Ann Cat]
+	// true false
+}
+
+// Interned identifiers: equal names are one string in memory and compare as pointers.
+func ExampleInterner() {
+	source := "for i := range n { sum += i }; for j := range m { sum += j }"
+	var names weakmap.Interner[string]
+	var tokens []*string
+	for _, word := range strings.Fields(source) {
+		tokens = append(tokens, names.Intern(word)) // does not keep source
+	}
+	fmt.Println(len(tokens), "tokens,", names.Len(), "distinct")
+	fmt.Println(tokens[0] == tokens[10], *tokens[0], *tokens[10])
+
+	runtime.KeepAlive(tokens)
+	tokens = tokens[:0:0]
+	if err := weakmap.Settle(context.Background()); err != nil {
+		fmt.Println(err)
+	}
+	fmt.Println(names.Len(), "left, with", len(tokens), "tokens held")
+	// Output:
+	// 20 tokens, 12 distinct
+	// true for for
+	// 0 left, with 0 tokens held
+}
+
+// What is read into one buffer is interned without a string for each occurrence.
+func ExampleInternBytes() {
+	var hosts weakmap.Interner[string]
+	buffer := make([]byte, 0, 64)
+	var seen []*string
+	for _, line := range []string{"GET example.org", "GET example.com", "PUT example.org"} {
+		buffer = append(buffer[:0], line[4:]...)
+		seen = append(seen, weakmap.InternBytes(&hosts, buffer))
+	}
+	fmt.Println(*seen[0], *seen[1], *seen[2])
+	fmt.Println(seen[0] == seen[2], hosts.Len())
+	// Output:
+	// example.org example.com example.org
+	// true 2
+}
