@@ -210,14 +210,14 @@ func TestKeyMapReplacedKeysAlwaysHit(t *testing.T) {
 	eachKeyMap(t, func(t *testing.T, m *weakmap.KeyMap[record, int]) {
 		keys := newRecords(4)
 		var bound [4]atomic.Int64
-		for _, key := range keys {
-			m.Store(key, 0)
+		for i, key := range keys {
+			m.Store(key, i)
 		}
 		defer pressure(func(r *record) { m.Store(r, -1) })()
 		end := underPressure(100)
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			for n := 1; time.Now().Before(end); n++ {
+			for n := len(keys); time.Now().Before(end); n++ {
 				key := keys[n%len(keys)]
 				switch n / len(keys) % 3 {
 				case 0:

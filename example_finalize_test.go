@@ -18,8 +18,8 @@ func settled() {
 }
 
 type image struct {
-	name   string
-	pixels []byte
+	name string
+	_    [4096]byte // its pixels
 }
 
 // A Ref tells of its object's death, as long as the Ref is kept.

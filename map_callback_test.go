@@ -206,7 +206,7 @@ func TestSettleIsNotDefeatedByPasses(t *testing.T) {
 				held := storeHeld(bystander, numbers(2000)...)
 				stop := collectInBackground()
 				defer stop()
-				for round := range scaled(25) {
+				for round := range scaled(10) {
 					storeDoomed(m, numbers(500)...)
 					settle(t)
 					if n := m.Len(); n != 0 {

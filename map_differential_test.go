@@ -288,10 +288,10 @@ func randomProgram(seed uint64, steps int) []byte {
 
 func TestMapAgreesWithAPlainMap(t *testing.T) {
 	everywhere(t, func(t *testing.T, c configuration) {
-		for range 4 {
+		for range 2 {
 			seed := rand.Uint64()
 			t.Logf("program %d", seed)
-			newModel(t, c).run(randomProgram(seed, scaled(3000)))
+			newModel(t, c).run(randomProgram(seed, scaled(2000)))
 		}
 	})
 }

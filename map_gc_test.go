@@ -174,7 +174,7 @@ func TestMassDeathEmptiesAndShrinksTheMap(t *testing.T) {
 		t.Run(fmt.Sprintf("procs=%d", procs), func(t *testing.T) {
 			withProcs(t, procs)
 			everywhere(t, func(t *testing.T, c configuration) {
-				n := scaled(60_000)
+				n := scaled(15_000)
 				if c.collides() {
 					n = 500
 				}
@@ -205,7 +205,7 @@ func TestMassDeathEmptiesAndShrinksTheMap(t *testing.T) {
 
 func TestReapShrinksTheMap(t *testing.T) {
 	inBothModes(t, func(t *testing.T, c configuration) {
-		n := scaled(200_000)
+		n := scaled(150_000)
 		m := newMap[int, record](c)
 		handles := storeDoomed(m, numbers(n)...)
 		full := m.Stats().Capacity
@@ -224,7 +224,7 @@ func TestOrdinaryCollectionsBoundTheDead(t *testing.T) {
 		t.Skip("needs many entries")
 	}
 	inBothModes(t, func(t *testing.T, c configuration) {
-		const n = 600_000
+		const n = 300_000
 		m := newMap[int, record](c)
 		most := 0
 		elsewhere(func() {
@@ -270,7 +270,7 @@ func TestEmptyMapsKeepNoGoroutine(t *testing.T) {
 func TestDeathIsTheSameForEveryKeyAndFinal(t *testing.T) {
 	everywhere(t, func(t *testing.T, c configuration) {
 		const keys = 8
-		for range scaled(20) {
+		for range scaled(10) {
 			m := newMap[int, record](c)
 			elsewhere(func() {
 				v := &record{id: 1}

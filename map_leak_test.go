@@ -19,9 +19,9 @@ import (
 
 // bulky is a key or value whose fate shows in the size of the heap, too.
 type bulky struct {
-	id   int
-	link *bulky
-	_    [1000]byte
+	id int
+	_  *bulky
+	_  [1000]byte
 }
 
 // heapInUse returns the bytes in live objects after a few collections.
@@ -317,7 +317,7 @@ func TestTheKeysBytesOfADeadStringEntryAreFreed(t *testing.T) {
 // runtime's records may be larger after the third than after the first.
 func TestABurstLeavesNothingBehind(t *testing.T) {
 	inBothModes(t, func(t *testing.T, c configuration) {
-		n := scaled(50_000)
+		n := scaled(30_000)
 		m := newMap[int, record](c)
 		start := heapInUse()
 		var after [3]int

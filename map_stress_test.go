@@ -50,7 +50,7 @@ func disturb(threads int, f func(i int)) (stop func()) {
 func TestAnOwnedKeyIsAlwaysFound(t *testing.T) {
 	underStress(t, func(t *testing.T, c configuration) {
 		const owners = 3
-		loads := scaled(15_000)
+		loads := scaled(10_000)
 		burst := 500
 		if c.collides() {
 			burst = 40
@@ -238,7 +238,7 @@ func TestTheBooksBalanceExactly(t *testing.T) {
 		var reported, inserts, deletes atomic.Int64
 		m.OnReap = func(int) { reported.Add(1) }
 		var held [workers][8]*record
-		countUp(workers, scaled(3000), func(worker int) {
+		countUp(workers, scaled(2000), func(worker int) {
 			key, v := rand.IntN(keys), &record{}
 			held[worker][rand.IntN(8)] = v // so that some live for a while
 			switch rand.IntN(9) {
