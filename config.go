@@ -6,14 +6,15 @@ import "fmt"
 // use of the container and never after, as with http.Server.
 type Config struct {
 	// Shards is the number of lock stripes, rounded up to a power of two; at
-	// most 65,536 are used. 0 means one for a small container and, once it has
-	// more than about twenty entries, four times GOMAXPROCS. A negative number
-	// panics at the first insertion.
+	// most 1,024 are used. 0 means one for a small container and more as it
+	// grows, up to four times GOMAXPROCS. A negative number panics at the first
+	// insertion.
 	Shards int
 
 	// Capacity is the number of entries to make room for at the first
-	// insertion; 0 means to grow on demand. A negative number panics at the
-	// first insertion.
+	// insertion; 0 means to grow on demand. The room is kept until so many
+	// entries have been inserted. A negative number panics at the first
+	// insertion.
 	Capacity int
 
 	// Reclaim says how entries of dead values leave; the zero value is PerCycle.

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -94,7 +96,12 @@ func newMap[K comparable, V any](c configuration) *weakmap.Map[K, V] {
 }
 
 // scaled shrinks the size of a loop for short runs and under the race detector.
+//
+// WEAKMAP_STRESS multiplies all of them, for a long run by hand.
 func scaled(n int) int {
+	if times, err := strconv.Atoi(os.Getenv("WEAKMAP_STRESS")); err == nil {
+		return n * times
+	}
 	switch {
 	case testing.Short():
 		return max(n/10, 1)
