@@ -119,10 +119,10 @@ func balanced(t *testing.T, c container) weakmap.Stats {
 // wantLen checks that a container gets to n entries, all of them live.
 func wantLen(t *testing.T, c container, n int) {
 	t.Helper()
-	eventually(t, fmt.Sprintf("Len() == %d", n), func() bool { return c.Len() == n })
-	if s := balanced(t, c); s.Entries != n {
-		t.Errorf("Stats().Entries = %d, Len() = %d", s.Entries, n)
-	}
+	eventually(t, fmt.Sprintf("Len() == Stats().Entries == %d", n), func() bool {
+		return c.Len() == n && c.Stats().Entries == n
+	})
+	balanced(t, c)
 }
 
 // zeroAllocs checks that f allocates nothing. f is called a thousand and one
