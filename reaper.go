@@ -261,7 +261,7 @@ const (
 	// The pause between passes: a multiple of what the last pass took, within bounds.
 	restPerWork = 4
 	minRest     = 10 * time.Millisecond
-	maxRest     = 250 * time.Millisecond
+	maxRest     = 50 * time.Millisecond
 
 	// chunksPerWorker is how many rounds of chunks make another worker worth its start.
 	chunksPerWorker = 64
