@@ -3,6 +3,7 @@ package weakmap_test
 import (
 	"iter"
 	"runtime"
+	"strconv"
 	"testing"
 	"weak"
 
@@ -11,8 +12,6 @@ import (
 
 // Keys and elements of unusual kinds, and settings and uses off the common path.
 
-type empty struct{}
-
 var global, global2 record
 
 // Some objects never die, or not for sure, as they share memory or belong to the program. They
@@ -20,13 +19,7 @@ var global, global2 record
 func TestOddKeys(t *testing.T) {
 	t.Run("global", func(t *testing.T) { oddKeys(t, &global, &global2) })
 	t.Run("byte", func(t *testing.T) { oddKeys(t, new(byte), new(byte)) })
-	t.Run("int", func(t *testing.T) { oddKeys(t, new(int), new(int)) })
-	t.Run("empty struct", func(t *testing.T) { oddKeys(t, new(empty)) })
-	t.Run("empty array", func(t *testing.T) { oddKeys(t, new([0]*int)) })
-	t.Run("large", func(t *testing.T) { oddKeys(t, new([1 << 16]int), new([1 << 16]int)) })
-	t.Run("string", func(t *testing.T) { oddKeys(t, new(string), new(string)) })
-	t.Run("function", func(t *testing.T) { oddKeys(t, new(func()), new(func())) })
-	t.Run("interface", func(t *testing.T) { oddKeys(t, new(any), new(any)) })
+	t.Run("empty struct", func(t *testing.T) { oddKeys(t, new(struct{})) })
 	t.Run("element", func(t *testing.T) {
 		array := new([4]byte)
 		oddKeys(t, &array[0], &array[3])
@@ -73,12 +66,12 @@ func TestContainersCapacity(t *testing.T) {
 		keys := newRecords(n)
 		m := &weakmap.KeyMap[record, int]{Config: config}
 		s := &weakmap.Set[record]{Config: config}
-		in := &weakmap.Interner[int]{Config: config}
-		var held []*int
+		in := &weakmap.Interner[string]{Config: config}
+		var held []*string
 		for i, key := range keys {
 			m.Store(key, i)
 			s.Add(key)
-			if held = append(held, in.Intern(i)); i == 0 || i == n-1 {
+			if held = append(held, in.Intern(strconv.Itoa(i))); i == 0 || i == n-1 {
 				for name, c := range map[string]container{"KeyMap": m, "Set": s, "Interner": in} {
 					if got := c.Stats().Capacity; got < n {
 						t.Errorf("%s: Capacity = %d after %d insertions, want %d or more", name, got, i+1, n)

@@ -58,14 +58,10 @@ func (l *ledger[T]) give(v T) {
 // runs. Catches two insertions of equal values that both win, a reclaim that removes the new
 // entry of a value that was interned again, and bytes that the caller still owns.
 func TestInternerAllHoldersAgree(t *testing.T) {
-	type pair struct {
-		s string
-		n int
-	}
 	const workers, values = 4, 8
 	everywhere(t, func(t *testing.T, c configuration) {
-		in, pairs := newInterner[string](c), newInterner[pair](c)
-		words, structs := &ledger[string]{held: map[string]*holding[string]{}}, &ledger[pair]{held: map[pair]*holding[pair]{}}
+		in, pairs := newInterner[string](c), newInterner[key](c)
+		words, structs := &ledger[string]{held: map[string]*holding[string]{}}, &ledger[key]{held: map[key]*holding[key]{}}
 		noise := func(r *record) { in.Intern("noise " + strconv.Itoa(r.id)) }
 		if c.collides() {
 			noise = func(r *record) { in.Intern("noise " + strconv.Itoa(r.id%30)) }
@@ -89,7 +85,7 @@ func TestInternerAllHoldersAgree(t *testing.T) {
 					if err := words.take(s, p); err != nil {
 						t.Error(err)
 					}
-					v := pair{s[:10], i % values}
+					v := key{s[:10], i % values}
 					q := pairs.Intern(v)
 					if err := structs.take(v, q); err != nil {
 						t.Error(err)

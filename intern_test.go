@@ -1,7 +1,6 @@
 package weakmap_test
 
 import (
-	"fmt"
 	"math"
 	"runtime"
 	"slices"
@@ -101,41 +100,34 @@ func one[T comparable](t *testing.T, values ...T) {
 	})
 }
 
-type name string
-
-func TestInternerOfAnyComparableType(t *testing.T) {
-	type key struct {
+// The types that the tests of Interner share: each one costs the compiler an engine.
+type (
+	name string
+	key  struct {
 		file string
 		line int
 	}
-	type padded struct {
-		a uint8
-		b uint64
-	}
+	vector [2]float64
+)
+
+func TestInternerOfAnyComparableType(t *testing.T) {
 	a, b := &record{}, &record{}
 	t.Run("string", func(t *testing.T) { one(t, "", "a", "b", "\x00", "\xff\xfe", strings.Repeat("long", 1000)) })
 	t.Run("named string", func(t *testing.T) { one[name](t, "", "a", "b") })
 	t.Run("struct", func(t *testing.T) { one(t, key{}, key{"f", 0}, key{"f", 1}, key{"g", 1}) })
-	t.Run("array", func(t *testing.T) { one(t, [2]string{}, [2]string{"a"}, [2]string{"", "a"}, [2]string{"a", "b"}) })
-	t.Run("large array", func(t *testing.T) { one(t, [1000]int{}, [1000]int{999: 1}) })
-	t.Run("empty array", func(t *testing.T) { one(t, [0]string{}) })
-	t.Run("padded", func(t *testing.T) { one(t, padded{}, padded{1, 0}, padded{0, 1}) })
+	t.Run("array", func(t *testing.T) { one(t, [3]string{}, [3]string{"a"}, [3]string{"", "a"}, [3]string{"a", "b"}) })
 	t.Run("byte", func(t *testing.T) { one[byte](t, 0, 1, 255) })
-	t.Run("int", func(t *testing.T) { one(t, 0, 1, -1, math.MaxInt) })
-	t.Run("bool", func(t *testing.T) { one(t, false, true) })
 	t.Run("empty struct", func(t *testing.T) { one(t, struct{}{}) })
 	t.Run("float", func(t *testing.T) { one(t, 1.5, math.Inf(1), math.Inf(-1)) })
+	t.Run("large", func(t *testing.T) { one(t, [500]int{}, [500]int{499: 1}) })
 	t.Run("pointer", func(t *testing.T) { one(t, nil, a, b) })
-	t.Run("channel", func(t *testing.T) { one(t, nil, make(chan int), make(chan int)) })
 	t.Run("any", func(t *testing.T) {
 		one[any](t, nil, 1, int64(1), "1", name("1"), 1.0, [1]int{1}, key{"f", 1}, a, b, struct{}{}, true)
 	})
-	t.Run("interface", func(t *testing.T) { one[fmt.Stringer](t, nil, weakmap.PerCycle, weakmap.PerValue) })
 }
 
 // Zero has two signs, which are equal: the first one interned is what both get.
 func TestInternerSignedZeros(t *testing.T) {
-	type point struct{ x, y float64 }
 	minus := math.Copysign(0, -1)
 	eachInterner(t, func(t *testing.T, in *weakmap.Interner[float64]) {
 		p := in.Intern(minus)
@@ -144,10 +136,10 @@ func TestInternerSignedZeros(t *testing.T) {
 		}
 		runtime.KeepAlive(p)
 	})
-	eachInterner(t, func(t *testing.T, in *weakmap.Interner[point]) {
-		p := in.Intern(point{0, minus})
-		if in.Intern(point{minus, 0}) != p {
-			t.Error("0 and -0 in a struct have two pointers")
+	eachInterner(t, func(t *testing.T, in *weakmap.Interner[vector]) {
+		p := in.Intern(vector{0, minus})
+		if in.Intern(vector{minus, 0}) != p {
+			t.Error("0 and -0 in an array have two pointers")
 		}
 		runtime.KeepAlive(p)
 	})
@@ -186,13 +178,9 @@ func TestInternerIgnoresPadding(t *testing.T) {
 // A NaN equals nothing, itself included: each call gives a fresh pointer, and its entry goes
 // when that dies.
 func TestInternerNaN(t *testing.T) {
-	type point struct{ x, y float64 }
 	nan := math.NaN()
 	eachInterner(t, func(t *testing.T, in *weakmap.Interner[float64]) { freshEachTime(t, in, nan) })
-	t.Run("float32", func(t *testing.T) { freshInBoth(t, float32(nan)) })
-	t.Run("complex", func(t *testing.T) { freshInBoth(t, complex(1, nan)) })
-	t.Run("struct", func(t *testing.T) { freshInBoth(t, point{1, nan}) })
-	t.Run("array", func(t *testing.T) { freshInBoth(t, [2]float64{1, nan}) })
+	t.Run("array", func(t *testing.T) { freshInBoth(t, vector{1, nan}) })
 	t.Run("any", func(t *testing.T) { freshInBoth[any](t, nan) })
 }
 

@@ -131,6 +131,9 @@ func (r *reaperState) sweep() (removed int) {
 	for _, t := range r.live() {
 		removed += t.sweep(runtime.GOMAXPROCS(0))
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.prune()
 	return removed
 }
 
@@ -156,6 +159,9 @@ func (r *reaperState) prune() {
 		}
 	}
 	clear(r.tables[len(kept):])
+	if cap(kept) > 2*len(kept)+tablesKept {
+		kept = slices.Clone(kept)
+	}
 	r.tables = kept
 }
 
@@ -262,6 +268,9 @@ const (
 	restPerWork = 4
 	minRest     = 10 * time.Millisecond
 	maxRest     = 50 * time.Millisecond
+
+	// tablesKept is how many places for tables may be vacant beside as many as are taken.
+	tablesKept = 64
 
 	// chunksPerWorker is how many rounds of chunks make another worker worth its start.
 	chunksPerWorker = 64
