@@ -110,6 +110,22 @@ func (b *backlog) count() (queued, executed work) {
 	return work{n(0), n(2)}, work{n(1), n(3)}
 }
 
+// finalized returns how many runtime finalizers have run. What the object of one
+// refers to can die from the next collection on. Without metrics it is 0.
+func (b *backlog) finalized() uint64 {
+	_, executed := b.count()
+	return executed.finalizers
+}
+
+// quietRounds is how many collections must have brought nothing before nothing
+// is expected to come: without metrics a finalizer runs unseen, so a few more.
+func (b *backlog) quietRounds() int {
+	if b.samples == nil {
+		return 4
+	}
+	return 2
+}
+
 // runtimeAtWork reports whether a goroutine of the runtime is running cleanups,
 // or finalizers. A trace of all goroutines shows it then, and only then.
 func runtimeAtWork(cleanups, finalizers bool) bool {

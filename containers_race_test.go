@@ -35,10 +35,10 @@ func atOnce(milliseconds int, operations ...func(n int)) {
 // deadlocks, and an entry that is counted twice or never: afterwards the account balances, and
 // what is held no more goes.
 func TestKeyMapEverythingAtOnce(t *testing.T) {
-	eachKeyMap(t, func(t *testing.T, m *weakmap.KeyMap[record, *int]) {
+	eachKeyMap(t, func(t *testing.T, m *weakmap.KeyMap[record, *record]) {
 		keys := newRecords(40)
 		var reported sync.Map
-		m.OnReap = func(v *int) {
+		m.OnReap = func(v *record) {
 			if _, again := reported.LoadOrStore(v, true); again {
 				t.Error("a value is reported twice")
 			}
@@ -49,12 +49,12 @@ func TestKeyMapEverythingAtOnce(t *testing.T) {
 			}
 			return keys[n%len(keys)]
 		}
-		look := func(v *int) { // What was written before the value was bound is seen.
-			if v != nil && *v < 0 {
+		look := func(v *record) { // What was written before the value was bound is seen.
+			if v != nil && v.id < 0 {
 				t.Error("a value that was never stored")
 			}
 		}
-		value := func(n int) *int { return &n }
+		value := func(n int) *record { return &record{id: n} }
 		atOnce(100,
 			func(n int) { m.Store(key(n), value(n)) },
 			func(n int) { m.Store(key(n), value(n)) },
@@ -64,15 +64,15 @@ func TestKeyMapEverythingAtOnce(t *testing.T) {
 			func(n int) { v, _ := m.LoadAndDelete(key(n)); look(v) },
 			func(n int) { m.Delete(key(n)) },
 			func(n int) {
-				v, _, _ := m.LoadOrCompute(key(n), func() (*int, error) { return value(n), nil })
+				v, _, _ := m.LoadOrCompute(key(n), func() (*record, error) { return value(n), nil })
 				look(v)
 			},
 			func(n int) {
-				m.Compute(key(n), func(v *int, _ bool) (*int, bool) { look(v); return value(n), n%3 > 0 })
+				m.Compute(key(n), func(v *record, _ bool) (*record, bool) { look(v); return value(n), n%3 > 0 })
 			},
 			func(n int) {
 				if n%8 == 0 {
-					m.DeleteFunc(func(_ *record, v *int) bool { look(v); return *v%5 == 0 })
+					m.DeleteFunc(func(_, v *record) bool { look(v); return v.id%5 == 0 })
 				}
 			},
 			func(n int) {

@@ -235,11 +235,11 @@ func Settle(ctx context.Context) error {
 	// An object behind a runtime finalizer dies one collection later than what
 	// it hangs on, so we go on until nothing comes any more. What the program
 	// goes on dropping must not keep us here for ever.
-	for quiet, round := 0, 0; quiet < 2 && round < settleRounds; round++ {
+	for quiet, round := 0, 0; quiet < backlog.quietRounds() && round < settleRounds; round++ {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		gone := followed.gone.Load()
+		gone, finalized := followed.gone.Load(), backlog.finalized()
 		backlog.collect()
 		quiet++
 		if reaper.sweep() > 0 {
@@ -251,7 +251,7 @@ func Settle(ctx context.Context) error {
 		if err := callbacks.wait(ctx); err != nil {
 			return err
 		}
-		if followed.gone.Load() != gone {
+		if followed.gone.Load() != gone || backlog.finalized() != finalized {
 			quiet = 0
 		}
 	}

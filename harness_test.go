@@ -23,10 +23,12 @@ import (
 const patience = 20 * time.Second
 
 // record is the value type of most tests. It holds a pointer, so the collector reports the
-// death of each one by itself.
+// death of each one by itself. It is of some size, since the runtime keeps what it knows of
+// the weak pointers and cleanups of a page's objects in one list that it walks.
 type record struct {
 	id   int
 	link *record
+	_    [48]byte
 }
 
 // configuration is one cell of the table that the suite runs over.

@@ -59,22 +59,20 @@ func many[T any](n int, f func(i int) T) []T {
 // into shared blocks, and has all empty ones at one address.
 func TestInternerCanonicalValuesDie(t *testing.T) {
 	eachInterner(t, func(t *testing.T, in *weakmap.Interner[string]) { diesIn(t, in, many(100, strconv.Itoa)...) })
-	eachInterner(t, func(t *testing.T, in *weakmap.Interner[uint16]) {
-		diesIn(t, in, many(100, func(i int) uint16 { return uint16(i) })...)
+	eachInterner(t, func(t *testing.T, in *weakmap.Interner[byte]) {
+		diesIn(t, in, many(100, func(i int) byte { return byte(i) })...)
 	})
 }
 
 // The same for values of many kinds, each in the default configuration of both modes.
 func TestInternerCanonicalValuesOfAnySizeDie(t *testing.T) {
-	t.Run("struct", func(t *testing.T) { dies(t, many(100, func(i int) key { return key{strconv.Itoa(i), i} })...) })
+	t.Run("struct", func(t *testing.T) { dies(t, many(100, func(i int) key { return key{strconv.Itoa(i), "f"} })...) })
 	t.Run("empty struct", func(t *testing.T) { dies(t, struct{}{}) })
 	t.Run("1 byte", func(t *testing.T) { dies(t, many(256, func(i int) byte { return byte(i) })...) })
 	t.Run("8 bytes", func(t *testing.T) { dies(t, many(100, func(i int) float64 { return float64(i) })...) })
 	t.Run("15 bytes", func(t *testing.T) { dies(t, many(100, func(i int) [15]byte { return [15]byte{14: byte(i)} })...) })
 	t.Run("16 bytes", func(t *testing.T) { dies(t, many(100, func(i int) vector { return vector{1, float64(i)} })...) })
-	t.Run("4000 bytes", func(t *testing.T) { dies(t, many(20, func(i int) [500]int { return [500]int{499: i} })...) })
 	t.Run("any", func(t *testing.T) { dies(t, many(100, func(i int) any { return i })...) })
-	t.Run("pointer", func(t *testing.T) { dies(t, newRecords(20)...) })
 }
 
 // doesNotPin checks that a canonical value made of a part of a large string does not keep the
@@ -112,8 +110,7 @@ func TestInternerDoesNotPinTheSource(t *testing.T) {
 	}
 	t.Run("string", func(t *testing.T) { doesNotPin(t, func(s string) string { return s }) })
 	t.Run("named string", func(t *testing.T) { doesNotPin(t, func(s string) name { return name(s) }) })
-	t.Run("field", func(t *testing.T) { doesNotPin(t, func(s string) key { return key{s, 1} }) })
-	t.Run("array", func(t *testing.T) { doesNotPin(t, func(s string) [3]string { return [3]string{"a", s, s} }) })
+	t.Run("field", func(t *testing.T) { doesNotPin(t, func(s string) key { return key{"d", s} }) })
 	t.Run("deep", func(t *testing.T) {
 		doesNotPin(t, func(s string) (d deep) {
 			d.n, d.inner.list = 1, [2]item{{1, "a", s}, {2, name(s), "b"}}
@@ -140,30 +137,30 @@ func TestInternerDoesNotPinTheSourceOfNothing(t *testing.T) {
 // What is no string is copied as it is: pointers stay the same, and live as long as the
 // canonical value, no longer.
 func TestInternerKeepsNoCopyOfTheValue(t *testing.T) {
-	type holder struct {
-		r *record
-		s string
-	}
 	eachInterner(t, func(t *testing.T, in *weakmap.Interner[holder]) {
 		var held *holder
 		var w weak.Pointer[record]
-		var bytes weak.Pointer[byte]
 		elsewhere(func() {
 			r := &record{id: 5}
 			w = weak.Make(r)
-			held = in.Intern(holder{r, strings.Repeat("long enough for a block of its own", 10)})
-			bytes = weak.Make(unsafe.StringData(held.s))
+			held = in.Intern(holder{1, r})
 		})
 		settle(t)
-		if w.Value() == nil || held.r != w.Value() || held.r.id != 5 {
+		if w.Value() == nil || held.v != w.Value() || w.Value().id != 5 {
 			t.Error("what a held canonical value points to is gone")
 		}
 		runtime.KeepAlive(held)
 		held = nil
-		eventually(t, "what the canonical value pointed to goes with it", func() bool {
-			return w.Value() == nil && bytes.Value() == nil
-		})
+		eventually(t, "what the canonical value pointed to goes with it", func() bool { return w.Value() == nil })
 		wantLen(t, in, 0)
+	})
+	eachInterner(t, func(t *testing.T, in *weakmap.Interner[string]) {
+		var bytes weak.Pointer[byte]
+		elsewhere(func() {
+			canonical := in.Intern(strings.Repeat("long enough for a block of its own", 10))
+			bytes = weak.Make(unsafe.StringData(*canonical))
+		})
+		eventually(t, "the canonical string's bytes go", func() bool { return bytes.Value() == nil })
 	})
 }
 

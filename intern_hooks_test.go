@@ -132,7 +132,6 @@ func TestInternBytes(t *testing.T) {
 }
 
 func TestInternerHitsDoNotAllocate(t *testing.T) {
-	type pair struct{ dir, file string }
 	eachInterner(t, func(t *testing.T, in *weakmap.Interner[string]) {
 		p, b := in.Intern("interned already"), []byte("interned already")
 		zeroAllocs(t, "Intern, hit", func() { in.Intern("interned already") })
@@ -141,10 +140,10 @@ func TestInternerHitsDoNotAllocate(t *testing.T) {
 		zeroAllocs(t, "Lookup, miss", func() { in.Lookup("never interned") })
 		runtime.KeepAlive(p)
 	})
-	eachInterner(t, func(t *testing.T, in *weakmap.Interner[pair]) {
-		p := in.Intern(pair{"some directory", "some file"})
-		zeroAllocs(t, "Intern of a struct, hit", func() { in.Intern(pair{"some directory", "some file"}) })
-		zeroAllocs(t, "Lookup of a struct, miss", func() { in.Lookup(pair{"some directory", "no file"}) })
+	eachInterner(t, func(t *testing.T, in *weakmap.Interner[key]) {
+		p := in.Intern(key{"some directory", "some file"})
+		zeroAllocs(t, "Intern of a struct, hit", func() { in.Intern(key{"some directory", "some file"}) })
+		zeroAllocs(t, "Lookup of a struct, miss", func() { in.Lookup(key{"some directory", "no file"}) })
 		runtime.KeepAlive(p)
 	})
 }

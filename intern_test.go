@@ -102,27 +102,25 @@ func one[T comparable](t *testing.T, values ...T) {
 
 // The types that the tests of Interner share: each one costs the compiler an engine.
 type (
-	name string
-	key  struct {
-		file string
-		line int
-	}
+	name   string
+	key    struct{ dir, file string }
 	vector [2]float64
+	holder struct {
+		n int
+		v any
+	}
 )
 
 func TestInternerOfAnyComparableType(t *testing.T) {
 	a, b := &record{}, &record{}
 	t.Run("string", func(t *testing.T) { one(t, "", "a", "b", "\x00", "\xff\xfe", strings.Repeat("long", 1000)) })
 	t.Run("named string", func(t *testing.T) { one[name](t, "", "a", "b") })
-	t.Run("struct", func(t *testing.T) { one(t, key{}, key{"f", 0}, key{"f", 1}, key{"g", 1}) })
-	t.Run("array", func(t *testing.T) { one(t, [3]string{}, [3]string{"a"}, [3]string{"", "a"}, [3]string{"a", "b"}) })
+	t.Run("struct", func(t *testing.T) { one(t, key{}, key{"d", ""}, key{"", "d"}, key{"d", "f"}, key{"e", "f"}) })
 	t.Run("byte", func(t *testing.T) { one[byte](t, 0, 1, 255) })
 	t.Run("empty struct", func(t *testing.T) { one(t, struct{}{}) })
 	t.Run("float", func(t *testing.T) { one(t, 1.5, math.Inf(1), math.Inf(-1)) })
-	t.Run("large", func(t *testing.T) { one(t, [500]int{}, [500]int{499: 1}) })
-	t.Run("pointer", func(t *testing.T) { one(t, nil, a, b) })
 	t.Run("any", func(t *testing.T) {
-		one[any](t, nil, 1, int64(1), "1", name("1"), 1.0, [1]int{1}, key{"f", 1}, a, b, struct{}{}, true)
+		one[any](t, nil, 1, int64(1), "1", name("1"), 1.0, [1]int{1}, key{"d", "f"}, a, b, struct{}{}, true)
 	})
 }
 
@@ -223,10 +221,6 @@ func freshEachTime[T comparable](t *testing.T, in *weakmap.Interner[T], v T) {
 // A dynamic type that cannot be hashed panics as in a built-in map and leaves the interner
 // usable, whoever hashes.
 func TestInternerUnhashable(t *testing.T) {
-	type holder struct {
-		n int
-		v any
-	}
 	eachInterner(t, func(t *testing.T, in *weakmap.Interner[any]) {
 		for range 2 { // An unused interner, then one in use.
 			for _, v := range []any{[]int{1}, map[string]int{}, func() {}, holder{1, []int{}}, [1]any{[]int{}}} {

@@ -146,8 +146,7 @@ func TestKeyMapStoringAgainLeavesNoTrace(t *testing.T) {
 // However an entry leaves, its value is let go with it, although the key and
 // the map live on; a dead key's value goes without a further operation.
 func TestKeyMapLetsValuesGo(t *testing.T) {
-	type value struct{ _ *int }
-	eachKeyMap(t, func(t *testing.T, m *weakmap.KeyMap[record, *value]) {
+	eachKeyMap(t, func(t *testing.T, m *weakmap.KeyMap[record, *record]) {
 		rest := newRecords(50) // so that no array or chunk goes as a whole
 		for _, k := range rest {
 			m.Store(k, nil)
@@ -160,8 +159,8 @@ func TestKeyMapLetsValuesGo(t *testing.T) {
 			{"LoadAndDelete", func(k *record) { m.LoadAndDelete(k) }},
 			{"Store", func(k *record) { m.Store(k, nil) }},
 			{"Swap", func(k *record) { m.Swap(k, nil) }},
-			{"Compute", func(k *record) { m.Compute(k, func(*value, bool) (*value, bool) { return nil, false }) }},
-			{"DeleteFunc", func(*record) { m.DeleteFunc(func(_ *record, v *value) bool { return v != nil }) }},
+			{"Compute", func(k *record) { m.Compute(k, func(*record, bool) (*record, bool) { return nil, false }) }},
+			{"DeleteFunc", func(*record) { m.DeleteFunc(func(_, v *record) bool { return v != nil }) }},
 			{"LoadOrStore of another", func(k *record) {
 				m.Delete(k)
 				m.LoadOrStore(k, nil)
@@ -175,8 +174,8 @@ func TestKeyMapLetsValuesGo(t *testing.T) {
 			{"Clear", func(*record) { m.Clear() }},
 		} {
 			key := &record{}
-			w := func() weak.Pointer[value] {
-				v := new(value)
+			w := func() weak.Pointer[record] {
+				v := new(record)
 				m.Store(key, v)
 				return weak.Make(v)
 			}()
@@ -184,8 +183,8 @@ func TestKeyMapLetsValuesGo(t *testing.T) {
 			eventually(t, "the value goes after "+leave.how, func() bool { return w.Value() == nil })
 			runtime.KeepAlive(key)
 		}
-		w := func() weak.Pointer[value] {
-			v := new(value)
+		w := func() weak.Pointer[record] {
+			v := new(record)
 			m.Store(&record{}, v)
 			return weak.Make(v)
 		}()
@@ -196,15 +195,14 @@ func TestKeyMapLetsValuesGo(t *testing.T) {
 
 // A dropped map is collected, values and all, while its keys live on.
 func TestKeyMapDropped(t *testing.T) {
-	type value struct{ _ *int }
 	eachConfig(t, func(t *testing.T, c configuration) {
 		keys := newRecords(100)
-		type testMap = weakmap.KeyMap[record, *value]
-		m, values := func() (weak.Pointer[testMap], []weak.Pointer[value]) {
-			m := &testMap{Config: c.config(), OnReap: func(*value) { t.Error("OnReap after the map itself was collected") }}
-			var values []weak.Pointer[value]
+		type testMap = weakmap.KeyMap[record, *record]
+		m, values := func() (weak.Pointer[testMap], []weak.Pointer[record]) {
+			m := &testMap{Config: c.config(), OnReap: func(*record) { t.Error("OnReap after the map itself was collected") }}
+			var values []weak.Pointer[record]
 			for _, k := range keys {
-				v := new(value)
+				v := new(record)
 				m.Store(k, v)
 				values = append(values, weak.Make(v))
 			}

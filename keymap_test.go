@@ -42,54 +42,54 @@ func TestKeyMapZeroValueIsEmptyAndFree(t *testing.T) {
 
 // Every method by its contract, in one walk.
 func TestKeyMapMethods(t *testing.T) {
-	eachKeyMap(t, func(t *testing.T, m *weakmap.KeyMap[record, string]) {
+	eachKeyMap(t, func(t *testing.T, m *weakmap.KeyMap[record, int]) {
 		a, b := &record{}, &record{} // Equal, but not the same.
-		load := func(key *record, want string, wantOK bool) {
+		load := func(key *record, want int, wantOK bool) {
 			t.Helper()
 			if got, ok := m.Load(key); got != want || ok != wantOK {
-				t.Errorf("Load = %q, %v, want %q, %v", got, ok, want, wantOK)
+				t.Errorf("Load = %d, %v, want %d, %v", got, ok, want, wantOK)
 			}
 		}
-		load(a, "", false)
-		m.Store(a, "one")
-		load(a, "one", true)
-		load(b, "", false)
-		m.Store(a, "two")
-		load(a, "two", true)
-		if got, loaded := m.Swap(a, "three"); got != "two" || !loaded {
-			t.Errorf("Swap of a bound key = %q, %v", got, loaded)
+		load(a, 0, false)
+		m.Store(a, 1)
+		load(a, 1, true)
+		load(b, 0, false)
+		m.Store(a, 2)
+		load(a, 2, true)
+		if got, loaded := m.Swap(a, 3); got != 2 || !loaded {
+			t.Errorf("Swap of a bound key = %d, %v", got, loaded)
 		}
-		if got, loaded := m.Swap(b, "b"); got != "" || loaded {
-			t.Errorf("Swap of an unbound key = %q, %v", got, loaded)
+		if got, loaded := m.Swap(b, 6); got != 0 || loaded {
+			t.Errorf("Swap of an unbound key = %d, %v", got, loaded)
 		}
-		load(b, "b", true)
-		if got, loaded := m.LoadOrStore(a, "four"); got != "three" || !loaded {
-			t.Errorf("LoadOrStore of a bound key = %q, %v", got, loaded)
+		load(b, 6, true)
+		if got, loaded := m.LoadOrStore(a, 4); got != 3 || !loaded {
+			t.Errorf("LoadOrStore of a bound key = %d, %v", got, loaded)
 		}
-		if got, loaded := m.LoadAndDelete(a); got != "three" || !loaded {
-			t.Errorf("LoadAndDelete of a bound key = %q, %v", got, loaded)
+		if got, loaded := m.LoadAndDelete(a); got != 3 || !loaded {
+			t.Errorf("LoadAndDelete of a bound key = %d, %v", got, loaded)
 		}
-		if got, loaded := m.LoadAndDelete(a); got != "" || loaded {
-			t.Errorf("LoadAndDelete of an unbound key = %q, %v", got, loaded)
+		if got, loaded := m.LoadAndDelete(a); got != 0 || loaded {
+			t.Errorf("LoadAndDelete of an unbound key = %d, %v", got, loaded)
 		}
-		if got, loaded := m.LoadOrStore(a, "five"); got != "five" || loaded {
-			t.Errorf("LoadOrStore of an unbound key = %q, %v", got, loaded)
+		if got, loaded := m.LoadOrStore(a, 5); got != 5 || loaded {
+			t.Errorf("LoadOrStore of an unbound key = %d, %v", got, loaded)
 		}
-		load(a, "five", true)
+		load(a, 5, true)
 		m.Delete(a)
 		m.Delete(a)
-		load(a, "", false)
-		load(b, "b", true)
+		load(a, 0, false)
+		load(b, 6, true)
 		if n := m.Len(); n != 1 {
 			t.Errorf("Len = %d", n)
 		}
 		m.Clear()
-		load(b, "", false)
+		load(b, 0, false)
 		if s := balanced(t, m); s.Entries != 0 || s.Inserts != 5 || s.Deleted != 5 || s.Reaped != 0 {
 			t.Errorf("Stats = %+v", s)
 		}
-		m.Store(b, "again")
-		load(b, "again", true)
+		m.Store(b, 7)
+		load(b, 7, true)
 		runtime.KeepAlive(a)
 		runtime.KeepAlive(b)
 	})
@@ -137,12 +137,12 @@ func TestContainersNegativeSettingsPanic(t *testing.T) {
 func TestKeyMapStoresAnyValue(t *testing.T) {
 	eachConfig(t, func(t *testing.T, c configuration) {
 		key := &record{}
-		pointers := weakmap.KeyMap[record, *int]{Config: c.config()}
+		pointers := weakmap.KeyMap[record, *record]{Config: c.config()}
 		pointers.Store(key, nil)
 		if v, ok := pointers.Load(key); v != nil || !ok {
 			t.Errorf("a nil value loads as %v, %v", v, ok)
 		}
-		if v, loaded := pointers.LoadOrStore(key, new(int)); v != nil || !loaded {
+		if v, loaded := pointers.LoadOrStore(key, key); v != nil || !loaded {
 			t.Errorf("LoadOrStore over a nil value = %v, %v", v, loaded)
 		}
 		faces := weakmap.KeyMap[record, any]{Config: c.config()}
@@ -289,16 +289,16 @@ func TestKeyMapInteriorPointers(t *testing.T) {
 // Two fields of one object are two keys.
 func TestKeyMapFieldsAsKeys(t *testing.T) {
 	type pair struct{ first, second record }
-	eachKeyMap(t, func(t *testing.T, m *weakmap.KeyMap[record, string]) {
+	eachKeyMap(t, func(t *testing.T, m *weakmap.KeyMap[record, int]) {
 		p := new(pair)
-		m.Store(&p.first, "first")
+		m.Store(&p.first, 1)
 		if _, ok := m.Load(&p.second); ok {
 			t.Error("one field's binding is the other's")
 		}
-		m.Store(&p.second, "second")
+		m.Store(&p.second, 2)
 		m.Delete(&p.first)
-		if v, _ := m.Load(&p.second); v != "second" {
-			t.Errorf("Load(&p.second) = %q", v)
+		if v, _ := m.Load(&p.second); v != 2 {
+			t.Errorf("Load(&p.second) = %d", v)
 		}
 		runtime.KeepAlive(p)
 	})

@@ -261,6 +261,31 @@ func TestSettleHoldsWhileOthersInsert(t *testing.T) {
 	})
 }
 
+// An object with a runtime finalizer outlives the collection that finds it unreachable, and so
+// does all that it refers to. What was unreachable when Settle was called must go even so.
+func TestSettleReachesValuesBehindFinalizers(t *testing.T) {
+	for _, length := range []int{1, 2, 3} {
+		t.Run(fmt.Sprintf("chain=%d", length), func(t *testing.T) {
+			inBothModes(t, func(t *testing.T, c configuration) {
+				m := newMap[int, record](c)
+				elsewhere(func() {
+					v := &record{id: 1}
+					m.Store(1, v)
+					link := v
+					for range length {
+						link = &record{link: link}
+						runtime.SetFinalizer(link, func(*record) {})
+					}
+				})
+				settle(t)
+				if n := m.Len(); n != 0 {
+					t.Errorf("Len = %d after Settle, want 0: the value was unreachable at the call", n)
+				}
+			})
+		})
+	}
+}
+
 func TestConcurrentSettlesEachKeepTheirPromise(t *testing.T) {
 	inBothModes(t, func(t *testing.T, c configuration) {
 		countUp(4, scaled(10), func(int) {

@@ -4,10 +4,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"github.com/go-weak/weakmap"
 )
 
 // The oracles here need no log of what happened: each thread knows for certain what one of
@@ -44,188 +45,66 @@ func disturb(threads int, f func(i int)) (stop func()) {
 	}
 }
 
-// An owner holds the value of its key and nobody else touches that key, so every Load must
-// hit. It misses if a reclaim removes a live binding, if growth, shrinkage or a split loses
-// one, or if a lookup meets an array that is half built.
-func TestAnOwnedKeyIsAlwaysFound(t *testing.T) {
-	underStress(t, func(t *testing.T, c configuration) {
-		const owners = 3
-		loads := scaled(10_000)
-		burst := 500
-		if c.collides() {
-			burst = 40
-		}
-		m := newMap[int, record](c)
-		calm := disturb(2, func(i int) {
-			key := 1000 + rand.IntN(burst)
-			switch i % 8 {
-			case 0:
-				m.Delete(key)
-			case 1:
-				m.LoadOrStore(key, &record{id: key})
-			case 2:
-				m.Compute(key, func(*record) *record { return &record{id: key} })
-			default:
-				m.Store(key, &record{id: key})
-			}
-			if i%(4*burst) == 0 { // grow, then shrink
-				for k := range burst {
-					m.Store(2000+k, &record{id: k})
-				}
-				m.Reap()
-			}
-			if i%(8*burst) == 0 {
-				m.DeleteFunc(func(key int, _ *record) bool { return key >= 1000 })
-			}
-		})
-		var own sync.WaitGroup
-		for owner := range owners {
-			own.Go(func() {
-				mine := &record{id: owner}
-				m.Store(owner, mine)
-				for i := range loads {
-					if got, ok := m.Load(owner); !ok || got != mine {
-						t.Errorf("load %d: Load = %p, %t, want %p, true: its owner holds it", i, got, ok, mine)
-						break
-					}
-					if i%1000 == 0 { // a new value now and then, bound in another way
-						fresh := &record{id: owner}
-						if !m.CompareAndSwap(owner, mine, fresh) {
-							t.Errorf("load %d: CompareAndSwap of the owner failed", i)
-							break
-						}
-						mine = fresh
-					}
-				}
-				if got, loaded := m.LoadAndDelete(owner); !loaded || got != mine {
-					t.Errorf("LoadAndDelete = %p, %t, want %p, true", got, loaded, mine)
-				}
-			})
-		}
-		own.Wait()
-		calm()
-		eventually(t, "what nobody holds left", func() bool { return m.Len() == 0 })
-		awaitBalance(t, m)
-	})
-}
-
-// One goroutine replaces the value again and again and holds each until the next is bound. So
-// at every moment the bound value is held, and every Load must hit. A lookup that reads the
-// entry, is overtaken by Store and by a collection, and takes the death of the old value for a
-// miss fails here (Caffeine's issue 568).
-func TestAReplacedKeyIsAlwaysFound(t *testing.T) {
-	underStress(t, func(t *testing.T, c configuration) {
-		m := newMap[string, record](c)
-		first := &record{id: 0}
-		m.Store("k", first)
-		calm := disturb(1, func(i int) {
-			fresh := &record{id: i}
-			switch i % 4 {
-			case 0:
-				m.Store("k", fresh)
-			case 1:
-				m.Swap("k", fresh)
-			case 2:
-				m.Compute("k", func(*record) *record { return fresh })
-			case 3:
-				m.CompareAndSwap("k", first, fresh)
-			}
-			runtime.KeepAlive(first)
-			first = fresh
-		})
-		countUp(2, scaled(8000), func(worker int) {
-			if got, ok := m.Load("k"); !ok || got == nil {
-				t.Errorf("Load = %p, %t, but whatever was bound was held", got, ok)
-			}
-			if worker == 0 {
-				if got, loaded := m.LoadOrStore("k", &record{id: -1}); !loaded || got.id < 0 {
-					t.Errorf("LoadOrStore = %v, %t, but whatever was bound was held", got, loaded)
-				}
-			}
-		})
-		calm()
-		runtime.KeepAlive(first)
-		if n := m.Len(); n != 1 {
-			t.Errorf("Len = %d, want 1", n)
-		}
-	})
-}
-
-// The same, with a lookup that takes its time between reading the entry and asking whether its
-// value lives: the key is megabytes long, and the lookup's copy of it is another, so that they
-// have to be compared. Meanwhile the value is replaced, the table moved to other arrays, and
-// the old value collected. Taking its death for a miss is then no rare event: with the second
-// look at the slot removed this fails nearly always.
-func TestALookupOvertakenByStoreAndCollectionHits(t *testing.T) {
-	withProcs(t, 4)
-	for _, hash := range []string{"builtin", "constant"} {
-		t.Run("hash="+hash, func(t *testing.T) {
-			inBothModes(t, func(t *testing.T, c configuration) {
-				c.hash = hash
-				m := newMap[string, record](c)
-				key := strings.Repeat("k", 4*mib)
-				bound := &record{id: 0}
-				m.Store(key, bound)
-				var fillers [200]*record
-				stop := collectInBackground()
-				defer stop()
-				calm := disturb(1, func(i int) {
-					for k := range fillers { // growth and shrinkage
-						if i%2 == 0 {
-							fillers[k] = &record{id: k}
-							m.Store(fmt.Sprint(k), fillers[k])
-						} else {
-							m.Delete(fmt.Sprint(k))
-						}
-					}
-					fresh := &record{id: i}
-					m.Store(key, fresh)
-					runtime.KeepAlive(bound)
-					bound = fresh
-				})
-				copies := []string{strings.Clone(key), strings.Clone(key)}
-				countUp(len(copies), scaled(400), func(worker int) {
-					if got, ok := m.Load(copies[worker]); !ok || got == nil {
-						t.Errorf("Load = %p, %t, but whatever was bound was held", got, ok)
-					}
-				})
-				calm()
-				runtime.KeepAlive(bound)
-			})
-		})
-	}
-}
-
-// The value of a key dies and the key is bound anew while the reclaim of the old entry is
-// under way. A reclaim that goes by the key, not by the entry, removes the new one; one that
-// counts twice breaks Len.
+// Each of many maps has one key, whose value dies and which is bound anew right after the
+// collection, while the reclaim of the old entry is under way. A reclaim that goes by the key,
+// or by its hash, and not by the entry removes the new binding; one that counts twice breaks Len.
 func TestNoReinsertionDuringReclamationIsLost(t *testing.T) {
 	underStress(t, func(t *testing.T, c configuration) {
-		n := scaled(100_000) / 9 // 10⁵ for each reclaim mode and number of processors
-		m := newMap[string, record](c)
-		for i := range n {
-			v := &record{id: i}
-			switch i % 3 {
-			case 0:
-				m.Store("k", v)
-			case 1:
-				m.Swap("k", v)
-			case 2:
-				v, _ = m.LoadOrStore("k", v) // the one before may live still
-			}
-			if i%64 == 0 {
-				runtime.Gosched() // a good moment for the reclaim of the one before
-			}
-			if got, ok := m.Load("k"); !ok || got != v {
-				t.Fatalf("insertion %d: Load = %p, %t, want %p, true", i, got, ok, v)
-			}
-			if got := m.Len(); got != 1 {
-				t.Fatalf("insertion %d: Len = %d, want 1", i, got)
-			}
-			runtime.KeepAlive(v)
+		const width = 100
+		rounds := scaled(10) // 10⁵ for each reclaim mode and number of processors with WEAKMAP_STRESS=11
+		maps := make([]*weakmap.Map[string, record], width)
+		for i := range maps {
+			maps[i] = newMap[string, record](c)
 		}
-		eventually(t, "the last value died", func() bool { return m.Len() == 0 })
-		awaitBalance(t, m)
+		held := make([]*record, width)
+		check := func(round int, when string) {
+			for i, m := range maps {
+				if got, ok := m.Load("k"); !ok || got != held[i] {
+					t.Fatalf("round %d, %s: Load = %p, %t, want %p, true", round, when, got, ok, held[i])
+				}
+				if n := m.Len(); n != 1 {
+					t.Fatalf("round %d, %s: Len = %d, want 1", round, when, n)
+				}
+			}
+		}
+		for round := range rounds {
+			clear(held)
+			runtime.GC()
+			for i, m := range maps {
+				v := &record{id: i}
+				switch (round + i) % 4 {
+				case 0:
+					m.Store("k", v)
+				case 1:
+					m.Swap("k", v)
+				case 2:
+					v, _ = m.LoadOrStore("k", v) // the one before may live still
+				case 3:
+					v, _, _ = m.LoadOrCompute("k", func() (*record, error) { return v, nil })
+				}
+				held[i] = v
+				if n := m.Len(); n != 1 {
+					t.Fatalf("round %d: Len = %d after binding, want 1", round, n)
+				}
+			}
+			check(round, "at once")
+			for range 20 {
+				runtime.Gosched() // late reclaims come now
+			}
+			check(round, "later")
+		}
+		clear(held)
+		eventually(t, "the last values died", func() bool {
+			for _, m := range maps {
+				if m.Len() != 0 {
+					return false
+				}
+			}
+			return true
+		})
+		for _, m := range maps {
+			awaitBalance(t, m)
+		}
 	})
 }
 
