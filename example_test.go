@@ -14,7 +14,7 @@ import (
 // Two values are stored inside a function. When it has returned, nothing refers to them, and
 // the collector takes them and their entries.
 func Example() {
-	type image struct{ pixels [64 << 10]byte }
+	type image struct{ _ [64 << 10]byte }
 	var images weakmap.Map[string, image]
 
 	show := func() {
@@ -88,7 +88,7 @@ func ExampleMap_All() {
 
 // OnReap tells which keys have lost their values.
 func ExampleMap_onReap() {
-	type connection struct{ peer *string }
+	type connection struct{ _ *string }
 	closed := make(chan string, 10)
 	connections := weakmap.Map[string, connection]{
 		OnReap: func(name string) { closed <- name },

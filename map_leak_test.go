@@ -19,9 +19,9 @@ import (
 
 // bulky is a key or value whose fate shows in the size of the heap, too.
 type bulky struct {
-	id   int
-	link *bulky
-	_    [1000]byte
+	id int
+	_  *bulky
+	_  [1000]byte
 }
 
 // heapInUse returns the bytes in live objects after a few collections.

@@ -100,7 +100,7 @@ func TestSettleDoesNotWaitForWhatNeverDies(t *testing.T) {
 func TestAnInteriorPointerLivesAsLongAsItsObject(t *testing.T) {
 	everywhere(t, func(t *testing.T, c configuration) {
 		type pair struct {
-			name  string
+			_     string
 			left  record
 			right record
 		}
