@@ -94,7 +94,7 @@ func (t *table[K, P, A]) releaseAll(l *layout[K, P, A]) {
 func (t *table[K, P, A]) relayout(l *layout[K, P, A], n int, seeded bool) {
 	next := &layout[K, P, A]{kind: l.kind, lane: l.lane, table: t, seed: l.seed}
 	if seeded {
-		next.kind, next.lane, next.seed = hashSeeded, laneSearch, maphash.MakeSeed()
+		next.kind, next.seed = hashSeeded, maphash.MakeSeed()
 		t.reseed(l, next.seed)
 	}
 	n, shards := t.fit(l, max(n, bucketsFor(l.used()*3/2), t.minShards), seeded)

@@ -72,8 +72,9 @@ package weakmap
 //
 // # Where memory goes
 //
-// For one entry with a string key: 32 bytes of entry, 24 to 49 of buckets (three
-// slots in four are used at most, three in eight after growth), 8 of journal,
+// For one entry with a string key: 32 bytes of entry, 12 to 24 of bucket (three
+// slots in four are used at most, three in eight after growth) and in a large
+// table as much again for copies of the weak pointers, 8 of journal,
 // and what the runtime takes for a weak pointer, 16 on the heap and about 50 off
 // it.
 
@@ -101,8 +102,7 @@ const removed = ^uint32(0)
 
 func (e *entry[P, A]) isRemoved() bool { return e.pos.Load() == removed }
 
-// slotsPerBucket entries and their tags fill one cache line of 64 bytes, their
-// weak pointers another.
+// slotsPerBucket entries and their tags fill one cache line of 64 bytes.
 const slotsPerBucket = 7
 
 // A bucket holds up to seven entries of one shard.
@@ -114,30 +114,17 @@ type bucket[P, A any] struct {
 	// written before.
 	tags  atomic.Uint64
 	slots [slotsPerBucket]atomic.Pointer[entry[P, A]] // Read without lock, written only with shard.mu held.
-
-	// weaks are copies of the entries' weak pointers, so that a lookup fetches
-	// what a weak pointer leads to while it fetches the entry: a quarter faster
-	// in a table that does not fit the cache. Under the same protocol, through
-	// weakAt and set; a copy may be older or newer than the entry beside it.
-	weaks [slotsPerBucket]weak.Pointer[P]
-	_     uintptr
 }
 
-// weakAt returns the copy of the weak pointer in slot k.
-func (b *bucket[P, A]) weakAt(k int) weak.Pointer[P] {
-	p := atomic.LoadPointer((*unsafe.Pointer)(unsafe.Pointer(&b.weaks[k])))
-	return *(*weak.Pointer[P])(unsafe.Pointer(&p))
-}
+// copies are the weak pointers of a bucket's entries once more, so that a lookup
+// fetches what one leads to while it fetches the entry: a quarter faster in a
+// table that does not fit the cache. Under the same protocol as the slots, by
+// atomic access; a copy may be older or newer than the entry in its slot.
+type copies [slotsPerBucket + 1]unsafe.Pointer
 
-// set puts e, which may be nil, into slot k. Must be called with shard.mu held.
-func (b *bucket[P, A]) set(k int, e *entry[P, A]) {
-	var w weak.Pointer[P]
-	if e != nil {
-		w = e.weak
-	}
-	atomic.StorePointer((*unsafe.Pointer)(unsafe.Pointer(&b.weaks[k])), *(*unsafe.Pointer)(unsafe.Pointer(&w)))
-	b.slots[k].Store(e)
-}
+// copiesFrom is the number of buckets from which on there are copies. Below,
+// they are no gain, and take room in the cache from what is.
+const copiesFrom = 1 << 13
 
 const (
 	lowBits     = 0x0001010101010101 // bit 0 of each tag
@@ -170,19 +157,45 @@ func slotOf(match uint64) int { return bits.TrailingZeros64(match) / 8 }
 // number are the number of its shard. An entry lies in its home bucket, or in
 // one after it in the same shard if that was full.
 type buckets[P, A any] struct {
-	base unsafe.Pointer // of the first bucket. Immutable.
-	mask uint32         // their number, a power of two, less one. Immutable.
-	step uint32         // the number of shards, a power of two. Immutable.
+	base   unsafe.Pointer // of the first bucket. Immutable.
+	mask   uint32         // their number, a power of two, less one. Immutable.
+	step   uint32         // the number of shards, a power of two. Immutable.
+	copies unsafe.Pointer // of the first bucket's copies, or nil if there are none. Immutable.
 }
 
 func makeBuckets[P, A any](n, shards int) buckets[P, A] {
 	row := make([]bucket[P, A], n)
-	return buckets[P, A]{unsafe.Pointer(unsafe.SliceData(row)), uint32(n - 1), uint32(shards)}
+	r := buckets[P, A]{base: unsafe.Pointer(unsafe.SliceData(row)), mask: uint32(n - 1), step: uint32(shards)}
+	if n >= copiesFrom {
+		r.copies = unsafe.Pointer(unsafe.SliceData(make([]copies, n)))
+	}
+	return r
 }
 
 // at returns the bucket that i, a hash or a hash and some steps, leads to.
 func (r *buckets[P, A]) at(i uint32) *bucket[P, A] {
 	return (*bucket[P, A])(unsafe.Add(r.base, uintptr(i&r.mask)*unsafe.Sizeof(bucket[P, A]{})))
+}
+
+// copiesAt returns the copies of the bucket that i leads to. There must be some.
+func (r *buckets[P, A]) copiesAt(i uint32) *copies {
+	return (*copies)(unsafe.Add(r.copies, uintptr(i&r.mask)*unsafe.Sizeof(copies{})))
+}
+
+// weakOf returns a copy as the weak pointer that it is.
+func weakOf[P any](c unsafe.Pointer) weak.Pointer[P] { return *(*weak.Pointer[P])(unsafe.Pointer(&c)) }
+
+// set puts e, which may be nil, into slot k of b, the bucket that i leads to.
+// Must be called with shard.mu held.
+func (r *buckets[P, A]) set(b *bucket[P, A], i uint32, k int, e *entry[P, A]) {
+	if r.copies != nil {
+		var c unsafe.Pointer
+		if e != nil {
+			c = *(*unsafe.Pointer)(unsafe.Pointer(&e.weak))
+		}
+		atomic.StorePointer(&r.copiesAt(i)[k], c)
+	}
+	b.slots[k].Store(e)
 }
 
 func (r *buckets[P, A]) len() int { return int(r.mask) + 1 }
@@ -202,7 +215,7 @@ func (r *buckets[P, A]) insert(e *entry[P, A]) (passed int) {
 		tags := b.tags.Load()
 		if free := matching(tags, 0); free != 0 {
 			k := slotOf(free)
-			b.set(k, e)
+			r.set(b, i, k, e)
 			b.tags.Store(tags | tagOf(e.hash)&(0xff<<(8*k)))
 			return passed
 		}
@@ -222,7 +235,9 @@ func (r *buckets[P, A]) place(e *entry[P, A]) (passed int) {
 		if free := matching(*tags, 0); free != 0 {
 			k := slotOf(free)
 			*(**entry[P, A])(unsafe.Pointer(&b.slots[k])) = e
-			b.weaks[k] = e.weak
+			if r.copies != nil {
+				r.copiesAt(i)[k] = *(*unsafe.Pointer)(unsafe.Pointer(&e.weak))
+			}
 			*tags |= tagOf(e.hash) & (0xff << (8 * k))
 			return passed
 		}
@@ -245,7 +260,7 @@ func (r *buckets[P, A]) remove(e *entry[P, A]) {
 			}
 			// The tag goes first: from here on no lookup that begins finds e.
 			b.tags.Store(tags &^ (0xff << (8 * k)))
-			b.set(k, nil)
+			r.set(b, i, k, nil)
 			for j := e.hash; j != i; j += r.step {
 				p := r.at(j)
 				if tags := p.tags.Load(); tags>>passedShift != passedMax {
@@ -257,9 +272,9 @@ func (r *buckets[P, A]) remove(e *entry[P, A]) {
 	}
 }
 
-// search returns the bucket and slot of the entry with hash h that is the wanted
-// one, and the entry, or nil. Must be called with shard.mu held.
-func (r *buckets[P, A]) search(h uint32, wanted func(*entry[P, A]) bool) (b *bucket[P, A], k int, e *entry[P, A]) {
+// search returns what leads to the bucket and the slot of the entry with hash h
+// that is the wanted one, and the entry, or nil. Must be called with shard.mu held.
+func (r *buckets[P, A]) search(h uint32, wanted func(*entry[P, A]) bool) (i uint32, k int, e *entry[P, A]) {
 	tag := tagOf(h)
 	for i := h; ; i += r.step {
 		b := r.at(i)
@@ -268,11 +283,11 @@ func (r *buckets[P, A]) search(h uint32, wanted func(*entry[P, A]) bool) (b *buc
 			k := slotOf(m)
 			// A tag matched by mistake may be that of an empty slot.
 			if e := b.slots[k].Load(); e != nil && wanted(e) {
-				return b, k, e
+				return i, k, e
 			}
 		}
 		if tags>>passedShift == 0 || i-h+r.step > r.mask {
-			return nil, 0, nil
+			return 0, 0, nil
 		}
 	}
 }
@@ -324,10 +339,10 @@ func (s *shard[P, A]) bind(r *buckets[P, A], e *entry[P, A]) (passed int) {
 	return r.insert(e)
 }
 
-// rebind publishes e in slot k of b, in place of old, which has the same key.
-// Must be called with mu held.
-func (s *shard[P, A]) rebind(b *bucket[P, A], k int, old, e *entry[P, A], dead bool) {
-	b.set(k, e)
+// rebind publishes e in slot k of the bucket that i leads to, in place of old,
+// which has the same key. Must be called with mu held.
+func (s *shard[P, A]) rebind(r *buckets[P, A], i uint32, k int, old, e *entry[P, A], dead bool) {
+	r.set(r.at(i), i, k, e)
 	s.retire(old, dead)
 	s.journal.append(e, s.used())
 	s.inserted.Add(1)
