@@ -51,6 +51,7 @@ func TestSizes(t *testing.T) {
 		{"an entry with an integer key", unsafe.Sizeof(entry[value, uint64]{}), 24},
 		{"an element of a set", unsafe.Sizeof(entry[value, struct{}]{}), 16},
 		{"a bucket", unsafe.Sizeof(bucket[value, string]{}), 64},
+		{"a wide bucket", unsafe.Sizeof(wideBucket[value, string]{}), 128},
 		{"a shard", unsafe.Sizeof(shard[value, string]{}), 128},
 		{"a Map", unsafe.Sizeof(Map[string, value]{}), 72},
 	} {
@@ -180,7 +181,7 @@ func TestHonestKeysAreNoFlood(t *testing.T) {
 		for range max(1, 32768/n/8) {
 			row := makeBuckets[int, struct{}](n, 1)
 			for range row.limit() {
-				worst = max(worst, row.place(&entry[int, struct{}]{hash: rand.Uint32()}))
+				worst = max(worst, row.insert(&entry[int, struct{}]{hash: rand.Uint32()}))
 			}
 		}
 	}

@@ -110,13 +110,23 @@ func (t *table[K, P, A]) relayout(l *layout[K, P, A], n int, seeded bool) {
 		next.shards = t.newShards(shards)
 		t.distribute(l, next)
 	}
+	batch := make([]*entry[P, A], 0, placedTogether)
 	for i := range next.shards {
 		for e := range next.shards[i].journal.entries() {
-			next.place(e)
+			if batch = append(batch, e); len(batch) == placedTogether {
+				next.place(batch)
+				batch = batch[:0]
+			}
 		}
+		next.place(batch)
+		batch = batch[:0]
 	}
 	t.layout.Store(next) // All of it becomes visible at once.
 }
+
+// placedTogether is how many entries are placed at a time: more than the memory
+// fetches that a processor has under way.
+const placedTogether = 32
 
 // fit returns how many buckets and shards take the entries of l, n buckets at least.
 func (t *table[K, P, A]) fit(l *layout[K, P, A], n int, rehashed bool) (buckets, shards int) {

@@ -72,7 +72,7 @@ func InternBytes(in *Interner[string], b []byte) *string {
 func (in *Interner[T]) insert(value T) *T {
 	canonical := box(value)
 	t := in.open()
-	e := t.newEntry(canonical, weak.Make(canonical), struct{}{})
+	e := t.newEntry(value, canonical, weak.Pointer[T]{}, struct{}{})
 	_, bound, inserted := in.core.update(value, e, func(_ *entry[T, struct{}], bound *T) bool { return bound == nil })
 	if !inserted {
 		t.discard(e)

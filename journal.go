@@ -4,6 +4,7 @@ import (
 	"iter"
 	"slices"
 	"sync/atomic"
+	"unsafe"
 	"weak"
 )
 
@@ -32,6 +33,8 @@ const (
 )
 
 // append gives e the next position, where used entries are present without it.
+// The slot is written without an atomic store: no snapshot reads beyond the end
+// that it was taken with.
 func (j *journal[P, A]) append(e *entry[P, A], used int) {
 	if j.full() {
 		if j.sparse(used) {
@@ -42,7 +45,7 @@ func (j *journal[P, A]) append(e *entry[P, A], used int) {
 		}
 	}
 	e.pos.Store(j.end)
-	j.chunks[j.end>>chunkShift][j.end%chunkSize].Store(e)
+	*(**entry[P, A])(unsafe.Pointer(&j.chunks[j.end>>chunkShift][j.end%chunkSize])) = e
 	j.end++
 }
 

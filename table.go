@@ -257,9 +257,6 @@ func (c *core[K, P, A]) find(key K, count bool) (*entry[P, A], *P) {
 		h = l.hash(key)
 	}
 	b := l.at(h)
-	if l.copies != nil {
-		atomic.LoadPointer(&l.copiesAt(h)[0]) // So that they are under way together.
-	}
 	tags := b.tags.Load()
 	m := matching(tags, tagOf(h))
 	if m == 0 {
@@ -277,8 +274,8 @@ func (c *core[K, P, A]) find(key K, count bool) (*entry[P, A], *P) {
 		return c.search(key, count)
 	}
 	w := e.weak
-	if l.copies != nil {
-		w = weakOf[P](atomic.LoadPointer(&l.copiesAt(h)[k]))
+	if l.wide {
+		w = weakOf[P](atomic.LoadPointer(&copiesOf(b)[k]))
 	}
 	switch l.lane {
 	case laneAttached:
@@ -394,7 +391,7 @@ func (c *core[K, P, A]) update(key K, next *entry[P, A], admit func(e *entry[P, 
 			s.mu.Unlock() // The table grew or shrank while we waited.
 			continue
 		}
-		i, k, bound := l.search(h, func(e *entry[P, A]) (ok bool) {
+		b, k, bound := l.search(h, func(e *entry[P, A]) (ok bool) {
 			v, ok = t.match(e, &key, h)
 			return ok
 		})
@@ -416,7 +413,7 @@ func (c *core[K, P, A]) update(key K, next *entry[P, A], admit func(e *entry[P, 
 		}
 		switch {
 		case bound != nil && next != nil:
-			s.rebind(&l.buckets, i, k, bound, next, v == nil)
+			s.rebind(&l.buckets, b, k, bound, next, v == nil)
 		case bound != nil:
 			s.unbind(&l.buckets, bound, v == nil)
 		case next != nil:

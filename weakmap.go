@@ -59,7 +59,7 @@ func (m *Map[K, V]) entry(key K, value *V) *entry[V, K] {
 	if value == nil {
 		panic("weakmap: nil value")
 	}
-	return m.open().newEntry(value, weak.Make(value), key)
+	return m.open().newEntry(key, value, weak.Pointer[V]{}, key)
 }
 
 // lookup is Load without counting.

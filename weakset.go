@@ -37,7 +37,7 @@ func (s *Set[T]) Add(elem *T) (added bool) {
 		return false
 	}
 	t := s.open()
-	e := t.newEntry(elem, weak.Make(elem), struct{}{})
+	e := t.newEntry(elem, elem, weak.Pointer[T]{}, struct{}{})
 	_, _, added = s.core.update(elem, e, func(bound *entry[T, struct{}], _ *T) bool { return bound == nil })
 	if !added {
 		t.discard(e)
