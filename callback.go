@@ -57,6 +57,13 @@ func (q *callbackQueue) startIfDue() {
 	}
 }
 
+// waiting returns how many functions wait for a goroutine.
+func (q *callbackQueue) waiting() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.due) - q.head
+}
+
 // serve runs what is due until nothing is.
 func (q *callbackQueue) serve() {
 	q.mu.Lock()

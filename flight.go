@@ -9,13 +9,14 @@ type flights[K comparable, R any] struct {
 	calls map[K]*flight[R] // nil while there are none. Guarded by mu.
 }
 
-// A flight is one computation. Its fields are written before done is closed and
-// read after.
+// A flight is one computation. Its fields but landing are written before done is
+// closed and read after.
 type flight[R any] struct {
-	done   chan struct{}
-	ended  bool // whether compute returned: neither panicked nor called Goexit
-	result R
-	err    error
+	done    chan struct{}
+	landing bool // whether compute has returned. Guarded by flights.mu.
+	ended   bool // whether there is a result: compute neither panicked nor called Goexit
+	result  R
+	err     error
 }
 
 // do returns what lookup finds bound to key, or else what compute returns and
@@ -26,7 +27,7 @@ type flight[R any] struct {
 // over.
 func (f *flights[K, R]) do(key K, lookup func() (R, bool), compute func() (R, error), store func(R) (R, bool)) (result R, loaded bool, err error) {
 	if key != key { // A NaN is bound to nothing that another caller could find.
-		return new(flight[R]).run(lookup, compute, store)
+		return f.run(new(flight[R]), lookup, compute, store)
 	}
 	for {
 		f.mu.Lock()
@@ -40,15 +41,21 @@ func (f *flights[K, R]) do(key K, lookup func() (R, bool), compute func() (R, er
 			f.mu.Unlock()
 			defer f.land(key, c)
 			// Whoever computed before us has stored its value before it left calls.
+			// Those who wait for us look for themselves.
 			if result, loaded = lookup(); loaded {
-				c.result, c.ended = result, true
 				return result, true, nil
 			}
-			return c.run(lookup, compute, store)
+			return f.run(c, lookup, compute, store)
 		}
+		// The result of a flight that is landing may have been bound, and deleted
+		// again, before we came: it is nothing that this call may return.
+		late := c.landing
 		f.mu.Unlock()
-		if <-c.done; c.ended {
+		if <-c.done; c.ended && !late {
 			return c.result, c.err == nil, c.err
+		}
+		if result, loaded = lookup(); loaded {
+			return result, true, nil
 		}
 	}
 }
@@ -63,9 +70,12 @@ func (f *flights[K, R]) land(key K, c *flight[R]) {
 	close(c.done)
 }
 
-// run computes and stores.
-func (c *flight[R]) run(lookup func() (R, bool), compute func() (R, error), store func(R) (R, bool)) (result R, loaded bool, err error) {
+// run computes and stores for c.
+func (f *flights[K, R]) run(c *flight[R], lookup func() (R, bool), compute func() (R, error), store func(R) (R, bool)) (result R, loaded bool, err error) {
 	result, err = compute()
+	f.mu.Lock()
+	c.landing = true // Before anybody can see what is stored.
+	f.mu.Unlock()
 	if err == nil {
 		result, loaded = store(result)
 	} else if bound, ok := lookup(); ok {

@@ -3,6 +3,6 @@ module github.com/go-weak/weakmap
 go 1.25
 
 require (
-	github.com/cespare/xxhash/v2 v2.3.0 // indirect
-	github.com/puzpuzpuz/xsync/v3 v3.5.1 // indirect
+	github.com/cespare/xxhash/v2 v2.3.0
+	github.com/puzpuzpuz/xsync/v3 v3.5.1
 )

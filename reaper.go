@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/go-weak/weakmap/internal/inspect"
 )
 
 // The reaper runs one pass after each collection, over every table that has
@@ -171,7 +173,9 @@ func (r *reaperState) prune() {
 func (t *table[K, P, A]) collected(workers int) {
 	t.passes++
 	if t.options.config.Reclaim == PerCycle || t.passes%passesPerStray == 0 {
-		t.sweep(workers)
+		entries, ended := t.layout.Load().used(), lastCollection()
+		dead := t.sweep(workers)
+		t.lastPass.Store(&inspect.Pass{Collection: t.sweptAt.Load(), Lag: time.Since(ended), Entries: entries, Dead: dead})
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"weak"
 
 	"github.com/cespare/xxhash/v2"
+	"github.com/go-weak/weakmap/internal/inspect"
 	"github.com/puzpuzpuz/xsync/v3"
 )
 
@@ -56,8 +57,9 @@ type table[K comparable, P, A any] struct {
 	self       weak.Pointer[table[K, P, A]]
 	reclaim    func(*ticket[K, P, A]) // PerValue's cleanup; kept, because making the function value allocates
 	reports    reports[A]
-	hits       *xsync.Counter // nil without Config.Stats
-	misses     *xsync.Counter // nil without Config.Stats
+	lastPass   atomic.Pointer[inspect.Pass] // the last one of reaper.pass. Read without lock, written by that only.
+	hits       *xsync.Counter               // nil without Config.Stats
+	misses     *xsync.Counter               // nil without Config.Stats
 }
 
 // A layout is where a table's entries lie. It is immutable but for what the

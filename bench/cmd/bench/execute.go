@@ -26,51 +26,60 @@ func moduleFolder(ctx context.Context) (string, error) {
 	return folder, nil
 }
 
-// output runs a command in a folder and returns what it prints, without the last newline.
+// output runs a command in a folder and returns what it prints, without the last newline. An
+// error has what it says on standard error.
 func output(ctx context.Context, folder, name string, args ...string) (string, error) {
 	command := exec.CommandContext(ctx, name, args...)
 	command.Dir = folder
 	text, err := command.Output()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && len(exit.Stderr) > 0 {
+		err = fmt.Errorf("%w: %s", err, bytes.TrimSpace(exit.Stderr))
+	}
 	return strings.TrimSpace(string(text)), err
 }
 
-// build compiles the benchmarks of the module in folder. remove deletes the binary.
-func build(ctx context.Context, folder string) (binary string, remove func(), err error) {
-	place, err := os.MkdirTemp("", "weakmap-bench-")
-	if err != nil {
-		return "", nil, err
-	}
-	remove = func() { _ = os.RemoveAll(place) }
-	binary = filepath.Join(place, "bench.test")
-	command := exec.CommandContext(ctx, "go", "test", "-c", "-o", binary, ".")
-	command.Dir = folder
-	if text, err := command.CombinedOutput(); err != nil {
-		remove()
-		return "", nil, fmt.Errorf("the benchmarks do not build: %w\n%s", err, bytes.TrimSpace(text))
-	}
-	return binary, remove, nil
+// A side is the benchmarks built with one state of the library, and where its results go.
+type side struct {
+	binary string
+	out    *results
 }
 
-// execute takes all samples of the plan, in rounds. It goes on after a sample that fails. It
-// returns how many samples it took, and what failed.
-func (p *plan) execute(ctx context.Context, binary string, out *results, show *progress) (done int, err error) {
+// build compiles the benchmarks of the module in folder into a binary in place. flags are for go
+// test, environment is added to that of this process.
+func build(ctx context.Context, folder, place string, environment []string, flags ...string) (binary string, err error) {
+	binary = filepath.Join(place, "bench.test")
+	args := append([]string{"test", "-c", "-o", binary}, flags...)
+	command := exec.CommandContext(ctx, "go", append(args, ".")...)
+	command.Dir = folder
+	command.Env = append(os.Environ(), environment...)
+	if text, err := command.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("the benchmarks do not build: %w\n%s", err, bytes.TrimSpace(text))
+	}
+	return binary, nil
+}
+
+// execute takes all samples of the plan, in rounds, and those of the sides in turns. It goes on
+// after a sample that fails. It returns how many samples it took, and what failed.
+func (p *plan) execute(ctx context.Context, sides []side, show *progress) (done int, err error) {
 	defer show.end()
 	for range p.count {
 		for _, c := range p.cells {
 			for _, impl := range c.Impls {
-				show.next(c, impl)
-				text, failure := p.sample(ctx, binary, c, impl)
-				if ctx.Err() != nil {
-					return done, err
+				for _, s := range sides {
+					show.next(c, impl)
+					text, failure := p.sample(ctx, s.binary, c, impl)
+					if ctx.Err() != nil {
+						return done, err
+					}
+					if failure != nil {
+						err = errors.Join(err, failure)
+						continue
+					}
+					if failure := s.out.add(text); failure != nil {
+						return done, errors.Join(err, failure)
+					}
+					done++
 				}
-				if failure != nil {
-					err = errors.Join(err, failure)
-					continue
-				}
-				if failure := out.add(text); failure != nil {
-					return done, errors.Join(err, failure)
-				}
-				done++
 			}
 		}
 	}

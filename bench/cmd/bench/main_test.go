@@ -26,7 +26,10 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"-run", "NoSuchCell"}, "-list"},
 		{[]string{"-impl", "("}, "-impl"},
 		{[]string{"-impl", "nobody"}, "-list"},
+		{[]string{"-run", "^InternHit", "-impl", "xsync4"}, "no participant of these cells"},
 		{[]string{"-quick", "-o", filepath.Join(file, "below")}, "cannot write"},
+		{[]string{"-quick", "-against", "no-such-revision"}, "no such revision"},
+		{[]string{"-quick", "-against", "-x"}, "no such revision"},
 	} {
 		var stdout, stderr strings.Builder
 		if status := run(context.Background(), c.args, &stdout, &stderr); status != exitUsage {
@@ -77,7 +80,7 @@ func TestQuickLeavesOutTheLimits(t *testing.T) {
 
 func TestResultsFile(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "new")
-	out, err := create("", folder)
+	out, err := create("", folder, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,43 +104,23 @@ func TestResultsFile(t *testing.T) {
 	}
 }
 
-func TestInterruptedBeforeTheFirstSample(t *testing.T) {
-	ctx, cancel := context.WithCancel(context.Background())
-	folder := t.TempDir()
-	out, err := create("", folder)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer out.Close()
-	p, err := newPlan(options{quick: true, count: 1, benchtime: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	cancel()
-	var stderr strings.Builder
-	done, err := p.execute(ctx, "no-such-binary", out, newProgress(&stderr, p))
-	if done != 0 || err != nil {
-		t.Errorf("done %d, error %v; want nothing done and no failure reported", done, err)
-	}
-}
-
 func TestFailingSamplesAreReportedByName(t *testing.T) {
-	out, err := create("", t.TempDir())
+	out, err := create("", t.TempDir(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer out.Close()
-	p, err := newPlan(options{quick: true, cells: "Flood/key=random", impls: "weakmap|xsync4", count: 1, benchtime: 1})
+	p, err := newPlan(options{quick: true, cells: "Flood/key=crafted", impls: "weakmap|xsync4", count: 1, benchtime: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var stderr strings.Builder
-	done, err := p.execute(context.Background(), filepath.Join(t.TempDir(), "missing"), out, newProgress(&stderr, p))
+	done, err := p.execute(context.Background(), []side{{filepath.Join(t.TempDir(), "missing"), out}}, newProgress(&stderr, p))
 	if done != 0 || err == nil {
 		t.Fatalf("done %d, error %v; want nothing done and an error", done, err)
 	}
 	for _, impl := range []string{"weakmap", "xsync4"} {
-		if name := "Flood/impl=" + impl + "/key=random"; !strings.Contains(err.Error(), name) {
+		if name := "Flood/impl=" + impl + "/key=crafted"; !strings.Contains(err.Error(), name) {
 			t.Errorf("error %q does not name %s", err, name)
 		}
 	}

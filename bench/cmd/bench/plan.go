@@ -12,10 +12,11 @@ import (
 	"github.com/go-weak/weakmap/bench/internal/workload"
 )
 
-// A plan is what to run: every cell with its participants, count times.
+// A plan is what to run: every cell with its participants, count times, with each of the sides.
 type plan struct {
 	cells     []workload.Cell // with the Impls that take part
 	count     int
+	sides     int // states of the library: two if it is compared with another revision
 	benchtime time.Duration
 }
 
@@ -29,16 +30,25 @@ func newPlan(o options) (*plan, error) {
 		return nil, fmt.Errorf("-impl: %w", err)
 	}
 	set := workload.Full
+	if o.cells != "" {
+		set |= workload.Extra
+	}
 	if o.quick {
 		set = workload.Quick
 	}
 	takesPart := func(impl string) bool {
-		if o.impls == "" {
-			return !o.quick || !limits()[impl]
+		switch {
+		case o.impls != "":
+			return impls.MatchString(impl)
+		case o.against != "":
+			return strings.HasPrefix(impl, peer.Ours)
 		}
-		return impls.MatchString(impl)
+		return !o.quick || !slices.Contains(peer.Limits(), impl)
 	}
-	p := &plan{count: o.count, benchtime: o.benchtime}
+	p := &plan{count: o.count, sides: 1, benchtime: o.benchtime}
+	if o.against != "" {
+		p.sides = 2
+	}
 	matched := false
 	for _, c := range workload.Cells() {
 		if c.Sets&set == 0 || !cells.MatchString(c.String()) {
@@ -59,25 +69,24 @@ func newPlan(o options) (*plan, error) {
 	return p, nil
 }
 
-// limits are the participants that a quick run leaves out: they are there to compare with, not
-// to win against.
-func limits() map[string]bool {
-	set := map[string]bool{}
-	for _, p := range peer.All[string]() {
-		if p.Kind == peer.Strong || p.Kind == peer.Nothing {
-			set[p.Name] = true
-		}
-	}
-	return set
-}
-
 // samples returns how many samples the plan consists of.
 func (p *plan) samples() int {
 	n := 0
 	for _, c := range p.cells {
-		n += len(c.Impls)
+		n += p.repeats(c)
 	}
-	return n * p.count
+	return n
+}
+
+// repeats returns how many samples of c the plan has.
+func (p *plan) repeats(c workload.Cell) int { return len(c.Impls) * p.count * p.sides }
+
+// total returns how long the plan is expected to take.
+func (p *plan) total() (total time.Duration) {
+	for _, c := range p.cells {
+		total += p.estimate(c) * time.Duration(p.repeats(c))
+	}
+	return total
 }
 
 // estimate returns a rough idea of how long one sample of c takes. The testing package feels
@@ -91,12 +100,12 @@ func (p *plan) estimate(c workload.Cell) time.Duration {
 
 // String says what the plan will take.
 func (p *plan) String() string {
-	var total time.Duration
-	for _, c := range p.cells {
-		total += p.estimate(c) * time.Duration(len(c.Impls)*p.count)
+	twice := ""
+	if p.sides == 2 {
+		twice = " with each of two revisions"
 	}
-	return fmt.Sprintf("%d cells, %d sample(s) of each participant, %d in all: about %v",
-		len(p.cells), p.count, p.samples(), rounded(total))
+	return fmt.Sprintf("%d cells, %d sample(s) of each participant%s, %d in all: about %v",
+		len(p.cells), p.count, twice, p.samples(), rounded(p.total()))
 }
 
 func (p *plan) list(w io.Writer) {

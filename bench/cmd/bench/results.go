@@ -20,27 +20,39 @@ type results struct {
 	environment []string // configuration lines; nil once they are written
 }
 
-// create makes a new file in folder, and the folder if need be.
-func create(home, folder string) (*results, error) {
+// create makes a new file in folder, and the folder if need be. The name ends with suffix.
+func create(home, folder, suffix string) (*results, error) {
 	if folder == "" {
 		folder = filepath.Join(home, "out")
 	}
 	if err := os.MkdirAll(folder, 0o777); err != nil {
 		return nil, err
 	}
-	file, err := os.Create(filepath.Join(folder, time.Now().UTC().Format("20060102-150405")+".txt"))
+	file, err := os.OpenFile(filepath.Join(folder, time.Now().UTC().Format("20060102-150405")+suffix+".txt"),
+		os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	return &results{File: file}, err
 }
 
-// describe sets what the file says about the run, besides what the testing package says.
-func (r *results) describe(ctx context.Context, home string, p *plan, args []string) {
-	commit, err := output(ctx, home, "git", "rev-parse", "--short=12", "HEAD")
+// discard deletes the file.
+func (r *results) discard() {
+	_ = r.Close()
+	_ = os.Remove(r.Name())
+}
+
+// workingCommit returns the commit that is checked out in folder, and says whether it was changed.
+func workingCommit(ctx context.Context, folder string) string {
+	commit, err := output(ctx, folder, "git", "rev-parse", "--short=12", "HEAD")
 	if err != nil {
-		commit = "unknown"
+		return "unknown"
 	}
-	if changes, err := output(ctx, home, "git", "status", "--porcelain", ".."); err == nil && changes != "" {
+	if changes, err := output(ctx, folder, "git", "status", "--porcelain", ".."); err == nil && changes != "" {
 		commit += "+changes"
 	}
+	return commit
+}
+
+// describe sets what the file says about the run, besides what the testing package says.
+func (r *results) describe(commit string, p *plan, args []string) {
 	r.environment = []string{
 		"commit: " + commit,
 		"go: " + runtime.Version(),
@@ -84,13 +96,10 @@ type progress struct {
 }
 
 func newProgress(w io.Writer, p *plan) *progress {
-	show := &progress{w: w, p: p}
+	show := &progress{w: w, p: p, ahead: p.total()}
 	if file, ok := w.(*os.File); ok {
 		info, err := file.Stat()
 		show.terminal = err == nil && info.Mode()&os.ModeCharDevice != 0
-	}
-	for _, c := range p.cells {
-		show.ahead += p.estimate(c) * time.Duration(len(c.Impls)*p.count)
 	}
 	return show
 }

@@ -1,12 +1,17 @@
 // Package peer holds the participants of the benchmarks: this library, what people write by
 // hand instead of it, and the limits that no weak map can pass.
 //
-// Every participant is a [Map] of closures. One operation is therefore one call through a
+// Every participant is a struct of closures. One operation is therefore one call through a
 // function value for all of them, and nobody is inlined into a benchmark's loop while another
 // is not.
 package peer
 
-import "github.com/go-weak/weakmap"
+import (
+	"slices"
+	"strings"
+
+	"github.com/go-weak/weakmap"
+)
 
 // A Value is what the maps point to: 64 bytes without pointers, large enough to have a block
 // of its own, small enough that the runtime's bookkeeping for weak pointers shows.
@@ -15,7 +20,7 @@ type Value struct {
 	_  [7]uint64
 }
 
-// A Map is one participant. All fields are safe for concurrent use.
+// A Map has weak values, or weak keys where K is a pointer. All fields are safe for concurrent use.
 type Map[K comparable] struct {
 	Load  func(key K) *Value // nil when the key is unbound or its value has died
 	Store func(key K, value *Value)
@@ -30,23 +35,28 @@ type Map[K comparable] struct {
 type Kind uint8
 
 const (
-	Weak        Kind = iota // a correct weak map
-	Strong                  // the same map with strong pointers
+	Weak        Kind = iota // does the same work as this library, or is this library
+	Strong                  // the same with strong pointers, by the map that is best at it
+	OtherStrong             // by the other maps: measured in one cell of lookups
 	LookupFloor             // hash and weak.Pointer.Value alone: nothing is searched, no key compared
 	InsertFloor             // weak.Make alone: nothing is stored
 	Nothing                 // neither: the cost of keys, values and the loop
 )
 
-// A Participant is a named way of making a Map.
-type Participant[K comparable] struct {
+// A Participant is a named way of making what a workload uses: a [Map], an [Interner], a
+// [Computer] or an [Attacher].
+type Participant[S any] struct {
 	Name string
 	Kind Kind
-	New  func(capacity int) Map[K] // capacity is for the floors only; maps grow on demand
+	New  func(capacity int) S // capacity is for the floors only; all else grows on demand
 }
 
-// All returns every participant, in the order in which they take turns.
-func All[K comparable]() []Participant[K] {
-	return []Participant[K]{
+// Ours begins the names under which this library takes part.
+const Ours = "weakmap"
+
+// Maps returns the participants with weak values, in the order in which they take turns.
+func Maps[K comparable]() []Participant[Map[K]] {
+	return []Participant[Map[K]]{
 		{"weakmap", Weak, library[K](weakmap.PerCycle)},
 		{"weakmap-pervalue", Weak, library[K](weakmap.PerValue)},
 		{"syncmap", Weak, weakSync[K]},
@@ -54,14 +64,56 @@ func All[K comparable]() []Participant[K] {
 		{"sharded", Weak, weakSharded[K]},
 		{"xsync3", Weak, weakXsync3[K]},
 		{"xsync4", Weak, weakXsync4[K]},
-		{"strong-syncmap", Strong, strongSync[K]},
-		{"strong-rwmutex", Strong, strongLocked[K]},
-		{"strong-sharded", Strong, strongSharded[K]},
-		{"strong-xsync3", Strong, strongXsync3[K]},
+		{"strong-syncmap", OtherStrong, strongSync[K]},
+		{"strong-rwmutex", OtherStrong, strongLocked[K]},
+		{"strong-sharded", OtherStrong, strongSharded[K]},
+		{"strong-xsync3", OtherStrong, strongXsync3[K]},
 		{"strong-xsync4", Strong, strongXsync4[K]},
 		{"floor", LookupFloor, lookupFloor[K]},
 		{"floor", InsertFloor, insertFloor[K]},
 		{"none", Nothing, nothing[K]},
+	}
+}
+
+// Rivals returns the names of those that do the work of this library by other means.
+func Rivals() []string {
+	return namesOf(func(name string, kind Kind) bool {
+		return kind == Weak && !strings.HasPrefix(name, Ours)
+	})
+}
+
+// Limits returns the names of those that are there to compare with, not to win against: strong
+// pointers, and nothing at all.
+func Limits() []string {
+	return namesOf(func(_ string, kind Kind) bool {
+		return kind == Strong || kind == OtherStrong || kind == Nothing
+	})
+}
+
+// Names returns the names of all participants.
+func Names() []string {
+	return namesOf(func(string, Kind) bool { return true })
+}
+
+// namesOf returns the names of the participants that keep wants, each once.
+func namesOf(keep func(name string, kind Kind) bool) []string {
+	var names []string
+	visit := func(name string, kind Kind) {
+		if keep(name, kind) && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	each(Maps[string](), visit)
+	each(KeyMaps[int](), visit)
+	each(Interners[string](), visit)
+	each(Computers(), visit)
+	each(Attachers[int](), visit)
+	return names
+}
+
+func each[S any](participants []Participant[S], visit func(name string, kind Kind)) {
+	for _, p := range participants {
+		visit(p.Name, p.Kind)
 	}
 }
 

@@ -26,15 +26,15 @@ func collectUntil(t *testing.T, what string, done func() bool) {
 func decimal(i int) string { return strconv.Itoa(i) }
 func number(i int) uint64  { return uint64(i) }
 
-// each runs f for every participant of the kinds, with both kinds of key.
-func each(t *testing.T, kinds []Kind, str func(*testing.T, Map[string], func(int) string), num func(*testing.T, Map[uint64], func(int) uint64)) {
+// eachMap runs a test for every participant of the kinds, with both kinds of key.
+func eachMap(t *testing.T, kinds []Kind, str func(*testing.T, Map[string], func(int) string), num func(*testing.T, Map[uint64], func(int) uint64)) {
 	for _, kind := range kinds {
-		for _, p := range All[string]() {
+		for _, p := range Maps[string]() {
 			if p.Kind == kind {
 				t.Run(p.Name+"/string", func(t *testing.T) { str(t, p.New(0), decimal) })
 			}
 		}
-		for _, p := range All[uint64]() {
+		for _, p := range Maps[uint64]() {
 			if p.Kind == kind {
 				t.Run(p.Name+"/uint64", func(t *testing.T) { num(t, p.New(0), number) })
 			}
@@ -44,7 +44,7 @@ func each(t *testing.T, kinds []Kind, str func(*testing.T, Map[string], func(int
 
 func TestNamesAreUnique(t *testing.T) {
 	seen := map[string]bool{}
-	for _, p := range All[string]() {
+	for _, p := range Maps[string]() {
 		id := fmt.Sprint(p.Name, p.Kind)
 		if seen[id] {
 			t.Errorf("two participants are called %s", id)
@@ -54,7 +54,7 @@ func TestNamesAreUnique(t *testing.T) {
 }
 
 func TestMapsKeepWhatIsHeld(t *testing.T) {
-	each(t, []Kind{Weak, Strong}, testHeld[string], testHeld[uint64])
+	eachMap(t, []Kind{Weak, Strong, OtherStrong}, testHeld[string], testHeld[uint64])
 }
 
 func testHeld[K comparable](t *testing.T, m Map[K], key func(int) K) {
@@ -89,7 +89,7 @@ func testHeld[K comparable](t *testing.T, m Map[K], key func(int) K) {
 }
 
 func TestEntriesOfDeadValuesGo(t *testing.T) {
-	each(t, []Kind{Weak}, testDeath[string], testDeath[uint64])
+	eachMap(t, []Kind{Weak}, testDeath[string], testDeath[uint64])
 }
 
 func testDeath[K comparable](t *testing.T, m Map[K], key func(int) K) {
@@ -112,7 +112,7 @@ func testDeath[K comparable](t *testing.T, m Map[K], key func(int) K) {
 }
 
 func TestReinsertionDuringReclamationIsNotLost(t *testing.T) {
-	each(t, []Kind{Weak}, testReinsertion[string], testReinsertion[uint64])
+	eachMap(t, []Kind{Weak}, testReinsertion[string], testReinsertion[uint64])
 }
 
 func testReinsertion[K comparable](t *testing.T, m Map[K], key func(int) K) {

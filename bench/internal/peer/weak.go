@@ -16,15 +16,15 @@ import (
 
 type handle = weak.Pointer[Value]
 
-// dead names an entry whose value was collected.
-type dead[K comparable] struct {
+// A binding is what a cleanup removes.
+type binding[K comparable, V any] struct {
 	key    K
-	handle handle
+	handle weak.Pointer[V]
 }
 
 func weakSync[K comparable](int) Map[K] {
 	var m sync.Map
-	remove := func(d dead[K]) { m.CompareAndDelete(d.key, d.handle) }
+	remove := func(d binding[K, Value]) { m.CompareAndDelete(d.key, d.handle) }
 	return Map[K]{
 		Load: func(key K) *Value {
 			h, ok := m.Load(key)
@@ -36,7 +36,7 @@ func weakSync[K comparable](int) Map[K] {
 		Store: func(key K, value *Value) {
 			h := weak.Make(value)
 			m.Store(key, h)
-			runtime.AddCleanup(value, remove, dead[K]{key, h})
+			runtime.AddCleanup(value, remove, binding[K, Value]{key, h})
 		},
 		Len:    func() int { return countSync(&m, -1) },
 		Within: func(n int) bool { return countSync(&m, n) <= n },
@@ -53,15 +53,51 @@ func countSync(m *sync.Map, limit int) int {
 	return n
 }
 
+// A syncCache is the weak cache that is written by hand on sync.Map: it makes what it lacks, and
+// where several make one value the first counts.
+type syncCache[K comparable, V any] struct {
+	m      sync.Map // K to weak.Pointer[V]
+	remove func(binding[K, V])
+}
+
+func newSyncCache[K comparable, V any]() *syncCache[K, V] {
+	c := new(syncCache[K, V])
+	c.remove = func(b binding[K, V]) { c.m.CompareAndDelete(b.key, b.handle) }
+	return c
+}
+
+// loadOrMake returns the live value of key. If there is none it binds what create returns, under
+// the equal key that create returns with it.
+func (c *syncCache[K, V]) loadOrMake(key K, create func() (K, *V)) *V {
+	var made *V
+	for {
+		found, ok := c.m.Load(key)
+		if !ok {
+			if made == nil {
+				key, made = create()
+			}
+			b := binding[K, V]{key, weak.Make(made)}
+			if found, ok = c.m.LoadOrStore(key, b.handle); !ok {
+				runtime.AddCleanup(made, c.remove, b)
+				return made
+			}
+		}
+		if value := found.(weak.Pointer[V]).Value(); value != nil {
+			return value
+		}
+		c.m.CompareAndDelete(key, found)
+	}
+}
+
 func weakLocked[K comparable](int) Map[K] {
 	m := newLocked[K, handle]()
-	remove := func(d dead[K]) { m.compareAndDelete(d.key, d.handle) }
+	remove := func(d binding[K, Value]) { m.compareAndDelete(d.key, d.handle) }
 	return Map[K]{
 		Load: func(key K) *Value { return m.load(key).Value() },
 		Store: func(key K, value *Value) {
 			h := weak.Make(value)
 			m.store(key, h)
-			runtime.AddCleanup(value, remove, dead[K]{key, h})
+			runtime.AddCleanup(value, remove, binding[K, Value]{key, h})
 		},
 		Len:    m.len,
 		Within: func(n int) bool { return m.len() <= n },
@@ -70,13 +106,13 @@ func weakLocked[K comparable](int) Map[K] {
 
 func weakSharded[K comparable](int) Map[K] {
 	m := newSharded[K, handle]()
-	remove := func(d dead[K]) { m.compareAndDelete(d.key, d.handle) }
+	remove := func(d binding[K, Value]) { m.compareAndDelete(d.key, d.handle) }
 	return Map[K]{
 		Load: func(key K) *Value { return m.load(key).Value() },
 		Store: func(key K, value *Value) {
 			h := weak.Make(value)
 			m.store(key, h)
-			runtime.AddCleanup(value, remove, dead[K]{key, h})
+			runtime.AddCleanup(value, remove, binding[K, Value]{key, h})
 		},
 		Len:    m.len,
 		Within: func(n int) bool { return m.len() <= n },
@@ -85,7 +121,7 @@ func weakSharded[K comparable](int) Map[K] {
 
 func weakXsync3[K comparable](int) Map[K] {
 	m := xsync3.NewMapOf[K, handle]()
-	remove := func(d dead[K]) {
+	remove := func(d binding[K, Value]) {
 		m.Compute(d.key, func(current handle, loaded bool) (handle, bool) {
 			return current, !loaded || current == d.handle
 		})
@@ -98,7 +134,7 @@ func weakXsync3[K comparable](int) Map[K] {
 		Store: func(key K, value *Value) {
 			h := weak.Make(value)
 			m.Store(key, h)
-			runtime.AddCleanup(value, remove, dead[K]{key, h})
+			runtime.AddCleanup(value, remove, binding[K, Value]{key, h})
 		},
 		Len:    m.Size,
 		Within: func(n int) bool { return m.Size() <= n },
@@ -107,7 +143,7 @@ func weakXsync3[K comparable](int) Map[K] {
 
 func weakXsync4[K comparable](int) Map[K] {
 	m := xsync4.NewMap[K, handle]()
-	remove := func(d dead[K]) {
+	remove := func(d binding[K, Value]) {
 		m.Compute(d.key, func(current handle, loaded bool) (handle, xsync4.ComputeOp) {
 			if loaded && current == d.handle {
 				return current, xsync4.DeleteOp
@@ -123,7 +159,7 @@ func weakXsync4[K comparable](int) Map[K] {
 		Store: func(key K, value *Value) {
 			h := weak.Make(value)
 			m.Store(key, h)
-			runtime.AddCleanup(value, remove, dead[K]{key, h})
+			runtime.AddCleanup(value, remove, binding[K, Value]{key, h})
 		},
 		Len:    m.Size,
 		Within: func(n int) bool { return m.Size() <= n },

@@ -1,5 +1,5 @@
 // Package verdict says, for each cell and unit of benchmark text, how this library compares
-// with the best of the weak maps that people write by hand.
+// with the best of what people use instead of it.
 package verdict
 
 import (
@@ -17,16 +17,13 @@ import (
 	"github.com/go-weak/weakmap/bench/internal/peer"
 )
 
-// ours is the participant that is judged.
-const ours = "weakmap"
-
 // An Entry is one cell of one unit, in base units (seconds, bytes).
 type Entry struct {
 	Cell string // the benchmark's name without its participant and processors
 	Unit string
 
 	Ours     float64
-	Best     float64 // the least median of the hand-written weak maps
+	Best     float64 // the least median of the rivals
 	BestImpl string
 	Floor    float64 // NaN where there is none
 	Samples  int     // the least number of samples of those compared
@@ -35,8 +32,15 @@ type Entry struct {
 // Ratio returns how many times our figure goes into the best peer's: above 1, we need less.
 func (e Entry) Ratio() float64 { return e.Best / e.Ours }
 
-// background are units that explain others. Less of them is not better in itself.
-var background = []string{"collections", "entries", "sec-gone-late", "B-resident", "B/op", "allocs/op"}
+// Background reports whether a unit explains others: less of it is not better in itself.
+func Background(unit string) bool {
+	return slices.Contains(background, unit) || strings.HasPrefix(unit, "B-turn")
+}
+
+var background = []string{
+	"collections", "entries", "identifiers", "misses/op", "computes/op",
+	"sec-gone-late", "B-resident", "B/op", "allocs/op",
+}
 
 // series are the figures of one cell and unit, by participant.
 type series struct {
@@ -65,7 +69,7 @@ func Read(r io.Reader, fileName string) ([]Entry, error) {
 			return nil, fmt.Errorf("%s: benchmark %s names no /impl=", fileName, result.Name)
 		}
 		for _, value := range result.Values {
-			if slices.Contains(background, value.Unit) {
+			if Background(value.Unit) {
 				continue
 			}
 			key := [2]string{cell, value.Unit}
@@ -102,16 +106,11 @@ func split(name benchfmt.Name) (cell, impl string) {
 }
 
 func judge(all []*series) []Entry {
-	var rivals []string
-	for _, p := range peer.All[string]() {
-		if p.Kind == peer.Weak && !strings.HasPrefix(p.Name, ours) {
-			rivals = append(rivals, p.Name)
-		}
-	}
+	rivals := peer.Rivals()
 	var entries []Entry
 	for _, s := range all {
 		e := Entry{Cell: s.cell, Unit: s.unit, Best: math.Inf(1), Floor: math.NaN()}
-		e.Samples = len(s.samples[ours])
+		e.Samples = len(s.samples[peer.Ours])
 		for _, rival := range rivals {
 			if figures := s.samples[rival]; len(figures) > 0 {
 				if m := median(figures); m < e.Best {
@@ -123,7 +122,7 @@ func judge(all []*series) []Entry {
 		if e.Samples == 0 || e.BestImpl == "" {
 			continue
 		}
-		e.Ours = median(s.samples[ours])
+		e.Ours = median(s.samples[peer.Ours])
 		if floor := s.samples["floor"]; len(floor) > 0 {
 			e.Floor = median(floor)
 		}

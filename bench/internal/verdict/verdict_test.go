@@ -19,6 +19,8 @@ BenchmarkLoad/impl=weakmap/size=10-2 	 100	 12 ns/op	 0 B/op
 BenchmarkLoad/impl=syncmap/size=10-2 	 100	 30 ns/op	 0 B/op
 BenchmarkLoad/impl=xsync4/size=10-2 	 100	 24 ns/op	 0 B/op
 BenchmarkChurn/impl=weakmap/live=10-2 	 1	 7 B-peak
+BenchmarkUsed/impl=weakmap-2 	 1	 7 B-turn02	 1 misses/op
+BenchmarkUsed/impl=syncmap-2 	 1	 8 B-turn02	 1 misses/op
 BenchmarkOnlyOurs/impl=weakmap-2 	 1	 7 B-peak
 `
 

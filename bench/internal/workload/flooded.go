@@ -8,11 +8,12 @@ import (
 )
 
 func floods() []Cell {
-	var cells []Cell
-	for _, s := range []size{{16_384, Full | Quick}, {256, Smoke}} {
-		cells = append(cells, flooded(craftedKeys, s), flooded(randomKeys, s))
+	return []Cell{
+		flooded(craftedKeys, size{16_384, Full | Quick}),
+		flooded(randomKeys, size{16_384, Full}),
+		flooded(craftedKeys, size{256, Smoke}),
+		flooded(randomKeys, size{256, Smoke}),
 	}
-	return cells
 }
 
 // flooded stores s.n values under strings of 64 bytes in an empty map, and loads them in random
@@ -24,7 +25,7 @@ func flooded(kind keyKind[string], s size) Cell {
 		Params:   fmt.Sprintf("key=%s/n=%d", kind.name, s.n),
 		Sets:     s.sets,
 		Cost:     time.Second,
-	}, func(p peer.Participant[string]) (metrics, error) {
+	}, mapPeers[string](peer.Weak), func(p mapPeer[string]) (metrics, error) {
 		keys := kind.some(0, s.n)
 		stream := shuffled(keys, len(keys))
 		var inserting, loading time.Duration
@@ -54,5 +55,5 @@ func flooded(kind keyKind[string], s size) Cell {
 		result.per(rounds*s.n, inserting, "insert-ns/op")
 		result.per(rounds*loads*s.n, loading, "load-ns/op")
 		return result, nil
-	}, peer.Weak)
+	})
 }

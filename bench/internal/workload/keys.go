@@ -24,6 +24,13 @@ var (
 		return string(b[:])
 	}}
 	uint64Keys = keyKind[uint64]{"uint64", mix}
+	structKeys = keyKind[fullName]{"struct", func(i uint64) fullName {
+		return fullName{First: stringKeys.make(i), Last: stringKeys.make(^i)}
+	}}
+
+	objects16  = objectKeys[[2]uint64]("16B")
+	objects64  = objectKeys[[8]uint64]("64B")
+	objects256 = objectKeys[[32]uint64]("256B")
 
 	craftedKeys = keyKind[string]{"crafted", func(i uint64) string { return flood.String(int(i)) }}
 	randomKeys  = keyKind[string]{"random", func(i uint64) string {
@@ -32,6 +39,14 @@ var (
 		return string(b[:])
 	}}
 )
+
+// A fullName is a key of two strings.
+type fullName struct{ First, Last string }
+
+// objectKeys makes new objects: they are told apart by identity.
+func objectKeys[T any](name string) keyKind[*T] {
+	return keyKind[*T]{name, func(uint64) *T { return new(T) }}
+}
 
 // mix is a bijection that leaves no pattern in consecutive numbers (the finalizer of
 // splitmix64).

@@ -23,8 +23,9 @@ import (
 type Set uint8
 
 const (
-	Full  Set = 1 << iota // what a published result consists of
+	Full  Set = 1 << iota // what a published result consists of: under an hour
 	Quick                 // about two minutes for a first look
+	Extra                 // run only when asked for by name
 	Smoke                 // one iteration each, in seconds, to see that it works
 )
 
@@ -59,7 +60,12 @@ type size struct {
 
 // Cells returns every cell, in the order in which they are run.
 func Cells() []Cell {
-	return slices.Concat(loads(), inserts(), churns(), deaths(), collections(), footprints(), floods())
+	return slices.Concat(
+		loads(), keyLoads(), internHits(), mixes(), storms(),
+		inserts(), churns(), internings(), attachments(),
+		deaths(), latencies(), growths(),
+		collections(), footprints(), smallMaps(), floods(),
+	)
 }
 
 // String returns the name of the cell without its participant.
@@ -95,14 +101,25 @@ func Run(b *testing.B, workload string) {
 	}
 }
 
+// storing are the kinds that keep entries.
+var storing = []peer.Kind{peer.Weak, peer.Strong}
+
+// mapPeer is a participant with weak values.
+type mapPeer[K comparable] = peer.Participant[peer.Map[K]]
+
+// mapPeers returns the participants with weak values that are of the given kinds.
+func mapPeers[K comparable](kinds ...peer.Kind) []mapPeer[K] {
+	return choose(peer.Maps[K](), kinds...)
+}
+
 // choose returns the participants of the given kinds, in the order of the table.
-func choose[K comparable](kinds ...peer.Kind) []peer.Participant[K] {
-	return slices.DeleteFunc(peer.All[K](), func(p peer.Participant[K]) bool {
+func choose[S any](participants []peer.Participant[S], kinds ...peer.Kind) []peer.Participant[S] {
+	return slices.DeleteFunc(participants, func(p peer.Participant[S]) bool {
 		return !slices.Contains(kinds, p.Kind)
 	})
 }
 
-func names[K comparable](participants []peer.Participant[K]) []string {
+func names[S any](participants []peer.Participant[S]) []string {
 	var list []string
 	for _, p := range participants {
 		list = append(list, p.Name)
@@ -111,8 +128,8 @@ func names[K comparable](participants []peer.Participant[K]) []string {
 }
 
 // find returns the participant of that name, which must be there.
-func find[K comparable](participants []peer.Participant[K], name string) peer.Participant[K] {
-	at := slices.IndexFunc(participants, func(p peer.Participant[K]) bool { return p.Name == name })
+func find[S any](participants []peer.Participant[S], name string) peer.Participant[S] {
+	at := slices.IndexFunc(participants, func(p peer.Participant[S]) bool { return p.Name == name })
 	if at < 0 {
 		panic("workload: no participant " + name)
 	}
@@ -120,8 +137,7 @@ func find[K comparable](participants []peer.Participant[K], name string) peer.Pa
 }
 
 // isolated makes a cell each sample of which runs measure in a process of its own.
-func isolated[K comparable](c Cell, measure func(peer.Participant[K]) (metrics, error), kinds ...peer.Kind) Cell {
-	participants := choose[K](kinds...)
+func isolated[S any](c Cell, participants []peer.Participant[S], measure func(peer.Participant[S]) (metrics, error)) Cell {
 	c.Impls = names(participants)
 	c.measure = func(impl string) (metrics, error) { return measure(find(participants, impl)) }
 	return c
@@ -153,12 +169,20 @@ func spread(writers, n int, f func(first, last int)) {
 	group.Wait()
 }
 
-// fill stores n new values under keys and returns them.
+// fill stores new values under keys and returns them.
 func fill[K comparable](m peer.Map[K], keys []K) []*peer.Value {
 	values := make([]*peer.Value, len(keys))
 	for i, key := range keys {
 		values[i] = &peer.Value{ID: uint64(i)}
 		m.Store(key, values[i])
+	}
+	return values
+}
+
+func newValues(n int) []*peer.Value {
+	values := make([]*peer.Value, n)
+	for i := range values {
+		values[i] = &peer.Value{ID: uint64(i)}
 	}
 	return values
 }

@@ -2,10 +2,16 @@ package workload
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"sync/atomic"
 	"testing"
 )
+
+func TestMain(m *testing.M) {
+	ServeChild()
+	os.Exit(m.Run())
+}
 
 func TestCellsAreWellFormed(t *testing.T) {
 	seen := map[string]bool{}
@@ -34,7 +40,7 @@ func TestCellsAreWellFormed(t *testing.T) {
 			t.Errorf("%v: this library takes no part", c)
 		}
 	}
-	if want := Full | Quick | Smoke; sets != want {
+	if want := Full | Quick | Extra | Smoke; sets != want {
 		t.Errorf("the cells are in sets %b, want all of %b", sets, want)
 	}
 }
@@ -55,6 +61,8 @@ func TestKeysDiffer(t *testing.T) {
 	const n = 16_384
 	testKeysDiffer(t, stringKeys, n)
 	testKeysDiffer(t, uint64Keys, n)
+	testKeysDiffer(t, structKeys, n)
+	testKeysDiffer(t, objects16, n)
 	testKeysDiffer(t, craftedKeys, n)
 	testKeysDiffer(t, randomKeys, n)
 }
@@ -117,7 +125,7 @@ func TestSpreadCoversEachIndexOnce(t *testing.T) {
 }
 
 func TestMeasureNamed(t *testing.T) {
-	figures, err := measureNamed("Footprint/impl=none/key=string/size=1000")
+	figures, err := measureNamed("Footprint/impl=floor/key=string/size=1000")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,12 +141,18 @@ func TestMeasureNamed(t *testing.T) {
 
 func TestFiguresOfSmokeCells(t *testing.T) {
 	want := map[string][]string{
-		"Insert":     {"ns/op", "cold-ns/op", "cpu-ns/op"},
-		"Churn":      {"ns/op", "cpu-ns/op", "B-peak", "entries"},
-		"MassDeath":  {"ns-gone", "collections", "p50-ns", "p99-ns", "p99.9-ns", "p99.9-1s-ns"},
-		"Collection": {"cpu-ns/collection"},
-		"Footprint":  {"B/entry", "B-resident"},
-		"Flood":      {"insert-ns/op", "load-ns/op"},
+		"Insert":            {"ns/op", "cold-ns/op", "cpu-ns/op"},
+		"Churn":             {"ns/op", "cpu-ns/op", "B-peak", "entries", "B-turn02", "B-turn20"},
+		"InternUnbounded":   {"ns/op", "cpu-ns/op", "B-peak", "B-turn02", "B-turn20"},
+		"InternIdentifiers": {"ns/op", "cpu-ns/op", "identifiers"},
+		"Finalize":          {"ns/op", "cpu-ns/op", "B/object"},
+		"MassDeath":         {"ns-gone", "collections", "p50-ns", "p99-ns", "p99.9-ns", "p99.9-1s-ns"},
+		"Latency":           {"collections", "p50-ns", "p99-ns", "p99.9-ns", "p99.99-ns", "p100-ns"},
+		"Growth":            {"ns/op", "p50-ns", "p99-ns", "p99.9-ns"},
+		"Collection":        {"cpu-ns/collection"},
+		"Footprint":         {"B/entry", "B-resident"},
+		"SmallMaps":         {"B/map"},
+		"Flood":             {"insert-ns/op", "load-ns/op"},
 	}
 	done := map[string]bool{}
 	for _, c := range Cells() {
@@ -146,7 +160,7 @@ func TestFiguresOfSmokeCells(t *testing.T) {
 			continue
 		}
 		done[c.Workload] = true
-		figures, err := c.measure("weakmap")
+		figures, err := runChild(c.Name("weakmap"))
 		if err != nil {
 			t.Errorf("%v: %v", c, err)
 			continue
@@ -159,5 +173,27 @@ func TestFiguresOfSmokeCells(t *testing.T) {
 	}
 	if len(done) != len(want) {
 		t.Errorf("workloads %v were run, want %v", done, want)
+	}
+}
+
+func TestIdentifiersOfGoSource(t *testing.T) {
+	got := appendIdentifiers(nil, []byte("package p // no\nvar x, µ = \"no\", len(y)"))
+	if want := []string{"p", "x", "µ", "len", "y"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if names, err := scan("errors"); err != nil || !slices.Contains(names, "Is") || slices.Contains(names, "TestIs") {
+		t.Errorf("identifiers of package errors: %q, error %v; want Is, not TestIs", names, err)
+	}
+}
+
+func TestFullRunsHaveEachWorkload(t *testing.T) {
+	inRuns := map[string]bool{}
+	for _, c := range Cells() {
+		inRuns[c.Workload] = inRuns[c.Workload] || c.Sets&Full != 0
+	}
+	for workload, runs := range inRuns {
+		if !runs {
+			t.Errorf("a full run leaves out all of %s", workload)
+		}
 	}
 }

@@ -12,8 +12,9 @@ func inserts() []Cell {
 	var cells []Cell
 	for _, writers := range []int{1, maxWriters} {
 		cells = append(cells,
-			insert(stringKeys, size{500_000, Full | Quick}, writers),
-			insert(uint64Keys, size{500_000, Full}, writers),
+			insert(stringKeys, size{500_000, Full}, writers),
+			insert(uint64Keys, size{500_000, Extra}, writers),
+			insert(stringKeys, size{100_000, Quick}, writers),
 			insert(stringKeys, size{1_000, Smoke}, writers))
 	}
 	return cells
@@ -29,8 +30,8 @@ func insert[K comparable](kind keyKind[K], s size, writers int) Cell {
 		Workload: "Insert",
 		Params:   fmt.Sprintf("key=%s/n=%d/%s", kind.name, s.n, writersParam(writers)),
 		Sets:     s.sets,
-		Cost:     400*time.Millisecond + time.Duration(s.n)*3500*time.Nanosecond,
-	}, func(p peer.Participant[K]) (metrics, error) {
+		Cost:     400*time.Millisecond + time.Duration(s.n)*5200*time.Nanosecond,
+	}, mapPeers[K](peer.Weak, peer.Strong, peer.InsertFloor, peer.Nothing), func(p mapPeer[K]) (metrics, error) {
 		keys := kind.some(0, s.n)
 		cold, err := insertOnce(p, keys, writers)
 		if err != nil {
@@ -50,10 +51,10 @@ func insert[K comparable](kind keyKind[K], s size, writers int) Cell {
 		result.per(s.n*warmRounds, warm.wall, "ns/op")
 		result.per(s.n*warmRounds, warm.cpu, "cpu-ns/op")
 		return result, nil
-	}, peer.Weak, peer.Strong, peer.InsertFloor, peer.Nothing)
+	})
 }
 
-func insertOnce[K comparable](p peer.Participant[K], keys []K, writers int) (spent, error) {
+func insertOnce[K comparable](p mapPeer[K], keys []K, writers int) (spent, error) {
 	m := p.New(len(keys))
 	values := make([]*peer.Value, len(keys))
 	took, err := clock(func() {
@@ -97,62 +98,4 @@ func clock(work func()) (spent, error) {
 	wall := time.Since(start)
 	end, err := cpuTime()
 	return spent{wall, end - cpu}, err
-}
-
-func churns() []Cell {
-	var cells []Cell
-	for _, writers := range []int{1, maxWriters} {
-		cells = append(cells,
-			churn(stringKeys, size{100_000, Full}, writers),
-			churn(uint64Keys, size{100_000, Full}, writers),
-			churn(stringKeys, size{20_000, Quick}, writers),
-			churn(stringKeys, size{1_000, Smoke}, writers))
-	}
-	return cells
-}
-
-// churn stores new values under keys that never come again; the last s.n of them are held, older
-// ones die. Twenty times as many are stored as are held. ns/op is the time per value, the making
-// of its key included; B-peak is the most memory that the process ever had; entries is what the
-// map still counts right after the last insertion.
-func churn[K comparable](kind keyKind[K], s size, writers int) Cell {
-	const turns = 20
-	return isolated(Cell{
-		Workload: "Churn",
-		Params:   fmt.Sprintf("key=%s/live=%d/%s", kind.name, s.n, writersParam(writers)),
-		Sets:     s.sets,
-		Cost:     200*time.Millisecond + time.Duration(s.n)*turns*1800*time.Nanosecond,
-	}, func(p peer.Participant[K]) (metrics, error) {
-		m := p.New(s.n)
-		held := make([]*peer.Value, s.n)
-		took, err := clock(func() {
-			spread(writers, s.n, func(first, last int) {
-				for turn := range turns {
-					for i := first; i < last; i++ {
-						id := uint64(turn*s.n + i)
-						value := &peer.Value{ID: id}
-						m.Store(kind.make(id), value)
-						held[i] = value
-					}
-				}
-			})
-		})
-		if err != nil {
-			return nil, err
-		}
-		peak, err := peakBytes()
-		if err != nil {
-			return nil, err
-		}
-		left := m.Len()
-		for _, value := range held {
-			if p.Kind == peer.Weak && m.Load(kind.make(value.ID)) != value {
-				return nil, fmt.Errorf("the entry of held value %d is gone", value.ID)
-			}
-		}
-		result := metrics{"B-peak": float64(peak), "entries": float64(left)}
-		result.per(s.n*turns, took.wall, "ns/op")
-		result.per(s.n*turns, took.cpu, "cpu-ns/op")
-		return result, nil
-	}, peer.Weak, peer.InsertFloor, peer.Nothing)
 }

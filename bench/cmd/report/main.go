@@ -1,0 +1,97 @@
+// Report turns result files of cmd/bench into report.md and report.html, a page that needs
+// nothing else. From files of two commits it also shows what changed from the first to the second.
+//
+// Usage, in a folder of this module or of a workspace that has it:
+//
+//	go run ./bench/cmd/report [-o FOLDER] FILE...
+//
+// The exit status is 2 if the flags, the folder or a file are wrong.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/go-weak/weakmap/bench/internal/report"
+)
+
+const exitUsage = 2
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+func run(args []string, stdout, stderr io.Writer) int {
+	flags := flag.NewFlagSet("report", flag.ContinueOnError)
+	flags.SetOutput(io.Discard) // errors are printed once, below
+	folder := flags.String("o", ".", "write report.md and report.html into this `folder`")
+	err := flags.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprintln(stderr, "usage: go run ./bench/cmd/report [-o FOLDER] FILE...")
+		flags.SetOutput(stderr)
+		flags.PrintDefaults()
+		return 0
+	case err == nil && flags.NArg() == 0:
+		err = errors.New("which files? Name at least one that cmd/bench wrote")
+	case err == nil:
+		err = write(*folder, flags.Args(), stdout)
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "report: %v\n", err)
+		return exitUsage
+	}
+	return 0
+}
+
+// write makes the report of some files.
+func write(folder string, names []string, stdout io.Writer) error {
+	var inputs []report.Input
+	for _, name := range names {
+		file, err := os.Open(name)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		inputs = append(inputs, report.Input{Name: name, Text: file})
+	}
+	data, err := report.Read(inputs)
+	if err != nil {
+		return err
+	}
+	document, err := report.New(data)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(folder, 0o777); err != nil {
+		return fmt.Errorf("cannot write: %w", err)
+	}
+	for _, rendering := range []struct {
+		name  string
+		write func(io.Writer) error
+	}{
+		{"report.md", document.WriteMarkdown},
+		{"report.html", document.WriteHTML},
+	} {
+		path := filepath.Join(folder, rendering.name)
+		if err := writeFile(path, rendering.write); err != nil {
+			return fmt.Errorf("cannot write: %w", err)
+		}
+		fmt.Fprintln(stdout, path)
+	}
+	return nil
+}
+
+func writeFile(path string, write func(io.Writer) error) error {
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	if err := write(file); err != nil {
+		_ = file.Close()
+		return err
+	}
+	return file.Close()
+}

@@ -1,0 +1,37 @@
+// Package inspect is how the engine shows package weakdebug what Stats does not
+// tell. It exists so that these figures need no exported name of package weakmap.
+package inspect
+
+import "time"
+
+// Engine tells figures. Package weakmap sets it when it is initialized, and
+// nobody changes it after that; nil means that there are none to tell.
+var Engine Source
+
+// A Source tells figures without taking the lock of a shard and without
+// allocating anything that grows with the number of entries.
+type Source interface {
+	// Figures returns those of a container, which is given as a pointer, and
+	// false if it is none of package weakmap or was not used yet.
+	Figures(container any) (f Figures, ok bool)
+
+	// CallbacksDue returns how many functions wait for a goroutine to run them:
+	// callbacks of references, finalizers, and at most one function for each
+	// container that has something to report to its OnReap.
+	CallbacksDue() int
+}
+
+// Figures are what a container's table knows about itself.
+type Figures struct {
+	Shards     []int // the number of entries of each shard
+	LastPass   Pass  // the last search through all entries for dead ones; zero if there was none
+	ReportsDue int   // calls of OnReap that have not begun
+}
+
+// A Pass is one search through all entries of a container for dead ones.
+type Pass struct {
+	Collection uint64        // how many collections had ended when it began
+	Lag        time.Duration // from the end of the last of them to the end of the pass
+	Entries    int           // there were when it began
+	Dead       int           // of these, which it removed
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// The engine changes; a mutant whose text is not found any more tests nothing.
+func TestEveryMutantApplies(t *testing.T) {
+	seen := map[string]bool{}
+	for _, m := range mutants {
+		text, err := os.ReadFile(filepath.Join("..", "..", "..", m.file))
+		if err != nil {
+			t.Errorf("mutant %s: %v", m.name, err)
+			continue
+		}
+		faulty, err := m.apply(string(text))
+		if err != nil {
+			t.Error(err)
+		} else if faulty == string(text) {
+			t.Errorf("mutant %s changes nothing", m.name)
+		}
+		if seen[m.name] || m.fault == "" || m.suite == (suite{}) {
+			t.Errorf("mutant %s lacks a name of its own, a fault or a suite", m.name)
+		}
+		seen[m.name] = true
+	}
+	if len(mutants) < 15 {
+		t.Errorf("%d mutants, want 15 at least", len(mutants))
+	}
+}
+
+func TestASnippetMustStandOnce(t *testing.T) {
+	m := mutant{name: "m", file: "f.go", old: "b", new: "x"}
+	for text, want := range map[string]string{"abc": "axc", "": "0 places", "bb": "2 places"} {
+		got, err := m.apply(text)
+		if err != nil {
+			got = err.Error()
+		}
+		if !strings.Contains(got, want) {
+			t.Errorf("apply(%q) = %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestVerdict(t *testing.T) {
+	for _, c := range []struct{ output, killer, detail string }{
+		{"seed 1\nok    owner/set  1 ops\nFAIL  owner/map-int            3 ops\n    VIOLATION: Load = 0\n", "owner/map-int", "Load = 0"},
+		{"goroutine 1\nstress: fault/panic: VIOLATION: hangs\nreplay: x\n", "fault/panic", "hangs"},
+		{"panic: runtime error: index out of range\n\ngoroutine 5\n", "suite", "panic: runtime error: index out of range"},
+		{"--- FAIL: TestShrinks (0.10s)\n    map_test.go:12: Capacity = 9\nFAIL\n", "TestShrinks", "Capacity = 9"},
+	} {
+		r, err := verdict(t.Context(), c.output, errors.New("exit status 1"), "^suite$")
+		if err != nil || r.killer != c.killer || r.detail != c.detail {
+			t.Errorf("verdict(%q) = %+v, %v; want %q, %q", c.output, r, err, c.killer, c.detail)
+		}
+	}
+}
+
+func TestBadFlagsExitWithStatus2(t *testing.T) {
+	for args, says := range map[string]string{
+		"-run nobody": `no mutant matches "nobody"`,
+		"-run (":      "missing closing )",
+		"-limit 0s":   "must be positive",
+		"nobody":      `what does "nobody" mean?`,
+		"-nonsense":   "flag provided but not defined",
+	} {
+		var stdout, stderr bytes.Buffer
+		if status := run(t.Context(), strings.Fields(args), &stdout, &stderr); status != exitUsage || !strings.Contains(stderr.String(), says) {
+			t.Errorf("%s: status %d, stderr %q; want %d and %q", args, status, &stderr, exitUsage, says)
+		}
+	}
+}
+
+func TestListNamesEveryMutant(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	if status := run(t.Context(), []string{"-list"}, &stdout, &stderr); status != 0 || strings.Count(stdout.String(), "\n") != len(mutants) {
+		t.Errorf("status %d, %d lines for %d mutants", status, strings.Count(stdout.String(), "\n"), len(mutants))
+	}
+}
+
+func TestSuitesAreRegexps(t *testing.T) {
+	all := together(mutants)
+	for _, pattern := range []string{all.scenarios, all.tests} {
+		if _, err := regexp.Compile(pattern); err != nil || pattern == "" {
+			t.Errorf("%q: %v", pattern, err)
+		}
+	}
+}

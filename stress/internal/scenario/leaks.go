@@ -1,0 +1,267 @@
+package scenario
+
+import (
+	"fmt"
+	"iter"
+	"runtime"
+	"strings"
+	"sync/atomic"
+
+	"github.com/go-weak/weakmap"
+)
+
+var leaks = []Scenario{
+	{"leak/same-value", "what stays with a long-lived value that is stored again and again", needCollections, leaking(sameValue)},
+	{"leak/many-keys", "what stays with a long-lived value that was stored under many keys", needCollections, leaking(manyKeys)},
+	{"leak/dropped-map", "a dropped map that something keeps while its values live", needCollections, leaking(droppedMap)},
+	{"leak/cycle", "a cleanup argument or closure that keeps a value which refers to its map", needCollections, leaking(cycle)},
+	{"leak/tombstones", "places of deleted entries that are not used again", needCollections, leaking(tombstones)},
+	{"leak/no-shrink", "a table that stays as large as it was before a mass death", needCollections, leaking(noShrink)},
+	{"leak/specials", "off-heap records of the runtime that stay after a burst", needCollections, leaking(burst)},
+	{"leak/no-cleanup", "dead entries whose cleanup never comes, since a finalizer brought the value back", needCollections, leaking(noCleanup)},
+	{"leak/deleted-key", "a key that its deleted slot keeps", needCollections, leaking(deletedKey)},
+	{"leak/iterators", "values that iterators keep which were not run to their end", needCollections, leaking(iterators)},
+	{"leak/old-arrays", "an array that a shard keeps after its table has moved on", needCollections, leaking(oldArrays)},
+	{"leak/stalled-queue", "reports that stay after a consumer that stalled has gone on", needCollections, leaking(stalledQueue)},
+}
+
+// perRound is how many operations each part of a round does.
+const perRound = 1000
+
+// inBothModes returns a map for each reclaim mode.
+func inBothModes[K comparable]() (maps [2]*weakmap.Map[K, object]) {
+	for i, reclaim := range []weakmap.Reclaim{weakmap.PerCycle, weakmap.PerValue} {
+		maps[i] = newMap[K](configuration{reclaim, 0, good})
+	}
+	return maps
+}
+
+func sameValue(*Run) func() int {
+	maps, value := inBothModes[int](), &object{}
+	return func() int {
+		for _, m := range maps {
+			for i := range perRound {
+				m.Store(i%4, value)
+			}
+		}
+		runtime.KeepAlive(value)
+		return 2 * perRound
+	}
+}
+
+func manyKeys(*Run) func() int {
+	maps, value := inBothModes[int](), &object{}
+	number := 0
+	return func() int {
+		for _, m := range maps {
+			for range perRound {
+				number++
+				m.Store(number, value)
+			}
+			m.DeleteFunc(func(key int, _ *object) bool { return key%2 == 0 })
+			m.Clear()
+		}
+		runtime.KeepAlive(value)
+		return 2 * perRound
+	}
+}
+
+func droppedMap(*Run) func() int {
+	values := make(held, 100)
+	for i := range values {
+		values[i] = &object{}
+	}
+	return func() int {
+		for range perRound / len(values) {
+			m := newMap[string](configuration{weakmap.PerCycle, 0, good})
+			for i, v := range values {
+				m.Store(fmt.Sprint("a key of a map that is dropped ", i), v)
+			}
+		}
+		runtime.KeepAlive(values)
+		return perRound
+	}
+}
+
+// A node refers to the map that it is in.
+type node struct {
+	in *weakmap.Map[int, node]
+	_  [6]uint64
+}
+
+func cycle(*Run) func() int {
+	return func() int {
+		for _, reclaim := range []weakmap.Reclaim{weakmap.PerCycle, weakmap.PerValue} {
+			for range perRound / 100 {
+				m := &weakmap.Map[int, node]{Config: weakmap.Config{Reclaim: reclaim}}
+				m.OnReap = func(int) { _ = m.Len() }
+				for i := range 100 {
+					n := &node{in: m}
+					m.Store(i, n)
+					weakmap.Finalize(n, func(int) {}, i)
+				}
+			}
+		}
+		return 2 * perRound
+	}
+}
+
+func tombstones(*Run) func() int {
+	maps, value := inBothModes[string](), &object{}
+	number := 0
+	return func() int {
+		for _, m := range maps {
+			for range perRound {
+				number++
+				key := fmt.Sprint(number)
+				m.Store(key, value)
+				if number%2 == 0 {
+					m.LoadAndDelete(key)
+				} else {
+					m.CompareAndDelete(key, value)
+				}
+			}
+		}
+		runtime.KeepAlive(value)
+		return 2 * perRound
+	}
+}
+
+func noShrink(r *Run) func() int {
+	return func() int {
+		const crowd = 20 * perRound
+		for _, m := range inBothModes[int]() {
+			for i := range crowd {
+				m.Store(i, &object{})
+			}
+			r.settle()
+			if c := m.Stats().Capacity; c > capacityFloor {
+				r.violation("%d slots are left of a map whose %d values have died", c, crowd)
+			}
+			r.dead.Add(crowd)
+		}
+		return 2 * crowd
+	}
+}
+
+func burst(*Run) func() int {
+	keyed, set, in := &weakmap.KeyMap[object, int]{}, &weakmap.Set[object]{}, &weakmap.Interner[int]{}
+	return func() int {
+		for i := range perRound {
+			o := &object{}
+			keyed.Store(o, i)
+			set.Add(o)
+			in.Intern(i)
+			weakmap.Finalize(o, func(int) {}, i)
+			weakmap.NewRef(o, func() {})
+		}
+		return 5 * perRound
+	}
+}
+
+func noCleanup(*Run) func() int {
+	maps, number := inBothModes[int](), 0
+	back := make(chan *object, perRound) // what the finalizers bring back, to be held for a round
+	return func() int {
+		for len(back) > 0 {
+			<-back
+		}
+		for range perRound {
+			number++
+			o := &object{}
+			runtime.SetFinalizer(o, func(o *object) {
+				select {
+				case back <- o:
+				default:
+				}
+			})
+			for _, m := range maps {
+				m.Store(number, o)
+			}
+		}
+		return 2 * perRound
+	}
+}
+
+func deletedKey(*Run) func() int {
+	maps, value := inBothModes[string](), &object{}
+	for _, m := range maps {
+		m.Store("one that stays", value)
+	}
+	number := 0
+	return func() int {
+		for _, m := range maps {
+			for range perRound {
+				number++
+				key := fmt.Sprint(number, strings.Repeat(" long", 50))
+				m.Store(key, value)
+				m.Delete(key)
+			}
+		}
+		runtime.KeepAlive(value)
+		return 2 * perRound
+	}
+}
+
+func iterators(*Run) func() int {
+	maps := inBothModes[int]()
+	return func() int {
+		values := make(held, 100)
+		for _, m := range maps {
+			for i := range values {
+				values[i] = &object{}
+				m.Store(i, values[i])
+			}
+			for range perRound / len(values) {
+				for range m.Values() {
+					break
+				}
+				next, stop := iter.Pull2(m.All())
+				next()
+				stop()
+			}
+		}
+		runtime.KeepAlive(values)
+		return 2 * perRound
+	}
+}
+
+func oldArrays(*Run) func() int {
+	maps, value := inBothModes[int](), &object{}
+	return func() int {
+		for _, m := range maps {
+			for i := range 4 * perRound {
+				m.Store(i, value)
+			}
+			for i := range 4 * perRound {
+				m.Delete(i)
+			}
+		}
+		runtime.KeepAlive(value)
+		return 16 * perRound
+	}
+}
+
+func stalledQueue(r *Run) func() int {
+	return func() int {
+		gate := make(chan struct{})
+		var reports atomic.Int64
+		maps := inBothModes[int]()
+		for _, m := range maps {
+			m.OnReap = func(int) { <-gate; reports.Add(1) }
+			elsewhere(func() {
+				for i := range perRound {
+					m.Store(i, &object{})
+				}
+			})
+		}
+		for _, m := range maps {
+			r.eventually("all entries left", func() bool { return m.Len() == 0 })
+		}
+		close(gate)
+		r.within("the reports that waited come", func() bool { return reports.Load() == 2*perRound })
+		r.dead.Add(2 * perRound)
+		runtime.KeepAlive(&maps)
+		return 2 * perRound
+	}
+}

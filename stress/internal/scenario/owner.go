@@ -1,0 +1,236 @@
+package scenario
+
+import (
+	"fmt"
+	"runtime"
+
+	"github.com/go-weak/weakmap"
+)
+
+// A goroutine that owns a key and holds what is bound to it must find it with every lookup,
+// whatever others do with other keys. These are the cheapest oracles: no log, no lock, and so
+// the ones for volume.
+var owners = []Scenario{
+	{"owner/map-int", "a reclaim of a live binding; growth, shrinkage or a new hash that loses an entry; a lookup that meets a half-built bucket; integer keys",
+		needAll, rounds(func(r *Round) { ownMap(r, func(i int) int { return i }) })},
+	{"owner/map-string", "the same with string keys",
+		needAll, rounds(func(r *Round) { ownMap(r, func(i int) string { return fmt.Sprint("key ", i) }) })},
+	{"owner/map-struct", "the same with keys that take the long way: compared as structs, with an interface in them",
+		needAll, rounds(func(r *Round) { ownMap(r, func(i int) compound { return compound{i, float64(i)} }) })},
+	{"owner/keymap", "the same where keys are found by address",
+		needAll, rounds(ownKeyMap)},
+	{"owner/set", "the same for the elements of a set",
+		needAll, rounds(ownSet)},
+	{"owner/interner", "the same where entries are found by content: a canonical pointer that is held is the only one",
+		needAll, rounds(ownInterner)},
+}
+
+type compound struct {
+	n int
+	x any
+}
+
+const (
+	// ownerCount goroutines with a key each.
+	ownerCount = 3
+
+	// ofCrowd is the id of objects that no owner has bound.
+	ofCrowd = -1
+
+	// lookupsPerLook lookups come between two looks at the clock and the budget.
+	lookupsPerLook = 2000
+)
+
+func ownMap[K comparable](r *Round, key func(int) K) {
+	m := newMap[K](r.configuration)
+	r.collect()
+	r.start(1, func(w *worker) { disturbMap(w, m, key) })
+	r.start(ownerCount, func(w *worker) {
+		mine, k := &object{id: int64(w.number)}, key(w.number)
+		m.Store(k, mine)
+		for w.goOn() {
+			for range lookupsPerLook {
+				if v, ok := m.Load(k); !ok || v != mine {
+					w.violation("%v: Load(%v) = %p, %t, but its owner holds %p", w.configuration, k, v, ok, mine)
+					return
+				}
+			}
+			w.looked()
+			fresh := &object{id: int64(w.number)}
+			if !m.CompareAndSwap(k, mine, fresh) {
+				w.violation("%v: the owner's CompareAndSwap failed", w.configuration)
+				return
+			}
+			mine = fresh
+		}
+		if v, loaded := m.LoadAndDelete(k); !loaded || v != mine {
+			w.violation("%v: LoadAndDelete(%v) = %p, %t, but its owner holds %p", w.configuration, k, v, loaded, mine)
+		}
+	})
+	r.wait()
+	r.eventually("all that nobody holds left", func() bool { return m.Len() == 0 })
+	r.dead.Add(int64(r.balance(m).Reaped))
+}
+
+// looked accounts for lookupsPerLook hits, and lets the collector's goroutines come in.
+func (w *worker) looked() {
+	w.did += lookupsPerLook
+	w.found += lookupsPerLook
+	runtime.Gosched()
+}
+
+// disturbMap stores, deletes and drops under keys that nobody owns, so that the table grows and
+// shrinks, beside the owners' keys.
+func disturbMap[K comparable](w *worker, m *weakmap.Map[K, object], key func(int) K) {
+	const first = 1000
+	crowd := w.many(2000)
+	recent := make(held, 32)
+	for w.goOn() {
+		n := 1 + w.rng.IntN(crowd)
+		for range n {
+			k, v := key(first+w.rng.IntN(crowd)), &object{id: ofCrowd}
+			switch w.rng.IntN(8) {
+			case 0:
+				m.Delete(k)
+			case 1:
+				m.LoadOrStore(k, v)
+			case 2:
+				m.Compute(k, func(*object) *object { return v })
+			default:
+				m.Store(k, v)
+				recent.keep(w, v)
+			}
+		}
+		w.did += int64(n)
+		switch w.rng.IntN(4) {
+		case 0:
+			m.Reap()
+		case 1:
+			m.DeleteFunc(func(_ K, v *object) bool { return v.id == ofCrowd && w.rng.IntN(2) == 0 })
+		}
+	}
+}
+
+func ownKeyMap(r *Round) {
+	m := &weakmap.KeyMap[object, int]{Config: r.config()}
+	r.collect()
+	r.start(1, func(w *worker) {
+		recent := make(held, 32)
+		for w.goOn() {
+			n := 1 + w.rng.IntN(2000)
+			for i := range n {
+				k := &object{}
+				m.Store(k, -1)
+				switch i % 4 {
+				case 0:
+					m.Delete(k)
+				case 1:
+					recent.keep(w, k)
+				}
+			}
+			w.did += int64(n)
+			m.Reap()
+		}
+	})
+	r.start(ownerCount, func(w *worker) {
+		mine, value := &object{}, 0
+		m.Store(mine, value)
+		for w.goOn() {
+			for range lookupsPerLook {
+				if v, ok := m.Load(mine); !ok || v != value {
+					w.violation("%v: Load = %d, %t, but the owner stored %d", w.configuration, v, ok, value)
+					return
+				}
+			}
+			w.looked()
+			before := value
+			value++
+			if v, loaded := m.Swap(mine, value); !loaded || v != before {
+				w.violation("%v: Swap = %d, %t, but the owner stored %d", w.configuration, v, loaded, before)
+				return
+			}
+		}
+		runtime.KeepAlive(mine)
+	})
+	r.wait()
+	r.eventually("all that nobody holds left", func() bool { return m.Len() == 0 })
+	r.dead.Add(int64(r.balance(m).Reaped))
+}
+
+func ownSet(r *Round) {
+	s := &weakmap.Set[object]{Config: r.config()}
+	r.collect()
+	r.start(1, func(w *worker) {
+		for w.goOn() {
+			n := 1 + w.rng.IntN(2000)
+			for i := range n {
+				o := &object{}
+				s.Add(o)
+				if i%4 == 0 && !s.Remove(o) {
+					w.violation("%v: Remove of an element that was just added = false", w.configuration)
+					return
+				}
+			}
+			w.did += int64(n)
+			s.Reap()
+		}
+	})
+	r.start(ownerCount, func(w *worker) {
+		mine := &object{}
+		s.Add(mine)
+		for w.goOn() {
+			for range lookupsPerLook {
+				if !s.Contains(mine) {
+					w.violation("%v: an element that is held is not contained", w.configuration)
+					return
+				}
+			}
+			w.looked()
+			if s.Add(mine) {
+				w.violation("%v: an element that is held was added twice", w.configuration)
+				return
+			}
+		}
+		runtime.KeepAlive(mine)
+	})
+	r.wait()
+	r.eventually("all that nobody holds left", func() bool { return s.Len() == 0 })
+	r.dead.Add(int64(r.balance(s).Reaped))
+}
+
+func ownInterner(r *Round) {
+	in := newInterner[string](r.configuration)
+	r.collect()
+	r.start(1, func(w *worker) {
+		crowd := w.many(2000)
+		for w.goOn() {
+			n := 1 + w.rng.IntN(crowd)
+			for range n {
+				in.Intern(fmt.Sprint("crowd ", w.rng.IntN(crowd)))
+			}
+			w.did += int64(n)
+			in.Reap()
+		}
+	})
+	r.start(ownerCount, func(w *worker) {
+		value := fmt.Sprint("owner ", w.number)
+		mine := in.Intern(value)
+		for w.goOn() {
+			for range lookupsPerLook {
+				if p, ok := in.Lookup(value); !ok || p != mine {
+					w.violation("%v: Lookup(%q) = %p, %t, but its owner holds %p", w.configuration, value, p, ok, mine)
+					return
+				}
+			}
+			w.looked()
+			if p := in.Intern(value); p != mine {
+				w.violation("%v: Intern(%q) = %p, but its owner holds %p", w.configuration, value, p, mine)
+				return
+			}
+		}
+		runtime.KeepAlive(mine)
+	})
+	r.wait()
+	r.eventually("all that nobody holds left", func() bool { return in.Len() == 0 })
+	r.dead.Add(int64(r.balance(in).Reaped))
+}

@@ -1,0 +1,76 @@
+package scenario
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+var budget = Budget{Seed: 1, Duration: 50 * time.Millisecond, Patience: time.Second}
+
+// plays returns a scenario that needs everything.
+func plays(play func(*Run)) Scenario { return Scenario{"test/one", "nothing", needAll, play} }
+
+func TestAViolationFailsAndEndsTheRun(t *testing.T) {
+	r := plays(rounds(func(r *Round) {
+		r.start(2, func(w *worker) {
+			for w.goOn() {
+				w.did++
+				w.violation("number %d", w.number)
+			}
+		})
+		r.wait()
+	})).Play(t.Context(), budget)
+	if !r.Failed() || r.Violated == 0 || r.Violated > 2 || !strings.HasPrefix(r.Violations[0], "number ") {
+		t.Errorf("report %+v, want one violation of each worker at most", r)
+	}
+}
+
+func TestVacuityFails(t *testing.T) {
+	r := plays(func(r *Run) { r.ops.Add(1); r.hits.Add(1) }).Play(t.Context(), budget)
+	if want := "no death, no collection"; !r.Failed() || strings.Join(r.Missing, ", ") != want {
+		t.Errorf("missing %q, want %q", r.Missing, want)
+	}
+}
+
+func TestWhatDoesNotHappenIsAViolation(t *testing.T) {
+	b := budget
+	b.Patience = 20 * time.Millisecond
+	r := plays(func(r *Run) {
+		if r.eventually("pigs fly", func() bool { return false }) {
+			t.Error("eventually = true")
+		}
+	}).Play(t.Context(), b)
+	if len(r.Violations) != 1 || r.Violations[0] != "not within 20ms: pigs fly" {
+		t.Errorf("violations %q", r.Violations)
+	}
+}
+
+func TestEveryConfigurationIsPlayed(t *testing.T) {
+	b := budget
+	b.Duration = time.Minute
+	seen := map[configuration]bool{}
+	plays(rounds(func(r *Round) {
+		if seen[r.configuration] = true; len(seen) == len(configurations()) {
+			r.cancel()
+		}
+	})).Play(t.Context(), b)
+	if len(seen) != 2*3*3 {
+		t.Errorf("%d configurations were played, want 18", len(seen))
+	}
+}
+
+func TestALeakIsFound(t *testing.T) {
+	var lost [][]byte
+	b := budget
+	b.Patience = 10 * time.Second
+	r := plays(leaking(func(*Run) func() int {
+		return func() int {
+			lost = append(lost, make([]byte, 32<<10))
+			return 1000
+		}
+	})).Play(t.Context(), b)
+	if r.Violated == 0 || !strings.HasPrefix(r.Violations[0], "heap ") {
+		t.Errorf("32 bytes are lost in each operation, %d in all: %+v", len(lost), r)
+	}
+}

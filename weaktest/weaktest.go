@@ -1,0 +1,177 @@
+// Package weaktest helps to test code that uses weak references.
+//
+// When an object dies is the collector's affair, so a test must neither expect a
+// death after exactly one collection nor wait for one by sleeping. The functions
+// here run collections until what is expected has come about, and fail the test
+// if it has not when their time is up: after 10 seconds, or shortly before the
+// test's own deadline (go test -timeout) if that is sooner.
+//
+//	func TestCacheForgets(t *testing.T) {
+//		var cache weakmap.Map[string, page]
+//		index := func() weak.Pointer[page] {
+//			p := cache.get("index")
+//			return weak.Make(p)
+//		}()
+//		weaktest.Dies(t, index)   // nothing keeps the page
+//		weaktest.Empty(t, &cache) // nor its entry
+//	}
+//
+// As there, make and drop an object in a function of its own: in the test itself
+// a variable, or a copy of it that the compiler made, may be in use longer than
+// it seems. What must not die needs a use after the check, such as
+// [runtime.KeepAlive].
+//
+// A failure is reported by t.Errorf, at the caller's line, and the test goes on.
+// Tests that call these functions may run in parallel; but a collection stops at
+// nothing, so those that count collections may not.
+package weaktest
+
+import (
+	"context"
+	"reflect"
+	"runtime"
+	"testing"
+	"time"
+	"weak"
+
+	"github.com/go-weak/weakmap"
+)
+
+// patience is how long an expectation may take: far longer than it ever does, so
+// that only a leak reaches it.
+const patience = 10 * time.Second
+
+// Collect runs collections until cond returns true, and reports whether it did
+// in time. If it did not, the test fails with a message that says what was
+// waited for.
+func Collect(t testing.TB, what string, cond func() bool) bool {
+	t.Helper()
+	w := newWait(t)
+	if w.collect(cond) {
+		return true
+	}
+	t.Errorf("weaktest: not within %v of collections: %s", w.elapsed(), what)
+	return false
+}
+
+// Dies runs collections until the object of p is dead, and reports whether it
+// died in time. If it did not, the test fails with a message that says what is
+// known of who holds it: whether it is of a kind that never dies, which goroutines
+// have it among the arguments of their calls, and what else to look for. A zero
+// p fails as well: it never referred to anything.
+//
+// An object with a runtime finalizer counts as dead before the finalizer runs.
+func Dies[T any](t testing.TB, p weak.Pointer[T]) bool {
+	t.Helper()
+	if isZero(t, "Dies", p) {
+		return false
+	}
+	w := newWait(t)
+	if w.collect(func() bool { return p.Value() == nil }) {
+		return true
+	}
+	t.Errorf("weaktest: a %v that should have died lives after %v of collections\n%s", reflect.TypeFor[T](), w.elapsed(), holders(p))
+	return false
+}
+
+// Lives runs a few collections and reports whether the object of p outlives
+// them. If it does not, or if p is zero, the test fails.
+//
+// It cannot tell an object that is held from one that the collector has not got
+// round to; several collections make that unlikely.
+func Lives[T any](t testing.TB, p weak.Pointer[T]) bool {
+	t.Helper()
+	if isZero(t, "Lives", p) {
+		return false
+	}
+	for range livesThrough {
+		runtime.GC()
+	}
+	if p.Value() == nil {
+		t.Errorf("weaktest: a %v that should live is dead: nothing holds it, or its last use comes before this check "+
+			"(runtime.KeepAlive after it is a use)", reflect.TypeFor[T]())
+		return false
+	}
+	return true
+}
+
+// livesThrough is how many collections Lives runs. One is not enough for what a
+// stale word on some stack keeps; there is no evidence for more than two.
+const livesThrough = 3
+
+func isZero[T any](t testing.TB, caller string, p weak.Pointer[T]) bool {
+	t.Helper()
+	if p != (weak.Pointer[T]{}) {
+		return false
+	}
+	t.Errorf("weaktest: %s: a zero %T, which refers to nothing", caller, p)
+	return true
+}
+
+// A Container is one of package weakmap, or anything like it.
+type Container interface {
+	Len() int
+	Reap() (removed int)
+}
+
+// Empty waits until everything unreachable has left the containers of package
+// weakmap, as [weakmap.Settle] does, and reports whether c has no entries then.
+// If there are some, it tries again until its time is up, and then the test
+// fails.
+//
+// Settle waits for callbacks too, so Empty must not be called from one.
+func Empty(t testing.TB, c Container) bool {
+	t.Helper()
+	w := newWait(t)
+	ctx, cancel := context.WithDeadline(context.Background(), w.deadline)
+	defer cancel()
+	var err error
+	if w.collect(func() bool {
+		err = weakmap.Settle(ctx)
+		c.Reap()
+		return c.Len() == 0
+	}) {
+		return true
+	}
+	t.Errorf("weaktest: %d entries left in a %T after %v of collections: something holds what they refer to; "+
+		"Dies, with a weak pointer to it, says more", c.Len(), c, w.elapsed())
+	if err != nil {
+		t.Logf("weaktest: weakmap.Settle: %v: a callback that has not returned, or too little time", err)
+	}
+	return false
+}
+
+// A wait is one expectation's share of time.
+type wait struct{ start, deadline time.Time }
+
+// newWait grants patience, or what is left of the test's time less a tenth of
+// it for the report.
+func newWait(t testing.TB) wait {
+	w := wait{start: time.Now()}
+	w.deadline = w.start.Add(patience)
+	if limited, ok := t.(interface{ Deadline() (time.Time, bool) }); ok {
+		if end, ok := limited.Deadline(); ok {
+			if soon := w.start.Add(time.Until(end) * 9 / 10); soon.Before(w.deadline) {
+				w.deadline = soon
+			}
+		}
+	}
+	return w
+}
+
+func (w wait) elapsed() time.Duration { return time.Since(w.start).Round(time.Millisecond) }
+
+// collect runs collections until cond holds, and reports whether it did in time.
+func (w wait) collect(cond func() bool) bool {
+	for pause := time.Microsecond; !cond(); pause = min(2*pause, longestPause) {
+		if time.Now().After(w.deadline) {
+			return false
+		}
+		runtime.GC()
+		time.Sleep(pause) // Cleanups and finalizers need a processor to run on.
+	}
+	return true
+}
+
+// longestPause is the longest pause between two collections.
+const longestPause = 10 * time.Millisecond
