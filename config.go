@@ -20,6 +20,15 @@ type Config struct {
 	// Reclaim says how entries of dead values leave; the zero value is PerCycle.
 	Reclaim Reclaim
 
+	// Retain keeps a value strongly until it has gone unused for this many
+	// collections: a weak container becomes a cache that outlives its users for
+	// a while. Every hit and every yield to an iteration is a use; a new value
+	// begins as one just used, and one that was let go is held again when it is
+	// used. Deleting or replacing it, and Clear, let go at once. With Retain the
+	// keys of a KeyMap and the elements of a Set are what is held. 0 means purely
+	// weak. A negative number panics at the first insertion.
+	Retain int
+
 	// Stats turns on the counting of hits and misses. Off, it costs nothing on
 	// the read path.
 	Stats bool
@@ -58,6 +67,8 @@ func (c Config) check() {
 		panic(fmt.Sprintf("weakmap: negative Config.Shards: %d", c.Shards))
 	case c.Capacity < 0:
 		panic(fmt.Sprintf("weakmap: negative Config.Capacity: %d", c.Capacity))
+	case c.Retain < 0:
+		panic(fmt.Sprintf("weakmap: negative Config.Retain: %d", c.Retain))
 	case c.Reclaim > PerValue:
 		panic(fmt.Sprintf("weakmap: unknown Config.Reclaim: %d", c.Reclaim))
 	}
@@ -73,4 +84,5 @@ type Stats struct {
 	Inserts  uint64 // entries ever made
 	Reaped   uint64 // entries removed because their value was collected
 	Deleted  uint64 // entries removed or replaced by a caller
+	Retained int    // values held strongly now by Config.Retain
 }

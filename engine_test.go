@@ -2,6 +2,7 @@ package weakmap
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os/exec"
 	"runtime"
@@ -53,7 +54,7 @@ func TestSizes(t *testing.T) {
 		{"a bucket", unsafe.Sizeof(bucket[value, string]{}), 64},
 		{"a wide bucket", unsafe.Sizeof(wideBucket[value, string]{}), 128},
 		{"a shard", unsafe.Sizeof(shard[value, string]{}), 128},
-		{"a Map", unsafe.Sizeof(Map[string, value]{}), 72},
+		{"a Map", unsafe.Sizeof(Map[string, value]{}), 88},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s takes %d bytes, want %d", c.name, c.got, c.want)
@@ -90,13 +91,17 @@ func TestAMapOfTenEntriesIsSmall(t *testing.T) {
 }
 
 // memoryInUse returns the bytes of live objects and of what the runtime has
-// taken for weak pointers and the like.
+// taken for weak pointers and the like: the least of some attempts, since
+// passes that run meanwhile leave garbage.
 func memoryInUse() uint64 {
-	var m runtime.MemStats
-	runtime.GC()
-	runtime.GC()
-	runtime.ReadMemStats(&m)
-	return m.HeapAlloc + m.OtherSys
+	least := uint64(math.MaxUint64)
+	for range 10 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		least = min(least, m.HeapAlloc+m.OtherSys)
+	}
+	return least
 }
 
 func TestLookupsAllocateNothing(t *testing.T) {

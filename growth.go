@@ -92,7 +92,7 @@ func (t *table[K, P, A]) releaseAll(l *layout[K, P, A]) {
 // need them; with seeded, one under a hash that nobody can foresee. Must be
 // called with t.growth and the locks of all shards of l held.
 func (t *table[K, P, A]) relayout(l *layout[K, P, A], n int, seeded bool) {
-	next := &layout[K, P, A]{kind: l.kind, lane: l.lane, table: t, seed: l.seed}
+	next := &layout[K, P, A]{kind: l.kind, table: t, seed: l.seed}
 	if seeded {
 		next.kind, next.seed = hashSeeded, maphash.MakeSeed()
 		t.reseed(l, next.seed)
@@ -193,7 +193,7 @@ func (t *table[K, P, A]) reseed(l *layout[K, P, A], seed maphash.Seed) {
 			}
 			h := uint32(maphash.Comparable(seed, *t.keyOf(e, &v)))
 			atomic.StoreUint32(&e.hash, h)
-			if t.traits&extended != 0 {
+			if t.traits&cleaned != 0 {
 				atomic.StoreUint32(&extensionOf[K](e).ticket.hash, h)
 			}
 		}

@@ -22,7 +22,8 @@ type ticket[K comparable, P, A any] struct {
 // An extension is an entry with what only some tables need.
 type extension[K comparable, P, A any] struct {
 	entry[P, A]
-	ticket *ticket[K, P, A] // Immutable.
+	hold   hold[P]
+	ticket *ticket[K, P, A] // nil unless the table has the trait cleaned. Immutable.
 }
 
 // extensionOf returns the extension that e is the first field of. The table
@@ -43,17 +44,35 @@ func (t *table[K, P, A]) newEntry(key K, v *P, w weak.Pointer[P], attached A) *e
 	if t.traits&extended == 0 {
 		return &entry[P, A]{weak: w, attached: attached}
 	}
-	x := &extension[K, P, A]{entry: entry[P, A]{weak: w, attached: attached}, ticket: &ticket[K, P, A]{table: t.self}}
-	// v is held by the caller, so the cleanup cannot come before the entry is
-	// published.
-	x.ticket.cleanup = runtime.AddCleanup(v, t.reclaim, x.ticket)
+	x := &extension[K, P, A]{entry: entry[P, A]{weak: w, attached: attached}}
+	if t.traits&cleaned != 0 {
+		// v is held by the caller, so the cleanup cannot come before the entry is
+		// published.
+		x.ticket = &ticket[K, P, A]{table: t.self}
+		x.ticket.cleanup = runtime.AddCleanup(v, t.reclaim, x.ticket)
+	}
+	if t.traits&retains != 0 {
+		x.hold.referent.Store(v)
+		t.retained.Inc()
+	}
 	return &x.entry
 }
 
 // discard undoes newEntry for an entry that was not bound after all.
 func (t *table[K, P, A]) discard(e *entry[P, A]) {
 	if t.traits&extended != 0 {
+		t.dismiss(e)
+	}
+}
+
+// dismiss does what is to be done, without a lock, about an extension that was
+// removed while its referent lived.
+func (t *table[K, P, A]) dismiss(e *entry[P, A]) {
+	if t.traits&cleaned != 0 {
 		stopCleanup[K](e)
+	}
+	if t.traits&retains != 0 {
+		t.letGo(e)
 	}
 }
 

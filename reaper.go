@@ -172,6 +172,11 @@ func (r *reaperState) prune() {
 // dead although its cleanup does not come, perhaps never.
 func (t *table[K, P, A]) collected(workers int) {
 	t.passes++
+	if t.traits&retains != 0 {
+		ended := collections()
+		t.letGoUnused(uint32(min(ended-t.agedAt, maxRetain)))
+		t.agedAt = ended
+	}
 	if t.options.config.Reclaim == PerCycle || t.passes%passesPerStray == 0 {
 		entries, ended := t.layout.Load().used(), lastCollection()
 		dead := t.sweep(workers)
@@ -193,13 +198,9 @@ func (t *table[K, P, A]) sweep(workers int) (removed int) {
 func (t *table[K, P, A]) sweepLocked(workers int) (removed int) {
 	t.sweptAt.Store(collections())
 	l := t.layout.Load()
-	journals := make([]journal[P, A], len(l.shards))
+	journals := l.journals()
 	chunks := 0
-	for i := range l.shards {
-		s := &l.shards[i]
-		s.mu.Lock()
-		journals[i] = s.journal
-		s.mu.Unlock()
+	for i := range journals {
 		chunks = max(chunks, len(journals[i].chunks))
 	}
 	workers = min(workers, chunks/chunksPerWorker+1)
@@ -235,6 +236,19 @@ func (t *table[K, P, A]) sweepLocked(workers int) (removed int) {
 	}
 	t.shrinkLocked(l)
 	return removed
+}
+
+// journals returns the journals of all shards as they are now, to be read
+// without lock.
+func (l *layout[K, P, A]) journals() []journal[P, A] {
+	journals := make([]journal[P, A], len(l.shards))
+	for i := range l.shards {
+		s := &l.shards[i]
+		s.mu.Lock()
+		journals[i] = s.journal
+		s.mu.Unlock()
+	}
+	return journals
 }
 
 // removeSome takes dead out of their buckets, a few in one hold of the shard's lock.

@@ -321,7 +321,9 @@ type traits uint8
 
 const (
 	reportsDead traits = 1 << iota // the container has an OnReap
-	extended                       // entries are parts of an extension
+	extended                       // entries are parts of an extension, for one of the next two
+	cleaned                        // Config.Reclaim is PerValue
+	retains                        // Config.Retain is not 0
 )
 
 // A shard is one lock stripe. Lookups do not touch it.
@@ -346,7 +348,7 @@ const ptrSize = int(unsafe.Sizeof(uintptr(0)))
 // aftermath is what a locked section leaves to be done without the lock.
 type aftermath[P, A any] struct {
 	dead    []A            // for OnReap
-	dropped []*entry[P, A] // live when they were removed: their cleanups are to be stopped
+	dropped []*entry[P, A] // live when they were removed: to be dismissed
 }
 
 // used is the number of entries. Without mu held it is a recent number.

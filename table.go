@@ -58,6 +58,8 @@ type table[K comparable, P, A any] struct {
 	reclaim    func(*ticket[K, P, A]) // PerValue's cleanup; kept, because making the function value allocates
 	reports    reports[A]
 	lastPass   atomic.Pointer[inspect.Pass] // the last one of reaper.pass. Read without lock, written by that only.
+	agedAt     uint64                       // how many collections there had been when entries were last aged. Accessed by reaper.pass only.
+	retained   *xsync.Counter               // how many referents are held; nil without Config.Retain
 	hits       *xsync.Counter               // nil without Config.Stats
 	misses     *xsync.Counter               // nil without Config.Stats
 }
@@ -69,21 +71,10 @@ type table[K comparable, P, A any] struct {
 type layout[K comparable, P, A any] struct {
 	buckets[P, A]
 	kind   hashKind
-	lane   lane
 	table  *table[K, P, A]
 	shards []shard[P, A] // step of them, kept from layout to layout while their number stays
 	seed   maphash.Seed  // of hashSeeded
 }
-
-// A lane says how find knows the entry that it looks for.
-type lane uint8
-
-const (
-	laneSearch   lane = iota // not at all: search does
-	laneAttached             // by the attached key
-	laneAddress              // by the referent's address
-	laneContent              // by the referent's content
-)
 
 const (
 	// bucketsPerShard buckets at least are there for each shard, up to
@@ -126,8 +117,12 @@ func newTable[K comparable, P, A any](o options[K, A]) *table[K, P, A] {
 	if o.onReap != nil {
 		t.traits |= reportsDead
 	}
+	if o.config.Retain > 0 {
+		t.traits |= extended | retains
+		t.retained = xsync.NewCounter()
+	}
 	if o.config.Reclaim == PerValue {
-		t.traits |= extended
+		t.traits |= extended | cleaned
 		t.reclaim = reclaim[K, P, A]
 	}
 	if o.config.Stats {
@@ -140,9 +135,6 @@ func newTable[K comparable, P, A any](o options[K, A]) *table[K, P, A] {
 		t.vetKeys = hasInterface(reflect.TypeFor[K]())
 	case o.identity == byAddress:
 		l.kind = hashWord
-	}
-	if !o.config.Stats {
-		l.lane = [...]lane{byAttached: laneAttached, byAddress: laneAddress, byContent: laneContent}[o.identity]
 	}
 	n := o.config.Capacity
 	if n > 0 {
@@ -249,8 +241,6 @@ func (c *core[K, P, A]) find(key K, count bool) (*entry[P, A], *P) {
 	l := t.layout.Load()
 	var h uint32
 	switch {
-	case l.lane == laneSearch:
-		return c.search(key, count)
 	case l.kind == hashString && unsafe.Sizeof(key) == unsafe.Sizeof(""):
 		h = uint32(xxhash.Sum64String(stringOf(&key)))
 	case l.kind == hashWord && unsafe.Sizeof(key) <= 8:
@@ -262,7 +252,7 @@ func (c *core[K, P, A]) find(key K, count bool) (*entry[P, A], *P) {
 	tags := b.tags.Load()
 	m := matching(tags, tagOf(h))
 	if m == 0 {
-		if tags>>passedShift != 0 || l.lane != laneAttached {
+		if count || tags>>passedShift != 0 || t.identity != byAttached {
 			return c.search(key, count)
 		}
 		return nil, nil
@@ -279,29 +269,32 @@ func (c *core[K, P, A]) find(key K, count bool) (*entry[P, A], *P) {
 	if l.wide {
 		w = weakOf[P](atomic.LoadPointer(&copiesOf(b)[k]))
 	}
-	switch l.lane {
-	case laneAttached:
+	// Only a like hash is worth a look at the referent: see matchReferent.
+	if t.identity == byAttached {
 		if *(*K)(unsafe.Pointer(&e.attached)) != key {
 			return c.search(key, count)
 		}
-		if v := w.Value(); v != nil && w == e.weak {
-			return e, v
-		}
-	case laneAddress:
-		// Only a like hash is worth a look at the referent: see matchReferent.
-		if atomic.LoadUint32(&e.hash) == h {
-			if v := w.Value(); unsafe.Pointer(v) == *(*unsafe.Pointer)(unsafe.Pointer(&key)) && w == e.weak && v != nil {
-				return e, v
-			}
-		}
-	case laneContent:
-		if atomic.LoadUint32(&e.hash) == h {
-			if v := w.Value(); v != nil && w == e.weak && *(*K)(unsafe.Pointer(v)) == key {
-				return e, v
-			}
-		}
+	} else if atomic.LoadUint32(&e.hash) != h {
+		return c.search(key, count)
 	}
-	return c.search(key, count)
+	var v *P
+	if t.traits&retains != 0 {
+		v = t.heldReferent(e)
+	} else if v = w.Value(); w != e.weak {
+		v = nil
+	}
+	switch {
+	case v == nil:
+		return c.search(key, count)
+	case t.identity == byAddress && unsafe.Pointer(v) != *(*unsafe.Pointer)(unsafe.Pointer(&key)):
+		return c.search(key, count)
+	case t.identity == byContent && *(*K)(unsafe.Pointer(v)) != key:
+		return c.search(key, count)
+	}
+	if count {
+		c.count(true)
+	}
+	return e, v
 }
 
 // search is find for all keys and all cases.
@@ -337,6 +330,7 @@ func (c *core[K, P, A]) search(key K, count bool) (*entry[P, A], *P) {
 					continue
 				}
 				if v != nil {
+					t.use(e, v)
 					if count {
 						c.count(true)
 					}
@@ -402,6 +396,9 @@ func (c *core[K, P, A]) update(key K, next *entry[P, A], admit func(e *entry[P, 
 		}
 		if admit != nil && !admit(old, v) {
 			s.mu.Unlock()
+			if old != nil {
+				t.use(old, v)
+			}
 			return old, v, false
 		}
 		if bound == nil && next != nil && s.used() >= l.limit() {
@@ -442,7 +439,7 @@ func (c *core[K, P, A]) update(key K, next *entry[P, A], admit func(e *entry[P, 
 // setHash gives e its hash. Must be called before e is published.
 func (t *table[K, P, A]) setHash(e *entry[P, A], h uint32) {
 	e.hash = h
-	if t.traits&extended != 0 {
+	if t.traits&cleaned != 0 {
 		extensionOf[K](e).ticket.hash = h
 	}
 }
@@ -479,13 +476,13 @@ func (t *table[K, P, A]) release(s *shard[P, A]) {
 	s.dropped, s.after = nil, nil
 	s.mu.Unlock()
 	if dropped != nil {
-		stopCleanup[K](dropped)
+		t.dismiss(dropped)
 	}
 	if after == nil {
 		return
 	}
 	for _, e := range after.dropped {
-		stopCleanup[K](e)
+		t.dismiss(e)
 	}
 	if len(after.dead) > 0 {
 		t.report(after.dead)
@@ -531,6 +528,9 @@ func (c *core[K, P, A]) all(yield func(e *entry[P, A], v *P) bool) {
 		for k, e := range entries {
 			entries[k] = nil // Lets the key go once it was yielded.
 			v := e.weak.Value()
+			if v != nil {
+				t.use(e, v)
+			}
 			if e.isRemoved() {
 				if t.identity != byAttached && v == nil {
 					continue // What it was bound to went with it.
@@ -594,6 +594,9 @@ func (c *core[K, P, A]) stats() (st Stats) {
 	}
 	st.Entries = int(st.Inserts - st.Reaped - st.Deleted)
 	st.Capacity = l.len() * slotsPerBucket
+	if t.retained != nil {
+		st.Retained = int(max(t.retained.Value(), 0))
+	}
 	if t.hits != nil {
 		st.Hits = uint64(t.hits.Value())
 		st.Misses += uint64(t.misses.Value())
