@@ -80,9 +80,15 @@ type Stats struct {
 	Entries  int    // as Len
 	Capacity int    // slots allocated
 	Hits     uint64 // lookups that found a live value; counted with Config.Stats
-	Misses   uint64 // lookups that did not; a dead value is a miss; counted with Config.Stats
+	Misses   uint64 // lookups that did not, or had to wait for a computation; a dead value is a miss; counted with Config.Stats
 	Inserts  uint64 // entries ever made
 	Reaped   uint64 // entries removed because their value was collected
 	Deleted  uint64 // entries removed or replaced by a caller
 	Retained int    // values held strongly now by Config.Retain
+}
+
+// String returns s as one line for a log.
+func (s Stats) String() string {
+	return fmt.Sprintf("%d entries in %d slots, %d retained; %d inserted, %d reaped, %d deleted; %d hits, %d misses",
+		s.Entries, s.Capacity, s.Retained, s.Inserts, s.Reaped, s.Deleted, s.Hits, s.Misses)
 }

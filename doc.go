@@ -7,8 +7,12 @@
 //
 //	f, _, err := files.LoadOrCompute(name, func() (*File, error) { return open(name) })
 //
+//	for c := range online.All() { c.Send(text) } // a Set: the clients that still live
+//
+//	weakmap.Finalize(tmp, func(dir string) { os.RemoveAll(dir) }, tmp.dir) // dir, not tmp: that would keep itself
+//
 // A [Map] has strong keys and weak values: a cache that holds nothing that nobody
-// else holds. A [KeyMap] has weak keys and strong values: data attached to
+// else holds, or with [Config].Retain only what was used of late. A [KeyMap] has weak keys and strong values: data attached to
 // objects that someone else owns. A [Set] has weak elements. An [Interner] gives
 // one pointer for all equal values. A [Ref] calls back when its referent is gone,
 // a [Finalizer] does so even if it was dropped itself, and a [Method] is bound to
@@ -28,8 +32,10 @@
 // so the death of an old value never takes away what was stored under its key
 // since, not even the same value.
 //
-// Readers never wait. Lookups take no lock, write to no shared memory and
-// allocate nothing, whatever writers, growth and the collector do.
+// Readers never wait. Lookups take no lock and allocate nothing, whatever writers,
+// growth and the collector do. They write to no shared memory, except that with
+// Config.Retain the first hit of an entry after a collection notes it, and that
+// Config.Stats counts.
 //
 // Your code runs unlocked. Functions that you pass are called with no lock held,
 // and those that the collector causes to be called run on goroutines of this

@@ -2,6 +2,7 @@ package weakmap
 
 import (
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/go-weak/weakmap/internal/inspect"
@@ -41,12 +42,25 @@ func (c *core[K, P, A]) figures() (f inspect.Figures, ok bool) {
 		f.Shards[i] = l.shards[i].used()
 	}
 	f.ReportsDue = t.reports.waiting()
-	if p := t.lastPass.Load(); p != nil {
-		f.LastPass = *p
-	}
+	t.lastPass.mu.Lock()
+	f.LastPass = t.lastPass.pass
+	t.lastPass.mu.Unlock()
 	return f, true
 }
 
+// passFigures are those of the last pass over one table.
+type passFigures struct {
+	mu   sync.Mutex
+	pass inspect.Pass // Guarded by mu.
+}
+
+func (f *passFigures) set(p inspect.Pass) {
+	f.mu.Lock()
+	f.pass = p
+	f.mu.Unlock()
+}
+
+// lastCollection returns when the last collection ended.
 func lastCollection() time.Time {
 	var stats debug.GCStats
 	debug.ReadGCStats(&stats)

@@ -128,28 +128,28 @@ func (j *journal[P, A]) chunk(i int) []atomic.Pointer[entry[P, A]] {
 	return c[:min(len(c), int(j.end)-i*chunkSize)]
 }
 
-// appendDead appends the dead entries of chunk i, if there is one, to dead. On a
-// copy of a journal it needs no lock; some of what it finds may be removed
-// already.
-func (j *journal[P, A]) appendDead(dead []*entry[P, A], i int) []*entry[P, A] {
+// findDead puts the dead entries of chunk i, if there is one, into found, and
+// returns their number. On a copy of a journal it needs no lock; some of what it
+// finds may be removed already.
+func (j *journal[P, A]) findDead(found *[chunkSize]*entry[P, A], i int) (n int) {
 	if i >= len(j.chunks) {
-		return dead
+		return 0
 	}
 	// First fetch all entries, then ask: the processor waits for many at once.
-	var entries [chunkSize]*entry[P, A]
 	var weaks [chunkSize]weak.Pointer[P]
-	n := 0
+	present := 0
 	c := j.chunk(i)
 	for k := range c {
 		if e := c[k].Load(); e != nil {
-			entries[n], weaks[n] = e, e.weak
+			found[present], weaks[present] = e, e.weak
+			present++
+		}
+	}
+	for k, w := range weaks[:present] {
+		if w.Value() == nil {
+			found[n] = found[k]
 			n++
 		}
 	}
-	for k, w := range weaks[:n] {
-		if w.Value() == nil {
-			dead = append(dead, entries[k])
-		}
-	}
-	return dead
+	return n
 }

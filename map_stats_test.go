@@ -251,3 +251,16 @@ func TestStatsCountsInsertsAndDeletions(t *testing.T) {
 		runtime.KeepAlive(b)
 	})
 }
+
+func TestStatsPrintsAsOneLine(t *testing.T) {
+	m := weakmap.Map[int, record]{Config: weakmap.Config{Stats: true, Retain: 1}}
+	held := storeHeld(&m, 1, 2, 3)
+	m.Delete(3)
+	m.Load(1)
+	m.Load(4)
+	const want = "2 entries in 7 slots, 2 retained; 3 inserted, 0 reaped, 1 deleted; 1 hits, 1 misses"
+	if got := m.Stats().String(); got != want {
+		t.Errorf("Stats prints as %q, want %q", got, want)
+	}
+	runtime.KeepAlive(held)
+}

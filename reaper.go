@@ -41,8 +41,9 @@ type reaperState struct {
 
 // A sweeper is a table, whatever its types.
 type sweeper interface {
-	// collected is called after each collection, never twice at a time.
-	collected(workers int)
+	// collected is called after each collection, which ended at the given time,
+	// never twice at a time.
+	collected(ended time.Time, workers int)
 	// sweep removes every entry that is dead, and returns how many that were.
 	sweep(workers int) int
 	// retireIfEmpty reports whether the table is empty and will register again
@@ -113,9 +114,9 @@ func (r *reaperState) pass() {
 	time.Sleep(time.Until(r.rested))
 	r.turn <- struct{}{}
 	start := time.Now()
-	workers := max(runtime.GOMAXPROCS(0)/4, 1)
+	ended, workers := lastCollection(), max(runtime.GOMAXPROCS(0)/4, 1)
 	for _, t := range r.live() {
-		t.collected(workers)
+		t.collected(ended, workers)
 	}
 	<-r.turn
 	end := time.Now()
@@ -170,17 +171,17 @@ func (r *reaperState) prune() {
 // collected implements PerCycle. With PerValue it is there for what runtime
 // cleanups leave behind: the entry of a value that a finalizer has resurrected is
 // dead although its cleanup does not come, perhaps never.
-func (t *table[K, P, A]) collected(workers int) {
+func (t *table[K, P, A]) collected(ended time.Time, workers int) {
 	t.passes++
 	if t.traits&retains != 0 {
-		ended := collections()
-		t.letGoUnused(uint32(min(ended-t.agedAt, maxRetain)))
-		t.agedAt = ended
+		n := collections()
+		t.letGoUnused(uint32(min(n-t.agedAt, maxRetain)))
+		t.agedAt = n
 	}
 	if t.options.config.Reclaim == PerCycle || t.passes%passesPerStray == 0 {
-		entries, ended := t.layout.Load().used(), lastCollection()
+		entries := t.layout.Load().used()
 		dead := t.sweep(workers)
-		t.lastPass.Store(&inspect.Pass{Collection: t.sweptAt.Load(), Lag: time.Since(ended), Entries: entries, Dead: dead})
+		t.lastPass.set(inspect.Pass{Collection: t.sweptAt.Load(), Lag: time.Since(ended), Entries: entries, Dead: dead})
 	}
 }
 
@@ -192,42 +193,11 @@ func (t *table[K, P, A]) sweep(workers int) (removed int) {
 }
 
 // sweepLocked is sweep with t.growth held, so that there is one layout
-// throughout. It asks every entry whether it is dead, without lock and in the
-// order of insertion: chunk by chunk, in all shards side by side, since chunks
-// of like age refer to the same stretch of memory.
+// throughout.
 func (t *table[K, P, A]) sweepLocked(workers int) (removed int) {
 	t.sweptAt.Store(collections())
 	l := t.layout.Load()
-	journals := l.journals()
-	chunks := 0
-	for i := range journals {
-		chunks = max(chunks, len(journals[i].chunks))
-	}
-	workers = min(workers, chunks/chunksPerWorker+1)
-	found := make([][][]*entry[P, A], workers) // by worker, by shard
-	var next atomic.Int64
-	work := func(w int) {
-		dead := make([][]*entry[P, A], len(journals))
-		for c := int(next.Add(1)) - 1; c < chunks; c = int(next.Add(1)) - 1 {
-			for i := range journals {
-				dead[i] = journals[i].appendDead(dead[i], c)
-			}
-		}
-		found[w] = dead
-	}
-	var wg sync.WaitGroup
-	for w := 1; w < workers; w++ {
-		wg.Go(func() { work(w) })
-	}
-	work(0)
-	wg.Wait()
-	dead, total := found[0], 0
-	for i := range dead {
-		for _, other := range found[1:] {
-			dead[i] = append(dead[i], other[i]...)
-		}
-		total += len(dead[i])
-	}
+	dead, total := l.dead(workers)
 	if total > massDeath && total > l.used()/2 {
 		return t.removeMost(l, dead)
 	}
@@ -238,17 +208,81 @@ func (t *table[K, P, A]) sweepLocked(workers int) (removed int) {
 	return removed
 }
 
-// journals returns the journals of all shards as they are now, to be read
+// dead asks every entry whether it is dead, and returns those that are, by shard,
+// and their number. It takes no lock while it looks, and goes in the order of
+// insertion: chunk by chunk, in all shards side by side, since chunks of like age
+// refer to the same stretch of memory.
+func (l *layout[K, P, A]) dead(workers int) (dead [][]*entry[P, A], total int) {
+	var few [fewShards]journal[P, A] // A pass over many small tables allocates nothing for those without dead.
+	journals := l.journals(few[:0])
+	chunks := 0
+	for i := range journals {
+		chunks = max(chunks, len(journals[i].chunks))
+	}
+	if workers = min(workers, chunks/chunksPerWorker+1); workers == 1 {
+		for c := range chunks {
+			dead = appendDead(dead, journals, c)
+		}
+	} else {
+		dead = deadInParallel(slices.Clone(journals), chunks, workers)
+	}
+	for i := range dead {
+		total += len(dead[i])
+	}
+	return dead, total
+}
+
+// fewShards is how many shards a table of some hundreds of entries has.
+const fewShards = 8
+
+// appendDead appends the dead entries of chunk c of each journal to dead, which
+// is nil as long as there are none.
+func appendDead[P, A any](dead [][]*entry[P, A], journals []journal[P, A], c int) [][]*entry[P, A] {
+	var found [chunkSize]*entry[P, A]
+	for i := range journals {
+		if n := journals[i].findDead(&found, c); n > 0 {
+			if dead == nil {
+				dead = make([][]*entry[P, A], len(journals))
+			}
+			dead[i] = append(dead[i], found[:n]...)
+		}
+	}
+	return dead
+}
+
+// deadInParallel is layout.dead by several workers, each of which takes the next
+// chunk when it is done with one.
+func deadInParallel[P, A any](journals []journal[P, A], chunks, workers int) [][]*entry[P, A] {
+	found := make([][][]*entry[P, A], workers) // by worker, by shard
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for w := range found {
+		wg.Go(func() {
+			for c := int(next.Add(1)) - 1; c < chunks; c = int(next.Add(1)) - 1 {
+				found[w] = appendDead(found[w], journals, c)
+			}
+		})
+	}
+	wg.Wait()
+	dead := make([][]*entry[P, A], len(journals))
+	for _, part := range found {
+		for i := range part {
+			dead[i] = append(dead[i], part[i]...)
+		}
+	}
+	return dead
+}
+
+// journals appends the journals of all shards as they are now, to be read
 // without lock.
-func (l *layout[K, P, A]) journals() []journal[P, A] {
-	journals := make([]journal[P, A], len(l.shards))
+func (l *layout[K, P, A]) journals(to []journal[P, A]) []journal[P, A] {
 	for i := range l.shards {
 		s := &l.shards[i]
 		s.mu.Lock()
-		journals[i] = s.journal
+		to = append(to, s.journal)
 		s.mu.Unlock()
 	}
-	return journals
+	return to
 }
 
 // removeSome takes dead out of their buckets, a few in one hold of the shard's lock.

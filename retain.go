@@ -57,7 +57,7 @@ func (t *table[K, P, A]) letGo(e *entry[P, A]) {
 // time, and takes no lock while it looks.
 func (t *table[K, P, A]) letGoUnused(collections uint32) {
 	limit := uint32(min(t.options.config.Retain, maxRetain))
-	for _, j := range t.layout.Load().journals() {
+	for _, j := range t.layout.Load().journals(nil) {
 		for e := range j.entries() {
 			h := &extensionOf[K](e).hold
 			if h.referent.Load() == nil {

@@ -11,7 +11,6 @@ import (
 	"weak"
 
 	"github.com/cespare/xxhash/v2"
-	"github.com/go-weak/weakmap/internal/inspect"
 	"github.com/puzpuzpuz/xsync/v3"
 )
 
@@ -57,11 +56,11 @@ type table[K comparable, P, A any] struct {
 	self       weak.Pointer[table[K, P, A]]
 	reclaim    func(*ticket[K, P, A]) // PerValue's cleanup; kept, because making the function value allocates
 	reports    reports[A]
-	lastPass   atomic.Pointer[inspect.Pass] // the last one of reaper.pass. Read without lock, written by that only.
-	agedAt     uint64                       // how many collections there had been when entries were last aged. Accessed by reaper.pass only.
-	retained   *xsync.Counter               // how many referents are held; nil without Config.Retain
-	hits       *xsync.Counter               // nil without Config.Stats
-	misses     *xsync.Counter               // nil without Config.Stats
+	lastPass   passFigures
+	agedAt     uint64         // how many collections there had been when entries were last aged. Accessed by reaper.pass only.
+	retained   *xsync.Counter // how many referents are held; nil without Config.Retain
+	hits       *xsync.Counter // nil without Config.Stats
+	misses     *xsync.Counter // nil without Config.Stats
 }
 
 // A layout is where a table's entries lie. It is immutable but for what the

@@ -65,6 +65,8 @@ var columns = []column{
 				c.Note = percent(float64(r.Stats.Entries)/float64(r.Stats.Capacity)) + " in use"
 			}
 		}},
+	{"Retained", "Values held strongly now by Config.Retain.",
+		func(c *cell, r *row) { c.level(r.Stats.Retained) }},
 	{"Hit rate", "Lookups that found a live value, of all. Counted with Config.Stats. Plotted: of those since the last refresh.",
 		func(c *cell, r *row) {
 			if r.HitRate == nil {

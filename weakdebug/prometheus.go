@@ -58,6 +58,8 @@ var containerMetrics = []metric[*row]{
 		known(func(r *row) uint64 { return r.Stats.Reaped })},
 	{"weakmap_deleted_total", counter, "Entries removed or replaced by a caller.",
 		known(func(r *row) uint64 { return r.Stats.Deleted })},
+	{"weakmap_retained", gauge, "Values held strongly now by Config.Retain.",
+		known(func(r *row) int { return r.Stats.Retained })},
 	{"weakmap_shards", gauge, "Lock stripes.",
 		func(r *row) (float64, bool) { return float64(len(r.Shards)), len(r.Shards) > 0 }},
 	{"weakmap_fullest_shard_entries", gauge, "Entries of the shard that has most.",
