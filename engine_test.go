@@ -52,7 +52,6 @@ func TestSizes(t *testing.T) {
 		{"an entry with an integer key", unsafe.Sizeof(entry[value, uint64]{}), 24},
 		{"an element of a set", unsafe.Sizeof(entry[value, struct{}]{}), 16},
 		{"a bucket", unsafe.Sizeof(bucket[value, string]{}), 64},
-		{"a wide bucket", unsafe.Sizeof(wideBucket[value, string]{}), 128},
 		{"a shard", unsafe.Sizeof(shard[value, string]{}), 128},
 		{"a Map", unsafe.Sizeof(Map[string, value]{}), 88},
 	} {

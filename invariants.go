@@ -64,7 +64,6 @@ func (t *table[K, P, A]) checkInvariants(s *shard[P, A]) {
 				continue
 			}
 			present++
-			must(!l.wide || weakOf[P](copiesOf(l.at(b))[k]) == e.weak, "slot %d of bucket %d has another weak pointer than its entry", k, b)
 			must(tag == tagOf(e.hash)&0xff, "tag %x for hash %x", tag, e.hash)
 			must(!e.isRemoved(), "a removed entry in bucket %d", b)
 			for i := e.hash & l.mask; i != b; i = (i + l.step) & l.mask {

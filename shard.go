@@ -73,8 +73,7 @@ package weakmap
 // # Where memory goes
 //
 // For one entry with a string key: 32 bytes of entry, 12 to 24 of bucket (three
-// slots in four are used at most, three in eight after growth) and in a large
-// table as much again for copies of the weak pointers, 8 of journal,
+// slots in four are used at most, three in eight after growth), 8 of journal,
 // and what the runtime takes for a weak pointer, 16 on the heap and about 50 off
 // it.
 
@@ -116,24 +115,6 @@ type bucket[P, A any] struct {
 	slots [slotsPerBucket]atomic.Pointer[entry[P, A]] // Read without lock, written only with shard.mu held.
 }
 
-// copies are the weak pointers of a bucket's entries once more, so that a lookup
-// fetches what one leads to while it fetches the entry: a quarter faster in a
-// table that does not fit the cache. Under the same protocol as the slots, by
-// atomic access; a copy may be older or newer than the entry in its slot.
-type copies [slotsPerBucket]unsafe.Pointer
-
-// A wideBucket is a bucket of a large table, its copies in the cache line after
-// its own: processors like to fetch the two together.
-type wideBucket[P, A any] struct {
-	bucket[P, A]
-	copies copies
-	_      uintptr
-}
-
-// wideFrom is the number of buckets from which on they are wide. Below, copies
-// are no gain, and take room in the cache from what is.
-const wideFrom = 1 << 13
-
 const (
 	lowBits     = 0x0001010101010101 // bit 0 of each tag
 	highBits    = 0x0080808080808080 // bit 7 of each tag
@@ -165,57 +146,23 @@ func slotOf(match uint64) int { return bits.TrailingZeros64(match) / 8 }
 // number are the number of its shard. An entry lies in its home bucket, or in
 // one after it in the same shard if that was full.
 type buckets[P, A any] struct {
-	base  unsafe.Pointer // of the first bucket. Immutable.
-	mask  uint32         // their number, a power of two, less one. Immutable.
-	step  uint32         // the number of shards, a power of two. Immutable.
-	shift uint8          // the binary logarithm of a bucket's size. Immutable.
-	wide  bool           // whether all are wideBuckets. Immutable.
+	base unsafe.Pointer // of the first bucket. Immutable.
+	mask uint32         // their number, a power of two, less one. Immutable.
+	step uint32         // the number of shards, a power of two. Immutable.
 }
 
 func makeBuckets[P, A any](n, shards int) buckets[P, A] {
-	r := buckets[P, A]{mask: uint32(n - 1), step: uint32(shards), wide: n >= wideFrom}
-	if r.wide {
-		r.base = unsafe.Pointer(unsafe.SliceData(make([]wideBucket[P, A], n)))
-		r.shift = log2Of(unsafe.Sizeof(wideBucket[P, A]{}))
-	} else {
-		r.base = unsafe.Pointer(unsafe.SliceData(make([]bucket[P, A], n)))
-		r.shift = log2Of(unsafe.Sizeof(bucket[P, A]{}))
-	}
-	return r
+	row := make([]bucket[P, A], n)
+	return buckets[P, A]{unsafe.Pointer(unsafe.SliceData(row)), uint32(n - 1), uint32(shards)}
 }
-
-// log2Of returns the binary logarithm of a power of two.
-func log2Of(n uintptr) uint8 { return uint8(bits.TrailingZeros64(uint64(n))) }
 
 // at returns the bucket that i, a hash or a hash and some steps, leads to.
 func (r *buckets[P, A]) at(i uint32) *bucket[P, A] {
-	return (*bucket[P, A])(unsafe.Add(r.base, uintptr(i&r.mask)<<(r.shift&31)))
+	return (*bucket[P, A])(unsafe.Add(r.base, uintptr(i&r.mask)*unsafe.Sizeof(bucket[P, A]{})))
 }
 
 // prefetch has the processor fetch the bucket that i leads to, and does not wait.
-func (r *buckets[P, A]) prefetch(i uint32) {
-	prefetch(unsafe.Pointer(r.at(i)))
-}
-
-// copiesOf returns the copies of b, which must be part of a wideBucket.
-func copiesOf[P, A any](b *bucket[P, A]) *copies {
-	return &(*wideBucket[P, A])(unsafe.Pointer(b)).copies
-}
-
-// weakOf returns a copy as the weak pointer that it is.
-func weakOf[P any](c unsafe.Pointer) weak.Pointer[P] { return *(*weak.Pointer[P])(unsafe.Pointer(&c)) }
-
-// set puts e, which may be nil, into slot k of b. Must be called with shard.mu held.
-func (r *buckets[P, A]) set(b *bucket[P, A], k int, e *entry[P, A]) {
-	if r.wide {
-		var c unsafe.Pointer
-		if e != nil {
-			c = *(*unsafe.Pointer)(unsafe.Pointer(&e.weak))
-		}
-		atomic.StorePointer(&copiesOf(b)[k], c)
-	}
-	b.slots[k].Store(e)
-}
+func (r *buckets[P, A]) prefetch(i uint32) { prefetch(unsafe.Pointer(r.at(i))) }
 
 func (r *buckets[P, A]) len() int { return int(r.mask) + 1 }
 
@@ -234,7 +181,7 @@ func (r *buckets[P, A]) insert(e *entry[P, A]) (passed int) {
 		tags := b.tags.Load()
 		if free := matching(tags, 0); free != 0 {
 			k := slotOf(free)
-			r.set(b, k, e)
+			b.slots[k].Store(e)
 			b.tags.Store(tags | tagOf(e.hash)&(0xff<<(8*k)))
 			return passed
 		}
@@ -259,9 +206,6 @@ func (r *buckets[P, A]) place(entries []*entry[P, A]) {
 			if free := matching(*tags, 0); free != 0 {
 				k := slotOf(free)
 				*(**entry[P, A])(unsafe.Pointer(&b.slots[k])) = e
-				if r.wide {
-					copiesOf(b)[k] = *(*unsafe.Pointer)(unsafe.Pointer(&e.weak))
-				}
 				*tags |= tagOf(e.hash) & (0xff << (8 * k))
 				break
 			}
@@ -284,7 +228,7 @@ func (r *buckets[P, A]) remove(e *entry[P, A]) {
 			}
 			// The tag goes first: from here on no lookup that begins finds e.
 			b.tags.Store(tags &^ (0xff << (8 * k)))
-			r.set(b, k, nil)
+			b.slots[k].Store(nil)
 			for j := e.hash; j != i; j += r.step {
 				p := r.at(j)
 				if tags := p.tags.Load(); tags>>passedShift != passedMax {
@@ -367,9 +311,9 @@ func (s *shard[P, A]) bind(r *buckets[P, A], e *entry[P, A]) (passed int) {
 
 // rebind publishes e in slot k of b, in place of old, which has the same key.
 // Must be called with mu held.
-func (s *shard[P, A]) rebind(r *buckets[P, A], b *bucket[P, A], k int, old, e *entry[P, A], dead bool) {
+func (s *shard[P, A]) rebind(b *bucket[P, A], k int, old, e *entry[P, A], dead bool) {
 	s.journal.append(e, s.used())
-	r.set(b, k, e)
+	b.slots[k].Store(e)
 	s.retire(old, dead)
 	s.inserted.Add(1)
 }

@@ -264,10 +264,6 @@ func (c *core[K, P, A]) find(key K, count bool) (*entry[P, A], *P) {
 	if e == nil {
 		return c.search(key, count)
 	}
-	w := e.weak
-	if l.wide {
-		w = weakOf[P](atomic.LoadPointer(&copiesOf(b)[k]))
-	}
 	// Only a like hash is worth a look at the referent: see matchReferent.
 	if t.identity == byAttached {
 		if *(*K)(unsafe.Pointer(&e.attached)) != key {
@@ -279,8 +275,8 @@ func (c *core[K, P, A]) find(key K, count bool) (*entry[P, A], *P) {
 	var v *P
 	if t.traits&retains != 0 {
 		v = t.heldReferent(e)
-	} else if v = w.Value(); w != e.weak {
-		v = nil
+	} else {
+		v = e.weak.Value()
 	}
 	switch {
 	case v == nil:
@@ -411,7 +407,7 @@ func (c *core[K, P, A]) update(key K, next *entry[P, A], admit func(e *entry[P, 
 		}
 		switch {
 		case bound != nil && next != nil:
-			s.rebind(&l.buckets, b, k, bound, next, v == nil)
+			s.rebind(b, k, bound, next, v == nil)
 		case bound != nil:
 			s.unbind(&l.buckets, bound, v == nil)
 		case next != nil:
