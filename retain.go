@@ -7,20 +7,12 @@ import "sync/atomic"
 // entries; a hit makes one young again. An entry that was removed is reachable
 // from nowhere, and so is what it holds.
 
-// A hold is what an entry holds, in a table with the trait retains.
+// A hold is what an entry holds, in a table with the trait retains. A lookup takes
+// the referent from here as long as it is held, which is sooner done than to make
+// a weak pointer strong.
 type hold[P any] struct {
 	referent atomic.Pointer[P] // nil once it was let go. Read and written without lock.
 	unused   atomic.Uint32     // for how many collections, 0 if it was used since the last pass. Read and written without lock.
-}
-
-// heldReferent returns the referent of e if it is held, and notes that it was used.
-func (t *table[K, P, A]) heldReferent(e *entry[P, A]) *P {
-	h := &extensionOf[K](e).hold
-	v := h.referent.Load()
-	if v != nil && h.unused.Load() != 0 {
-		t.use(e, v)
-	}
-	return v
 }
 
 // use notes that the referent of e, which is v, was used: it is held from here

@@ -274,7 +274,7 @@ func (c *core[K, P, A]) find(key K, count bool) (*entry[P, A], *P) {
 	}
 	var v *P
 	if t.traits&retains != 0 {
-		v = t.heldReferent(e)
+		v = extensionOf[K](e).hold.referent.Load()
 	} else {
 		v = e.weak.Value()
 	}
@@ -285,6 +285,8 @@ func (c *core[K, P, A]) find(key K, count bool) (*entry[P, A], *P) {
 		return c.search(key, count)
 	case t.identity == byContent && *(*K)(unsafe.Pointer(v)) != key:
 		return c.search(key, count)
+	case t.traits&retains != 0 && extensionOf[K](e).hold.unused.Load() != 0:
+		t.use(e, v)
 	}
 	if count {
 		c.count(true)

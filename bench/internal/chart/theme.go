@@ -25,6 +25,7 @@ var (
 var peerColors = map[string][2]uint32{
 	"weakmap":          {0x1257c9, 0x6ea8ff},
 	"weakmap-pervalue": {0x0f9bbd, 0x62d6f0},
+	"weakmap-retain2":  {0x364fc7, 0x91a7ff},
 	"weakmap-set":      {0x6a5acd, 0xa99cff},
 	"syncmap":          {0xd9480f, 0xff8f5c},
 	"rwmutex":          {0x2b8a3e, 0x69c97c},

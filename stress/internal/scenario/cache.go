@@ -13,7 +13,7 @@ var caches = []Scenario{
 		needAll, rounds(sameTwice)},
 	{"cache/right-value", "the value of another key, from a slot that changed hands amid a lookup",
 		needAll, rounds(func(r *Round) { rightValue(r, newMap[int](r.configuration), 40) })},
-	{"cache/right-value-large", "the same in a table so large that its buckets come with copies of the weak pointers",
+	{"cache/right-value-large", "the same in a large table",
 		needAll, rounds(rightValueInLargeTable)},
 	{"cache/late-waiter", "a computation that is ending and gives a value to somebody who came after that was deleted",
 		needAll, rounds(lateWaiter)},
@@ -69,7 +69,7 @@ func sameTwice(r *Round) {
 	r.dead.Add(int64(r.balance(m).Reaped))
 }
 
-// crowded is how many entries make a table of more than 8,192 buckets.
+// crowded entries make a table of more than 8,192 buckets.
 const crowded = 50_000
 
 func rightValueInLargeTable(r *Round) {

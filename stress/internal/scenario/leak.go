@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"time"
 
 	"github.com/go-weak/weakmap/stress/internal/trend"
 )
@@ -13,17 +14,26 @@ import (
 // is fitted to the measurements: what is lost in each round gives it a slope.
 
 const (
-	// A leak scenario has so many rounds at least and at most. The first quarter is warming up.
-	minRounds, maxRounds = 16, 400
+	// A leak scenario has so many rounds at least. The first quarter is warming up.
+	minRounds = 16
+
+	// maxPoints is how many measurements are kept. When there are so many, every second one goes,
+	// and half as many are made from then on.
+	maxPoints = 400
+
+	// residentJudged is how long a run must be for RSS to be judged: the heap has to find its size
+	// first, and what the system lends and takes back in a second says nothing.
+	residentJudged = time.Minute
 
 	// lossTolerated is how many bytes an operation may cost for good without being called a
 	// leak. Losing a pointer costs eight.
 	lossTolerated = 2
 )
 
-// A memory is what is measured after each round.
+// A memory is one measure of memory, taken after rounds.
 type memory struct {
 	what    string
+	from    time.Duration  // how long a run must be for it to be judged
 	measure func() float64 // bytes
 	points  []float64
 }
@@ -42,11 +52,11 @@ func memories() []*memory {
 			return bytes
 		}
 	}
-	points := func() []float64 { return make([]float64, 0, maxRounds) } // Measuring must not cost memory in each round.
+	points := func() []float64 { return make([]float64, 0, maxPoints) } // Measuring must not cost memory in each round.
 	return []*memory{
-		{"heap", sum("/memory/classes/heap/objects:bytes"), points()},
-		{"off-heap", sum("/memory/classes/metadata/mcache/inuse:bytes", "/memory/classes/metadata/mspan/inuse:bytes", "/memory/classes/metadata/other:bytes"), points()},
-		{"RSS", residentBytes, points()},
+		{"heap", 0, sum("/memory/classes/heap/objects:bytes"), points()},
+		{"off-heap", 0, sum("/memory/classes/metadata/mcache/inuse:bytes", "/memory/classes/metadata/mspan/inuse:bytes", "/memory/classes/metadata/other:bytes"), points()},
+		{"RSS", residentJudged, residentBytes, points()},
 	}
 }
 
@@ -56,7 +66,8 @@ func leaking(prepare func(*Run) (round func() (ops int))) func(*Run) {
 	return func(r *Run) {
 		round, memories := prepare(r), memories()
 		var ops, rounds int
-		for rounds = 0; rounds < minRounds || rounds < maxRounds && !r.done(); rounds++ {
+		every := 1 // rounds between measurements
+		for rounds = 0; rounds < minRounds || !r.done(); rounds++ {
 			elsewhere(func() { ops = round() })
 			r.ops.Add(int64(ops))
 			r.settle()
@@ -64,27 +75,50 @@ func leaking(prepare func(*Run) (round func() (ops int))) func(*Run) {
 				runtime.GC()
 			}
 			debug.FreeOSMemory()
+			if rounds%every > 0 {
+				continue
+			}
+			if len(memories[0].points) == maxPoints {
+				every *= 2
+			}
 			for _, m := range memories {
-				m.points = append(m.points, m.measure())
+				m.add()
 			}
 		}
 		for _, m := range memories {
-			r.judge(m, rounds/4, ops)
+			r.judge(m, every, ops)
 		}
 	}
 }
 
-// judge fits a line to what came after the warm-up.
-func (r *Run) judge(m *memory, warm, ops int) {
+// add measures, and thins out what was measured before if there is no room.
+func (m *memory) add() {
+	if len(m.points) == maxPoints {
+		for i := range maxPoints / 2 {
+			m.points[i] = m.points[2*i]
+		}
+		m.points = m.points[:maxPoints/2]
+	}
+	m.points = append(m.points, m.measure())
+}
+
+// judge fits a line to what came after the warm-up, measured every so many rounds of ops
+// operations, and says what it is worth.
+func (r *Run) judge(m *memory, every, ops int) {
+	warm := len(m.points) / 4
 	points := m.points[warm:]
 	number := make([]float64, len(points))
 	for i := range number {
-		number[i] = float64(i)
+		number[i] = float64(i * every)
 	}
 	line := trend.Fit(number, points)
-	text := fmt.Sprintf("%-8s %v bytes in each round of %d ops; %.1f MiB after %d rounds", m.what, line, ops, points[len(points)-1]/(1<<20), len(m.points))
+	text := fmt.Sprintf("%-8s %v bytes in each round of %d ops; %.1f MiB after %d rounds", m.what, line, ops, points[len(points)-1]/(1<<20), len(m.points)*every)
+	judged := time.Since(r.begun) >= m.from
+	if !judged {
+		text += fmt.Sprintf("; judged from %v on", m.from)
+	}
 	r.note("%s", text)
-	if line.Rises(float64(lossTolerated * ops)) {
+	if judged && line.Rises(float64(lossTolerated*ops)) {
 		r.violation("%s", text)
 	}
 }

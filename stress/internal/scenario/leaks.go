@@ -3,6 +3,7 @@ package scenario
 import (
 	"fmt"
 	"iter"
+	"math/rand/v2"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -22,6 +23,7 @@ var leaks = []Scenario{
 	{"leak/deleted-key", "a key that its deleted slot keeps", needCollections, leaking(deletedKey)},
 	{"leak/iterators", "values that iterators keep which were not run to their end", needCollections, leaking(iterators)},
 	{"leak/old-arrays", "an array that a shard keeps after its table has moved on", needCollections, leaking(oldArrays)},
+	{"leak/retained", "what a container held by Config.Retain when it was cleared or dropped", needCollections, leaking(retained)},
 	{"leak/stalled-queue", "reports that stay after a consumer that stalled has gone on", needCollections, leaking(stalledQueue)},
 }
 
@@ -223,6 +225,29 @@ func iterators(*Run) func() int {
 		}
 		runtime.KeepAlive(values)
 		return 2 * perRound
+	}
+}
+
+func retained(r *Run) func() int {
+	const each = perRound / 10
+	rng := rand.New(rand.NewPCG(r.Seed, 0))
+	both := func() []retainer {
+		return append(retainers(configuration{weakmap.PerCycle, 0, good}, forEver), retainers(configuration{weakmap.PerValue, 0, good}, forEver)...)
+	}
+	cleared := both()
+	return func() int {
+		dropped := both()
+		for _, c := range append(dropped, cleared...) {
+			for id := range int64(each) {
+				if o := c.add(id); id%4 == 0 {
+					c.remove(rng, o)
+				}
+			}
+		}
+		for _, c := range cleared {
+			c.Clear()
+		}
+		return 2 * each * len(cleared)
 	}
 }
 

@@ -33,7 +33,7 @@ const (
 // All returns the table, in the order in which it runs.
 func All() []Scenario {
 	return slices.Concat(owners, replacements, caches, accounts, iterations, populations,
-		identities, finalizers, linearizations, faults, leaks, soaks)
+		identities, finalizers, linearizations, faults, retentions, leaks, soaks)
 }
 
 // Matching returns the scenarios whose name matches the pattern.

@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -72,5 +73,35 @@ func TestALeakIsFound(t *testing.T) {
 	})).Play(t.Context(), b)
 	if r.Violated == 0 || !strings.HasPrefix(r.Violations[0], "heap ") {
 		t.Errorf("32 bytes are lost in each operation, %d in all: %+v", len(lost), r)
+	}
+}
+
+// In a short run RSS says what the system lent and took back, and no more.
+func TestRSSIsJudgedInLongRunsOnly(t *testing.T) {
+	for ran, want := range map[time.Duration]int64{time.Second: 0, 2 * residentJudged: 1} {
+		r := newRun(t.Context(), "test/one", budget)
+		r.begun = time.Now().Add(-ran)
+		for _, m := range memories() {
+			for i := range 100 {
+				m.points = append(m.points, float64(i<<20))
+			}
+			if m.what == "RSS" {
+				r.judge(m, 1, 1000)
+			}
+		}
+		if report := r.report(); report.Violated != want || len(report.Notes) != 1 || !strings.HasPrefix(report.Notes[0], "RSS ") {
+			t.Errorf("after %v: %v; want %d violations, and the slope", ran, report, want)
+		}
+	}
+}
+
+func TestLongRunsThinOutWhatTheyMeasured(t *testing.T) {
+	measured := 0.0
+	m := &memory{measure: func() float64 { return measured }, points: make([]float64, 0, maxPoints)}
+	for ; measured <= maxPoints; measured++ {
+		m.add()
+	}
+	if n := maxPoints/2 + 1; len(m.points) != n || m.points[1] != 2 || m.points[n-1] != maxPoints || !slices.IsSorted(m.points) {
+		t.Errorf("%d points, %v", len(m.points), m.points)
 	}
 }

@@ -23,10 +23,6 @@ const (
 	soakSamples    = 1000
 	minSampleEvery = 100 * time.Millisecond
 
-	// soakJudged is how long a soak must be for its memory to be judged: the heap has to find its
-	// size first.
-	soakJudged = time.Minute
-
 	// soakTolerated is by how much of its mean RSS may rise over the second half.
 	soakTolerated = 0.05
 )
@@ -138,8 +134,8 @@ func leave(folder string, samples []sample) error {
 // judgeSoak fits a line to RSS over the second half.
 func (r *Run) judgeSoak(samples []sample) {
 	half := samples[len(samples)/2:]
-	if time.Since(r.begun) < soakJudged || len(half) < 3 {
-		r.note("RSS is judged from %v on", soakJudged)
+	if len(half) < 3 {
+		r.note("RSS was measured %d times, which is no line", len(samples))
 		return
 	}
 	var x, y []float64
@@ -149,9 +145,13 @@ func (r *Run) judgeSoak(samples []sample) {
 		mean += s.resident / float64(len(half))
 	}
 	line, span := trend.Fit(x, y), x[len(x)-1]-x[0]
-	text := fmt.Sprintf("RSS %v bytes in each second of the last %.0f s; mean %.1f MiB", line, span, mean/(1<<20))
+	text := fmt.Sprintf("RSS %v bytes in each second of the last %.1f s; mean %.1f MiB", line, span, mean/(1<<20))
+	judged := time.Since(r.begun) >= residentJudged
+	if !judged {
+		text += fmt.Sprintf("; judged from %v on", residentJudged)
+	}
 	r.note("%s", text)
-	if line.Rises(soakTolerated * mean / span) {
+	if judged && line.Rises(soakTolerated*mean/span) {
 		r.violation("%s", text)
 	}
 }
