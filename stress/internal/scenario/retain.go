@@ -146,7 +146,7 @@ func lookedUp(r *Round) {
 	r.passes(retain + passesSpare)
 	stop()
 	for _, c := range containers {
-		if held := c.Stats().Retained; held > used+r.mistaken(c) {
+		if held := c.Stats().Retained; held > used {
 			r.violation("%v: %v: %d are held after %d passes, and %d of them were used; Retain is %d", r.configuration, c, held, retain+passesSpare, used, retain)
 			return
 		}
@@ -154,19 +154,6 @@ func lookedUp(r *Round) {
 	r.allLeave(containers, retain)
 	r.eventually("what was not used is gone", func() bool { return alive(others) == 0 })
 	r.dead.Add(int64(len(others)))
-}
-
-// mistaken returns how many objects a container may hold although others were used: a lookup in an
-// Interner begins with one that has the same hash, and takes that for used before it compares.
-func (c configuration) mistaken(of retainer) int {
-	switch _, interns := of.(retainingInterner); {
-	case !interns || c.hash == good:
-		return 0
-	case c.hash == constant:
-		return 1
-	default:
-		return 16
-	}
 }
 
 func iterated(r *Round) {
