@@ -52,6 +52,35 @@ func TestRunAtExitOrder(t *testing.T) {
 	runtime.KeepAlive(objects)
 }
 
+// TestRunAtExitOrderOverManyTypes: finalizers with arguments of one type share
+// memory, which tells their order among them only up to a distance.
+func TestRunAtExitOrderOverManyTypes(t *testing.T) {
+	object := new(record)
+	var ran []int
+	var rare []*weakmap.Finalizer[int]
+	var frequent []*weakmap.Finalizer[string]
+	for i := range 3 {
+		for range 9 { // in all stripes
+			rare = append(rare, weakmap.Finalize(object, func(n int) { ran = append(ran, n) }, i))
+		}
+		frequent = append(frequent, weakmap.Finalize(object, func(string) { ran = append(ran, -i) }, ""))
+		for range 1 << 17 {
+			weakmap.Finalize(object, nothing[string], "").Detach()
+		}
+	}
+	weakmap.RunAtExit()
+	var want []int
+	for i := 2; i >= 0; i-- {
+		want = append(append(want, -i), slices.Repeat([]int{i}, 9)...)
+	}
+	if !slices.Equal(ran, want) {
+		t.Errorf("order %v, want %v", ran, want)
+	}
+	runtime.KeepAlive(object)
+	runtime.KeepAlive(rare)
+	runtime.KeepAlive(frequent)
+}
+
 func TestRunAtExitRunsWhatIsMadeMeanwhile(t *testing.T) {
 	var ran []int
 	var run func(n int)

@@ -2,19 +2,21 @@ package weakmap
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"unsafe"
 )
 
 // exits holds the finalizers that are still to run, and is what keeps them: a
 // runtime cleanup has but the numbers by which to find its finalizer here.
 //
 // The price of Finalize beyond its runtime.AddCleanup is memory to allocate and
-// to mark. Hence finalizers with arguments of one type share chunks: with an
-// argument of one word that is 46 bytes each, and no allocation of its own. And
-// hence no pointer in the argument of the cleanup: each would be one more thing
-// for every collection to look at.
+// to mark. Hence finalizers with arguments of one type share chunks, and find
+// theirs without a pointer: with an argument of one word that is 26 bytes each,
+// and no allocation of its own. 46 bytes each and a map of the chunks took twice
+// the time beyond the cleanup's.
 var exits exitList
 
 type exitList struct {
@@ -31,46 +33,59 @@ type exitList struct {
 // called.
 type exitStripe struct {
 	mu     sync.Mutex
-	chunks map[uint64]anyChunk        // by number; those in which something is or will be pending. Guarded by mu.
+	chunks []*chunk                   // those in which something is or will be pending. Guarded by mu.
 	open   [4]anyChunk                // the newest of some types. Guarded by mu.
 	evict  uint8                      // which of open gives way to a new type next. Guarded by mu.
 	stops  map[*finalizer]func() bool // what stops the runtime's cleanup, where there is something. Guarded by mu.
 	_      [32]byte                   // Two cache lines each.
 }
 
-// A chunk is a piece of memory with several finalizers. It leaves its stripe
-// when all of them are over, and is freed when nobody refers to one of them any
-// more. Places are not used again.
+// A chunk is a piece of memory with several finalizers. It leaves its stripe's
+// list when all of them are over, and is freed when nobody refers to one of them
+// any more. Places are not used again.
 type chunk struct {
-	number     uint64 // that of its first finalizer; names the stripe. Immutable.
-	size       uint8  // how many places are or will be given out. Guarded by the stripe's mu.
-	used, over uint8  // how many have been, and how many of those are over. Guarded by the stripe's mu.
+	self       anyChunk // Immutable.
+	first      uint64   // the number of its first finalizer. Immutable.
+	index      uint32   // in the stripe's list. Guarded by the stripe's mu.
+	stripe     uint8    // Immutable.
+	size       uint8    // how many places are or will be given out. Guarded by the stripe's mu.
+	used, over uint8    // how many have been, and how many of those are over. Guarded by the stripe's mu.
 }
 
-func (c *chunk) stripe() *exitStripe { return &exits.stripes[c.number%uint64(len(exits.stripes))] }
-
-// A chunkOf is a chunk with its places.
+// A chunkOf is a chunk with its places: with arguments of one word it takes
+// nearly the whole of 1,024 bytes. Chunks of half the size took a tenth more time.
 type chunkOf[A any] struct {
 	chunk
-	places []Finalizer[A] // Immutable, but for the places' own fields.
+	places [40]Finalizer[A]
 }
 
-// chunkLen is how many places a chunk has: few enough that their memory, with
-// arguments of one word, is of the kind that costs the runtime least to
-// allocate (up to 512 bytes), and that one of them which outlives the others
-// does not keep much. The first chunk of a type that is not among open has one
-// place and each one after it twice as many, so that many types do no harm.
-const chunkLen = 12
+// A singleOf is the first chunk of a type that is not among open, so that many
+// types do no harm, and what finalizers with large arguments have.
+type singleOf[A any] struct {
+	chunk
+	place Finalizer[A]
+}
 
-// An anyChunk is a *chunkOf, whatever its type.
+// chunkedSize is how large a Finalizer may be to share a chunk, so that the
+// number of words before any place fits into a byte.
+const chunkedSize = 6 * uintptr(ptrSize)
+
+// An anyChunk is a *chunkOf or a *singleOf, whatever its type.
 type anyChunk interface {
 	base() *chunk
 	at(place uint8) anyFinalizer
+	whole(f *finalizer) anyFinalizer // that of which f, in this chunk, is a part
 }
 
 func (c *chunk) base() *chunk { return c }
 
 func (c *chunkOf[A]) at(place uint8) anyFinalizer { return &c.places[place] }
+
+func (c *chunkOf[A]) whole(f *finalizer) anyFinalizer { return (*Finalizer[A])(unsafe.Pointer(f)) }
+
+func (c *singleOf[A]) at(uint8) anyFinalizer { return &c.place }
+
+func (c *singleOf[A]) whole(*finalizer) anyFinalizer { return &c.place }
 
 // An anyFinalizer is a *Finalizer, whatever its argument.
 type anyFinalizer interface {
@@ -79,14 +94,13 @@ type anyFinalizer interface {
 	base() *finalizer
 }
 
-// A finalizer is a Finalizer whatever its argument.
+// A finalizer is a Finalizer whatever its argument. It takes one word.
 type finalizer struct {
 	_ [0]sync.Mutex // vet: not to be copied.
 
-	chunk   *chunk // nil in the zero Finalizer. Immutable.
-	number  uint64 // in the order of creation, from 1. Immutable.
+	number  uint16 // in the order of creation, less that of the chunk's first. Immutable.
 	plot    uint16 // of the object. Immutable.
-	place   uint8  // in chunk. Immutable.
+	offset  uint8  // how many words after the chunk's beginning it stands; 0 in the zero Finalizer. Immutable.
 	pending bool   // whether fn is still to run. Guarded by the stripe's mu.
 	skipped bool   // whether RunAtExit leaves it out. Guarded by the stripe's mu.
 	arrived bool   // whether the runtime's cleanup has come, or none will. Guarded by the stripe's mu.
@@ -94,9 +108,17 @@ type finalizer struct {
 
 func (f *finalizer) base() *finalizer { return f }
 
+// chunk returns the chunk that f stands in.
+func (f *finalizer) chunk() *chunk {
+	return (*chunk)(unsafe.Add(unsafe.Pointer(f), -int(f.offset)*ptrSize))
+}
+
+// order is f's number in the order of creation.
+func (f *finalizer) order() uint64 { return f.chunk().first + uint64(f.number) }
+
 // lock locks what guards f, and returns it.
 func (f *finalizer) lock() *sync.Mutex {
-	mu := &f.chunk.stripe().mu
+	mu := &exits.stripes[f.chunk().stripe].mu
 	mu.Lock()
 	return mu
 }
@@ -106,57 +128,81 @@ func newFinalizer[A any](fn func(A), arg A, plot uint16) *Finalizer[A] {
 	number := exits.made.Add(1)
 	s := &exits.stripes[number%uint64(len(exits.stripes))]
 	s.mu.Lock()
-	c := openChunk[A](s, number)
-	f := &c.places[c.used]
-	f.chunk, f.number, f.plot, f.place, f.pending = &c.chunk, number, plot, c.used, true
-	c.used++
+	c, f := openPlace[A](s, number)
+	f.number, f.plot, f.pending = uint16(number-c.first), plot, true
+	f.offset = uint8((uintptr(unsafe.Pointer(f)) - uintptr(unsafe.Pointer(c))) / uintptr(ptrSize))
 	f.fn, f.arg = fn, arg
+	c.used++
 	s.mu.Unlock()
 	exits.lateIfRunning(f)
 	return f
 }
 
-// openChunk returns a chunk with a free place, for the finalizer with this
+// openPlace returns a free place and its chunk, for the finalizer with this
 // number. Must be called with s.mu held.
-func openChunk[A any](s *exitStripe, number uint64) *chunkOf[A] {
-	at, places := int(s.evict)%len(s.open), 1
+func openPlace[A any](s *exitStripe, number uint64) (*chunk, *Finalizer[A]) {
+	at := -1
 	for i, open := range s.open {
-		if c, ok := open.(*chunkOf[A]); ok {
-			if c.used < c.size {
-				return c
+		switch c := open.(type) {
+		case *chunkOf[A]:
+			if c.used < c.size && number-c.first <= math.MaxUint16 {
+				return &c.chunk, &c.places[c.used]
 			}
-			at, places = i, min(2*len(c.places), chunkLen)
-			break
+			at = i
+		case *singleOf[A]:
+			at = i
 		}
 	}
-	if places == 1 {
+	if at >= 0 && unsafe.Sizeof(Finalizer[A]{}) <= chunkedSize {
+		c := new(chunkOf[A])
+		s.add(c, number, uint8(len(c.places)), at)
+		return &c.chunk, &c.places[0]
+	}
+	if at < 0 {
+		at = int(s.evict) % len(s.open)
 		s.evict++
-		if open := s.open[at]; open != nil {
-			evicted := open.base()
-			evicted.size = evicted.used
-			s.dropIfOver(evicted)
-		}
 	}
-	c := &chunkOf[A]{places: make([]Finalizer[A], places)}
-	c.number, c.size = number, uint8(places)
-	if s.chunks == nil {
-		s.chunks = make(map[uint64]anyChunk)
-	}
-	s.chunks[number], s.open[at] = c, c
-	return c
+	c := new(singleOf[A])
+	s.add(c, number, 1, at)
+	return &c.chunk, &c.place
 }
 
-// dropIfOver lets go of c if nothing in it is or will be pending. Must be
-// called with s.mu held.
+// add puts c into the list, and among open in place of another chunk, whose free
+// places are given up. Must be called with s.mu held.
+func (s *exitStripe) add(c anyChunk, number uint64, size uint8, at int) {
+	if open := s.open[at]; open != nil {
+		if last := open.base(); last.used < last.size {
+			last.size = last.used
+			s.dropIfOver(last)
+		}
+	}
+	b := c.base()
+	b.self, b.first, b.stripe, b.size = c, number, uint8(number%uint64(len(exits.stripes))), size
+	b.index = uint32(len(s.chunks))
+	s.chunks = append(s.chunks, b)
+	s.open[at] = c
+}
+
+// dropIfOver takes c out of the list if nothing in it is or will be pending.
+// Must be called with s.mu held, after one more of c's places was over or size
+// has become less, so that it finds c over once.
 func (s *exitStripe) dropIfOver(c *chunk) {
 	if c.over < c.size {
 		return
 	}
-	// It stays in open, if it is there, so that the next one gets larger.
-	if delete(s.chunks, c.number); len(s.chunks) == 0 {
-		s.chunks = nil // Maps do not shrink.
+	// It stays in open, if it is there, so that the next one gets many places.
+	last := len(s.chunks) - 1
+	moved := s.chunks[last]
+	s.chunks[c.index], moved.index = moved, c.index
+	s.chunks[last] = nil
+	if s.chunks = s.chunks[:last]; cap(s.chunks) > 4*last+chunksKept {
+		s.chunks = slices.Clone(s.chunks)
 	}
 }
+
+// chunksKept is how many places of a stripe's list may be free beside thrice as
+// many as are taken.
+const chunksKept = 64
 
 // lateIfRunning tells the RunAtExit under way, if there is one, of p.
 func (e *exitList) lateIfRunning(p anyFinalizer) {
@@ -180,43 +226,29 @@ func (f *finalizer) claim() (stop func() bool, ok bool) {
 	if !f.arrived {
 		abandoned[f.plot].Add(1)
 	}
-	s := f.chunk.stripe()
+	c := f.chunk()
+	s := &exits.stripes[c.stripe]
 	if len(s.stops) > 0 {
 		stop = s.stops[f]
 		delete(s.stops, f)
 	}
-	f.chunk.over++
-	s.dropIfOver(f.chunk)
+	c.over++
+	s.dropIfOver(c)
 	return stop, true
 }
 
-// An arrival is the argument of a runtime cleanup, and names a finalizer.
-type arrival struct {
-	chunk uint64
-	plot  uint16
-	place uint8
-}
-
-func (f *finalizer) arrival() arrival { return arrival{f.chunk.number, f.plot, f.place} }
-
 // arrive runs on the runtime's goroutine when the object is gone, and leaves
 // the finalizer to one of ours. Until that takes it, others may.
-func arrive(a arrival) {
-	s := &exits.stripes[a.chunk%uint64(len(exits.stripes))]
-	var f anyFinalizer
-	s.mu.Lock()
-	if c := s.chunks[a.chunk]; c != nil {
-		f = c.at(a.place)
+func arrive(f *finalizer) {
+	mu := f.lock()
+	pending := f.pending
+	if f.arrived = pending; !pending { // It was over before, and we were left behind.
+		abandoned[f.plot].Add(-1)
 	}
-	if f != nil && f.base().pending {
-		f.base().arrived = true
-	} else { // It was over before, and we were left behind.
-		f = nil
-		abandoned[a.plot].Add(-1)
-	}
-	s.mu.Unlock()
-	if f != nil {
-		callbacks.submit(func(*batch) { f.Call() })
+	mu.Unlock()
+	if pending {
+		waiting := f.chunk().self.whole(f)
+		callbacks.submit(func(*batch) { waiting.Call() })
 	}
 	followed.gone.Add(1)
 }
@@ -235,7 +267,7 @@ func (f *finalizer) neverArrives() {
 // stopBy has stop called when f is over before its object is.
 func (f *finalizer) stopBy(stop func() bool) {
 	defer f.lock().Unlock()
-	if s := f.chunk.stripe(); f.pending {
+	if s := &exits.stripes[f.chunk().stripe]; f.pending {
 		if s.stops == nil {
 			s.stops = make(map[*finalizer]func() bool)
 		}
@@ -255,15 +287,15 @@ func (r *exitRun) begin() {
 		s := &exits.stripes[i]
 		s.mu.Lock()
 		for _, c := range s.chunks {
-			for place := range c.base().used {
-				if f := c.at(place); f.base().pending {
+			for place := range c.used {
+				if f := c.self.at(place); f.base().pending {
 					r.due = append(r.due, f)
 				}
 			}
 		}
 		s.mu.Unlock()
 	}
-	slices.SortFunc(r.due, func(a, b anyFinalizer) int { return cmp.Compare(a.base().number, b.base().number) })
+	slices.SortFunc(r.due, func(a, b anyFinalizer) int { return cmp.Compare(a.base().order(), b.base().order()) })
 }
 
 // run runs all there is, the newest first.

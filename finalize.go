@@ -57,11 +57,12 @@ func Finalize[T, A any](ptr *T, fn func(A), arg A) *Finalizer[A] {
 	added := false
 	defer func() {
 		if !added { // ptr is none of Go's, and the runtime panics.
+			f.neverArrives()
 			f.Detach()
 		}
 	}()
 	// The cleanup cannot come before ptr is let go.
-	cleanup := runtime.AddCleanup(ptr, arrive, f.arrival())
+	cleanup := runtime.AddCleanup(ptr, arrive, &f.finalizer)
 	added = true
 	if cleanup == (runtime.Cleanup{}) { // The object is not of those that go.
 		f.neverArrives()
@@ -92,7 +93,7 @@ func stopper[T any](ptr *T, cleanup runtime.Cleanup) func() bool {
 // claim returns what f was to run, once, and makes f let go of it. With exit it
 // is RunAtExit that claims.
 func (f *Finalizer[A]) claim(exit bool) (fn func(A), arg A, ok bool) {
-	if f.chunk == nil {
+	if f.offset == 0 {
 		return nil, arg, false
 	}
 	mu := f.lock()
@@ -149,7 +150,7 @@ func (f *Finalizer[A]) Alive() bool {
 // Peek returns the argument that the function is to be called with, and true;
 // or false if it is not to run any more.
 func (f *Finalizer[A]) Peek() (arg A, ok bool) {
-	if f.chunk == nil {
+	if f.offset == 0 {
 		return arg, false
 	}
 	mu := f.lock()
@@ -161,7 +162,7 @@ func (f *Finalizer[A]) Peek() (arg A, ok bool) {
 // default. It takes no part in what a collection does. On a Finalizer that is
 // over it has no effect.
 func (f *Finalizer[A]) AtExit(run bool) {
-	if f.chunk == nil {
+	if f.offset == 0 {
 		return
 	}
 	mu := f.lock()

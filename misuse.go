@@ -17,8 +17,14 @@ import (
 // vetArg panics if arg is a pointer into *ptr or holds one that can be found:
 // a pointer, an interface or a slice.
 func vetArg[T, A any](caller string, ptr *T, arg A) {
-	switch reflect.TypeFor[A]().Kind() { // Most arguments are let go here, at no cost.
-	case reflect.Pointer, reflect.UnsafePointer, reflect.Interface, reflect.Slice:
+	switch t := reflect.TypeFor[A](); t.Kind() { // Most arguments are let go here, at little cost.
+	case reflect.Pointer:
+		from, object := *(*uintptr)(unsafe.Pointer(&arg)), uintptr(unsafe.Pointer(ptr))
+		if from < object && object-from >= t.Elem().Size() || from > object && from-object >= unsafe.Sizeof(*ptr) {
+			return // What vetReference would find too, in four times the time.
+		}
+		vetReference(caller, ptr, any(arg))
+	case reflect.UnsafePointer, reflect.Interface, reflect.Slice:
 		vetReference(caller, ptr, any(arg))
 	case reflect.Func:
 		if !reflect.ValueOf(arg).IsNil() {
