@@ -1,11 +1,9 @@
 package weakmap
 
-import "sync"
-
 // flights are the computations under way in one map, at most one for each key.
 // The zero value has none. R is what a computation yields: a *V or a V.
 type flights[K comparable, R any] struct {
-	mu    sync.Mutex
+	mu    mutex
 	calls map[K]*flight[R] // nil while there are none. Guarded by mu.
 }
 
@@ -51,7 +49,7 @@ func (f *flights[K, R]) do(key K, lookup func() (R, bool), compute func() (R, er
 		// again, before we came: it is nothing that this call may return.
 		late := c.landing
 		f.mu.Unlock()
-		if <-c.done; c.ended && !late {
+		if await(c.done); c.ended && !late {
 			return c.result, c.err == nil, c.err
 		}
 		if result, loaded = lookup(); loaded {
@@ -67,6 +65,7 @@ func (f *flights[K, R]) land(key K, c *flight[R]) {
 		f.calls = nil // A map does not shrink by itself.
 	}
 	f.mu.Unlock()
+	interleave("landed")
 	close(c.done)
 }
 

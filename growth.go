@@ -112,6 +112,7 @@ func (t *table[K, P, A]) relayout(l *layout[K, P, A], n int, seeded bool) {
 	}
 	batch := make([]*entry[P, A], 0, placedTogether)
 	for i := range next.shards {
+		interleave("to place a shard")
 		for e := range next.shards[i].journal.entries() {
 			if batch = append(batch, e); len(batch) == placedTogether {
 				next.place(batch)

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"sync/atomic"
 	"unsafe"
-	"weak"
 )
 
 // A journal lists the entries of one shard in the order in which they were
@@ -136,7 +135,7 @@ func (j *journal[P, A]) findDead(found *[chunkSize]*entry[P, A], i int) (n int) 
 		return 0
 	}
 	// First fetch all entries, then ask: the processor waits for many at once.
-	var weaks [chunkSize]weak.Pointer[P]
+	var weaks [chunkSize]reference[P]
 	present := 0
 	c := j.chunk(i)
 	for k := range c {
@@ -146,6 +145,7 @@ func (j *journal[P, A]) findDead(found *[chunkSize]*entry[P, A], i int) (n int) 
 		}
 	}
 	for k, w := range weaks[:present] {
+		interleave(toAsk)
 		if w.Value() == nil {
 			found[n] = found[k]
 			n++

@@ -16,7 +16,7 @@ import (
 type ticket[K comparable, P, A any] struct {
 	table   weak.Pointer[table[K, P, A]] // Immutable.
 	hash    uint32                       // as entry.hash, under the same protocol
-	cleanup runtime.Cleanup              // Immutable once the entry is published.
+	cleanup cleanup                      // Immutable once the entry is published.
 }
 
 // An extension is an entry with what only some tables need.
@@ -35,11 +35,11 @@ func extensionOf[K comparable, P, A any](e *entry[P, A]) *extension[K, P, A] {
 // newEntry makes an entry that binds key to v, to which w points if it was made
 // already; it is not bound yet. The caller keeps v alive until it is, or
 // discards it.
-func (t *table[K, P, A]) newEntry(key K, v *P, w weak.Pointer[P], attached A) *entry[P, A] {
+func (t *table[K, P, A]) newEntry(key K, v *P, w reference[P], attached A) *entry[P, A] {
 	l := t.layout.Load()
 	l.prefetch(l.hash(key)) // The bucket comes while the weak pointer is made: a sixth of an insertion.
 	if w == (weak.Pointer[P]{}) {
-		w = weak.Make(v)
+		w = refer(v)
 	}
 	if t.traits&extended == 0 {
 		return &entry[P, A]{weak: w, attached: attached}
@@ -49,7 +49,7 @@ func (t *table[K, P, A]) newEntry(key K, v *P, w weak.Pointer[P], attached A) *e
 		// v is held by the caller, so the cleanup cannot come before the entry is
 		// published.
 		x.ticket = &ticket[K, P, A]{table: t.self}
-		x.ticket.cleanup = runtime.AddCleanup(v, t.reclaim, x.ticket)
+		x.ticket.cleanup = addCleanup(v, t.reclaim, x.ticket)
 	}
 	if t.traits&retains != 0 {
 		x.hold.referent.Store(v)
@@ -99,7 +99,7 @@ func reclaim[K comparable, P, A any](k *ticket[K, P, A]) {
 	l := t.layout.Load()
 	s := l.shard(atomic.LoadUint32(&k.hash))
 	if !s.mu.TryLock() {
-		callbacks.submit(func(*batch) {
+		submit(func(*batch) {
 			l, s := t.lockFor(&k.hash)
 			t.redeem(l, s, k)
 			t.shrink(l)
@@ -113,7 +113,7 @@ func reclaim[K comparable, P, A any](k *ticket[K, P, A]) {
 	}
 	t.redeem(l, s, k)
 	if l.oversized(s.used()) {
-		callbacks.submit(func(*batch) { t.shrink(l) })
+		submit(func(*batch) { t.shrink(l) })
 	}
 }
 

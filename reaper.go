@@ -33,7 +33,7 @@ type reaperState struct {
 	// would keep what Settle waits for. Accessed atomically.
 	settlers atomic.Int32
 
-	mu     sync.Mutex
+	mu     mutex
 	tables []func() sweeper // weak: nil once the table is gone. Guarded by mu.
 	rested time.Time        // when the next pass may begin. Accessed by pass only, of which there is one at a time.
 	armed  bool             // whether a sentinel or a pass under way will arm again. Guarded by mu.
@@ -59,6 +59,7 @@ type sentinel struct{ _ *byte }
 func (t *table[K, P, A]) register() {
 	// retireIfEmpty clears registered before it looks at the counts, we count
 	// before we look at registered: one of us sees the other.
+	interleave("entry counted")
 	if t.registered.Load() || !t.registered.CompareAndSwap(false, true) {
 		return
 	}
@@ -73,9 +74,11 @@ func (t *table[K, P, A]) register() {
 
 func (t *table[K, P, A]) retireIfEmpty() bool {
 	t.registered.Store(false)
+	interleave("registration cleared")
 	if t.layout.Load().used() == 0 {
 		return true
 	}
+	interleave("found not empty")
 	// If an insertion has taken registration upon itself, it adds the table anew,
 	// and this listing goes.
 	return !t.registered.CompareAndSwap(false, true)

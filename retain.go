@@ -29,19 +29,24 @@ func (t *table[K, P, A]) use(e *entry[P, A], v *P) {
 	if h.unused.Load() != 0 {
 		h.unused.Store(0)
 	}
+	interleave("use noted")
 	if h.referent.Load() == nil && h.referent.CompareAndSwap(nil, v) {
 		t.retained.Inc()
+		interleave("held again")
 		if e.isRemoved() { // Whoever removed e may have let go before.
 			t.letGo(e)
 		}
 	}
 }
 
-// letGo has e hold nothing.
-func (t *table[K, P, A]) letGo(e *entry[P, A]) {
-	if extensionOf[K](e).hold.referent.Swap(nil) != nil {
+// letGo has e hold nothing, and returns what it held.
+func (t *table[K, P, A]) letGo(e *entry[P, A]) *P {
+	interleave("to let go")
+	v := extensionOf[K](e).hold.referent.Swap(nil)
+	if v != nil {
 		t.retained.Dec()
 	}
+	return v
 }
 
 // letGoUnused lets go of what has gone unused for Config.Retain collections,
@@ -56,17 +61,19 @@ func (t *table[K, P, A]) letGoUnused(collections uint32) {
 				continue
 			}
 			unused := h.unused.Load()
+			interleave("age read")
 			switch {
 			case unused == 0:
 				h.unused.CompareAndSwap(0, 1) // Its time begins.
 			case unused+collections <= limit:
 				h.unused.CompareAndSwap(unused, unused+collections)
 			default:
-				t.letGo(e)
-				if h.unused.Load() == 0 { // It was used meanwhile.
-					if v := e.weak.Value(); v != nil {
-						t.use(e, v)
-					}
+				v := strong(t.letGo(e))
+				interleave("let go")
+				// It may have been used meanwhile. We hold it up to here, or a
+				// collection just now could take what was used.
+				if v != nil && h.unused.Load() == 0 {
+					t.use(e, v)
 				}
 			}
 		}

@@ -79,10 +79,8 @@ package weakmap
 
 import (
 	"math/bits"
-	"sync"
 	"sync/atomic"
 	"unsafe"
-	"weak"
 )
 
 // An entry is one binding: made by one insertion, never changed, removed once.
@@ -90,14 +88,18 @@ import (
 // removes this entry or nothing, whatever has been bound to its key since.
 // With a string key it takes 32 bytes.
 type entry[P, A any] struct {
-	weak     weak.Pointer[P] // what may die. Immutable.
-	attached A               // Map: the key. KeyMap: the value. Set, Interner: nothing. Immutable.
-	hash     uint32          // of the key. Written before publication, and atomically by table.reseed with all shards locked; read atomically without lock.
-	pos      atomic.Uint32   // its place in shard.journal, or removed. Read without lock, written only with shard.mu held.
+	weak     reference[P]  // what may die. Immutable.
+	attached A             // Map: the key. KeyMap: the value. Set, Interner: nothing. Immutable.
+	hash     uint32        // of the key. Written before publication, and atomically by table.reseed with all shards locked; read atomically without lock.
+	pos      atomic.Uint32 // its place in shard.journal, or removed. Read without lock, written only with shard.mu held.
 }
 
 // removed is the pos of an entry that is bound no more.
 const removed = ^uint32(0)
+
+// toAsk names the moments before a reference is only asked whether it is nil: see
+// interleave.
+const toAsk = "to ask"
 
 func (e *entry[P, A]) isRemoved() bool { return e.pos.Load() == removed }
 
@@ -182,6 +184,7 @@ func (r *buckets[P, A]) insert(e *entry[P, A]) (passed int) {
 		if free := matching(tags, 0); free != 0 {
 			k := slotOf(free)
 			b.slots[k].Store(e)
+			interleave("slot written")
 			b.tags.Store(tags | tagOf(e.hash)&(0xff<<(8*k)))
 			return passed
 		}
@@ -228,6 +231,7 @@ func (r *buckets[P, A]) remove(e *entry[P, A]) {
 			}
 			// The tag goes first: from here on no lookup that begins finds e.
 			b.tags.Store(tags &^ (0xff << (8 * k)))
+			interleave("tag cleared")
 			b.slots[k].Store(nil)
 			for j := e.hash; j != i; j += r.step {
 				p := r.at(j)
@@ -272,7 +276,7 @@ const (
 
 // A shard is one lock stripe. Lookups do not touch it.
 type shard[P, A any] struct {
-	mu       sync.Mutex       // protects the fields that say so, and the shard's buckets
+	mu       mutex            // protects the fields that say so, and the shard's buckets
 	inserted atomic.Uint64    // entries ever bound. Read without lock, written only with mu held, as the next two.
 	reaped   atomic.Uint64    // of these, removed because they had died
 	deleted  atomic.Uint64    // of these, removed or replaced by a caller
@@ -314,6 +318,7 @@ func (s *shard[P, A]) bind(r *buckets[P, A], e *entry[P, A]) (passed int) {
 func (s *shard[P, A]) rebind(b *bucket[P, A], k int, old, e *entry[P, A], dead bool) {
 	s.journal.append(e, s.used())
 	b.slots[k].Store(e)
+	interleave("slot replaced")
 	s.retire(old, dead)
 	s.inserted.Add(1)
 }
@@ -392,10 +397,12 @@ func (s *shard[P, A]) expelDead(r *buckets[P, A], h uint32) {
 	if matching(b.tags.Load(), 0) != 0 {
 		return
 	}
+	interleave(toAsk)
 	if e := b.slots[(h>>24)%slotsPerBucket].Load(); e.weak.Value() != nil {
 		return
 	}
 	for k := range b.slots {
+		interleave(toAsk)
 		if e := b.slots[k].Load(); e.weak.Value() == nil {
 			s.unbind(r, e, true)
 		}

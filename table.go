@@ -5,7 +5,6 @@ import (
 	"math/bits"
 	"reflect"
 	"runtime"
-	"sync"
 	"sync/atomic"
 	"unsafe"
 	"weak"
@@ -42,7 +41,7 @@ type core[K comparable, P, A any] struct {
 // moment when the container is gone.
 type table[K comparable, P, A any] struct {
 	layout     atomic.Pointer[layout[K, P, A]] // Read without lock, written with every shard of the old layout locked.
-	growth     sync.Mutex                      // held by whoever makes room. Taken before shard.mu.
+	growth     mutex                           // held by whoever makes room. Taken before shard.mu.
 	passes     int                             // how many there were. Accessed by reaper.pass only.
 	sweptAt    atomic.Uint64                   // how many collections there had been when the last sweep began
 	flooded    atomic.Bool                     // whether hashes were changed by reseed, or are being changed
@@ -98,6 +97,7 @@ func (c *core[K, P, A]) open(o func() options[K, A]) *table[K, P, A] {
 		return t
 	}
 	t := newTable[K, P](o())
+	interleave("table made")
 	if c.table.CompareAndSwap(nil, t) {
 		return t
 	}
@@ -238,6 +238,7 @@ func (c *core[K, P, A]) find(key K, count bool) (*entry[P, A], *P) {
 		return c.search(key, count)
 	}
 	l := t.layout.Load()
+	interleave("layout read")
 	var h uint32
 	switch {
 	case l.kind == hashString && unsafe.Sizeof(key) == unsafe.Sizeof(""):
@@ -249,6 +250,7 @@ func (c *core[K, P, A]) find(key K, count bool) (*entry[P, A], *P) {
 	}
 	b := l.at(h)
 	tags := b.tags.Load()
+	interleave("tags read")
 	m := matching(tags, tagOf(h))
 	if m == 0 {
 		if count || tags>>passedShift != 0 || t.identity != byAttached {
@@ -272,9 +274,10 @@ func (c *core[K, P, A]) find(key K, count bool) (*entry[P, A], *P) {
 	} else if atomic.LoadUint32(&e.hash) != h {
 		return c.search(key, count)
 	}
+	interleave("slot read")
 	var v *P
 	if t.traits&retains != 0 {
-		v = extensionOf[K](e).hold.referent.Load()
+		v = strong(extensionOf[K](e).hold.referent.Load())
 	} else {
 		v = e.weak.Value()
 	}
@@ -310,18 +313,21 @@ func (c *core[K, P, A]) search(key K, count bool) (*entry[P, A], *P) {
 	for again := t != nil; again; {
 		again = false
 		l := t.layout.Load()
+		interleave("layout read")
 		h := l.hash(key)
 		tag := tagOf(h)
 	probing:
 		for i := h; ; i += l.step {
 			b := l.at(i)
 			tags := b.tags.Load()
+			interleave("tags read")
 			for m := matching(tags, tag); m != 0; m &= m - 1 {
 				slot := &b.slots[slotOf(m)]
 				e := slot.Load()
 				if e == nil {
 					continue // The tag of an empty slot matched by mistake.
 				}
+				interleave("slot read")
 				v, ok := t.match(e, &key, h)
 				if !ok {
 					continue
@@ -333,6 +339,7 @@ func (c *core[K, P, A]) search(key K, count bool) (*entry[P, A], *P) {
 					}
 					return e, v
 				}
+				interleave("found dead")
 				// Dead, but perhaps replaced since the slot was read, by a live
 				// value: then this is no miss (Caffeine had this bug, its issue
 				// 568). Only an entry that is still in its slot of the layout in
@@ -403,6 +410,7 @@ func (c *core[K, P, A]) update(key K, next *entry[P, A], admit func(e *entry[P, 
 			t.makeRoom(l, false)
 			continue
 		}
+		interleave("admitted")
 		flood := false
 		if next != nil {
 			t.setHash(next, h)
@@ -499,6 +507,7 @@ func (c *core[K, P, A]) clear() {
 	for i := range l.shards {
 		s := &l.shards[i]
 		for e := range s.journal.entries() {
+			interleave(toAsk)
 			s.retire(e, e.weak.Value() == nil)
 		}
 	}
@@ -524,10 +533,12 @@ func (c *core[K, P, A]) all(yield func(e *entry[P, A], v *P) bool) {
 		s.mu.Unlock()
 		for k, e := range entries {
 			entries[k] = nil // Lets the key go once it was yielded.
+			interleave("listed")
 			v := e.weak.Value()
 			if v != nil {
 				t.use(e, v)
 			}
+			interleave("referent read")
 			if e.isRemoved() {
 				if t.identity != byAttached && v == nil {
 					continue // What it was bound to went with it.

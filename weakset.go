@@ -168,7 +168,7 @@ func SymmetricDifference[T any](a, b *Set[T]) iter.Seq[*T] {
 // although they may go from one set to the other meanwhile.
 func inTurn[T any](a *Set[T], fromA func(*T) bool, b *Set[T], fromB func(*T) bool) iter.Seq[*T] {
 	return func(yield func(*T) bool) {
-		yielded := make(map[weak.Pointer[T]]struct{})
+		yielded := make(map[reference[T]]struct{})
 		stopped := false
 		a.core.all(func(e *entry[T, struct{}], elem *T) bool {
 			if fromA(elem) {
