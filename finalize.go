@@ -215,9 +215,11 @@ const exitPatience = time.Second
 //
 // It does not wait for values that the runtime never reports dead: pointer-free
 // ones of less than 16 bytes, which share memory, zero-size and global ones. Nor
-// does it wait for an object that its runtime finalizer has brought back. A
-// goroutine that loads or iterates meanwhile may revive what it touches for one
-// more cycle; the promise holds for what nobody touches.
+// does it wait for an object that its runtime finalizer has brought back, or that
+// is at the end of a chain of more than 30 objects with finalizers, of which each
+// collection takes one (before Go 1.26, of more than 3). A goroutine that loads
+// or iterates meanwhile may revive what it touches for one more cycle; the
+// promise holds for what nobody touches.
 //
 // If ctx is done first, Settle returns its error. It must not be called from a
 // callback, for whose return it would wait. Several calls wait for each other.
@@ -259,5 +261,6 @@ func Settle(ctx context.Context) error {
 	return nil
 }
 
-// settleRounds bounds the collections of one Settle.
-const settleRounds = 10
+// settleRounds bounds the collections of one Settle: a chain that is longer is a
+// list whose every node has a finalizer, and such lists are not made.
+const settleRounds = 32
