@@ -2,6 +2,7 @@ package workload
 
 import (
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/go-weak/weakmap/bench/internal/peer"
@@ -46,7 +47,7 @@ func flooded(kind keyKind[string], s size) Cell {
 			if got := m.Len(); got != len(values) {
 				return nil, fmt.Errorf("%d entries after %d insertions", got, len(values))
 			}
-			values = nil
+			runtime.KeepAlive(values) // its length alone would not
 			if err := drain(m); err != nil {
 				return nil, err
 			}
