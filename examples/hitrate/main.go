@@ -1,17 +1,31 @@
-// Command hitrate shows what weakmap's Config.Retain is for: it reads the files of a directory tree
-// through caches, some files much more often than others, and tells how often each cache had the
-// file that was asked for.
+// Command hitrate shows what weakmap's Config.Retain is for, and where a cache that holds nothing does
+// as well. It asks caches for the files of a directory tree and for the identifiers in them, some
+// much more often than others, and tells how often each had what was asked for:
 //
-//   - weakmap, weak only: a file stays while somebody uses it, and until the next collection;
-//   - weakmap, Retain 1, 2 and 4: it stays until so many collections have passed without a use;
-//   - otter: a cache of fixed size, limited to as many bytes of files as the row above it held on
-//     average once it was full. It takes more than that with what it needs beside them: the column
-//     "held on average" says how much.
+//   - weakmap: a Map of files, an Interner of identifiers. What they hold stays while somebody uses
+//     it, and until the next collection;
+//   - weakmap, Retain 1 and 4: it stays until so many collections have passed without a use;
+//   - unique: handles made by unique.Make, which go with the last of them, like the first;
+//   - otter: a cache of fixed size, in as much memory as the cache that it is set beside.
 //
-// Which file is asked for next follows Zipf's law: the second most popular one is wanted about half
-// as often as the first, the third a third as often, and so on. Each goroutine splits what it gets
-// into lines, which leaves garbage, and keeps the last few files in use. All caches are asked for
-// the same files in the same order. By default the tree is the Go standard library.
+// What is asked for next follows Zipf's law: the second most popular is wanted about half as often
+// as the first, the third a third as often, and so on. Each goroutine keeps the last few that it got
+// in use, and leaves garbage: the lines of each file, the words of a line of source around each
+// identifier. All caches are asked for the same in the same order. By default the tree is the Go standard library.
+//
+// # Equal memory
+//
+// "held on average" is what the collector found in use beyond what was there before the first
+// request: the cache with all that it needs, and what the goroutines use. It is looked at throughout
+// the second half of the work; caches fill in the first. Otter is told how many bytes of files, or
+// how many identifiers, it may keep, not how much memory it may take. So its work is repeated with
+// other limits, found by interpolation, until it holds on average what its neighbor did, give or take
+// 3 %, or until there is no smaller limit, or six times at most. The table has the nearest of these
+// runs; "difference" says by how much it held more or less. Peak memory is that of the process,
+// garbage included.
+//
+// A hit is a file that was not read from disk, and an identifier whose bytes stand where they stood
+// when it was last asked for: unique.Make does not tell, and so all are judged alike.
 package main
 
 import (
@@ -40,87 +54,113 @@ func main() {
 
 // settings are what the flags say.
 type settings struct {
-	Dir        string
-	Goroutines int
-	Window     int // files that each goroutine keeps in use
-	Reads      int
-	LimitMiB   int // the most that the tree may hold
+	dir        string
+	goroutines int
+	reads      int // of files
+	window     int // files that each goroutine keeps in use
+	lookups    int // of identifiers
+	scope      int // identifiers that each goroutine keeps in use
+	limitMiB   int // the most that the tree may hold
 }
 
 func parse(args []string, stdout io.Writer) (settings, error) {
 	var s settings
 	flags := flag.NewFlagSet(program, flag.ContinueOnError)
-	flags.StringVar(&s.Dir, "dir", "", "read the Go files below this `directory` (default the Go standard library's sources)")
-	flags.IntVar(&s.Goroutines, "goroutines", 8, "read with `n` goroutines")
-	flags.IntVar(&s.Window, "window", 4, "each goroutine keeps its last `n` files in use")
-	flags.IntVar(&s.Reads, "reads", 300_000, "ask each cache for `n` files")
-	flags.IntVar(&s.LimitMiB, "limit", 1024, "refuse a tree of more than `n` MiB")
+	flags.StringVar(&s.dir, "dir", "", "read the Go files below this `directory` (default the Go standard library's sources)")
+	flags.IntVar(&s.goroutines, "goroutines", 8, "ask with `n` goroutines")
+	flags.IntVar(&s.reads, "reads", 100_000, "ask each cache for `n` files")
+	flags.IntVar(&s.window, "window", 4, "each goroutine keeps its last `n` files in use")
+	flags.IntVar(&s.lookups, "lookups", 1_500_000, "ask each cache for `n` identifiers")
+	flags.IntVar(&s.scope, "scope", 10_000, "each goroutine keeps its last `n` identifiers in use")
+	flags.IntVar(&s.limitMiB, "limit", 1024, "refuse a tree of more than `n` MiB")
 	if err := trial.Parse(flags, args, stdout); err != nil {
 		return s, err
 	}
 	return s, cmp.Or(
-		trial.InRange("goroutines", s.Goroutines, 1, 10_000),
-		trial.InRange("window", s.Window, 1, 100_000),
-		trial.InRange("reads", s.Reads, 1, 100_000_000),
-		trial.InRange("limit", s.LimitMiB, 1, 1<<20),
+		trial.InRange("goroutines", s.goroutines, 1, 10_000),
+		trial.InRange("reads", s.reads, 1, 100_000_000),
+		trial.InRange("window", s.window, 1, 100_000),
+		trial.InRange("lookups", s.lookups, 1, 100_000_000),
+		trial.InRange("scope", s.scope, 1, 10_000_000),
+		trial.InRange("limit", s.limitMiB, 1, 1<<20),
 	)
 }
 
-// run measures every variant and prints the table.
+// run measures every cache and prints the table.
 func run(args []string, stdout, stderr io.Writer) error {
 	s, err := parse(args, stdout)
 	if err != nil {
 		return err
 	}
-	if s.Dir == "" {
-		if s.Dir, err = trial.GoSource(); err != nil {
+	if s.dir == "" {
+		if s.dir, err = trial.GoSource(); err != nil {
 			return err
 		}
 	}
-	paths, err := trial.Files(s.Dir, int64(s.LimitMiB)<<20, func(path string) bool { return filepath.Ext(path) == ".go" })
+	paths, err := trial.Files(s.dir, int64(s.limitMiB)<<20, func(path string) bool { return filepath.Ext(path) == ".go" })
 	if err != nil {
 		return err
 	}
-	if paths = readable(paths); len(paths) == 0 {
-		return trial.Usagef("no readable Go files in %s", s.Dir)
+	paths, names := survey(paths)
+	switch {
+	case len(paths) == 0:
+		return trial.Usagef("no readable Go files in %s", s.dir)
+	case len(names) == 0:
+		return trial.Usagef("no identifiers in the Go files in %s", s.dir)
 	}
 	var rows [][]string
-	var held uint64 // by the variant before
-	var lines int   // that it was given
-	for i, v := range variants {
-		p := plan{Variant: i, Paths: paths, Settings: s, Budget: held}
-		r, err := trial.Run[plan, result](p, v.name, s.Reads, stderr)
+	for _, p := range []plan{
+		{Workload: "files", Items: paths, Requests: s.reads, InUse: s.window, Goroutines: s.goroutines},
+		{Workload: "identifiers", Items: names, Requests: s.lookups, InUse: s.scope, Goroutines: s.goroutines},
+	} {
+		more, err := compare(p, stderr)
 		if err != nil {
 			return err
 		}
-		if i > 0 && r.Lines != lines {
-			return fmt.Errorf("%s: %d lines were read, %d with the caches before", v.name, r.Lines, lines)
+		rows = append(rows, more...)
+	}
+	fmt.Fprintf(stdout, "%s: %s Go files, %s distinct identifiers\n", s.dir, trial.Count(len(paths)), trial.Count(len(names)))
+	fmt.Fprintf(stdout, "%s files and %s identifiers are asked for by Zipf's law\n", trial.Count(s.reads), trial.Count(s.lookups))
+	fmt.Fprintf(stdout, "%d goroutines with %d files or %s identifiers in use each\n\n", s.goroutines, s.window, trial.Count(s.scope))
+	header := []string{"cache", "hit rate", "misses", "held on average", "difference", "peak memory", "collections", "time"}
+	return trial.Table(stdout, header, rows)
+}
+
+// compare measures every cache on one workload and returns their rows of the table.
+func compare(p plan, stderr io.Writer) (rows [][]string, err error) {
+	held := make(map[string]uint64) // by the name of the cache
+	var sum int                     // of what the first cache gave
+	for i, v := range workloads[p.Workload] {
+		name := p.Workload + ": " + v.name
+		measure := func(budget uint64) (result, error) {
+			p.Variant, p.Budget = i, budget
+			return trial.Run[plan, result](p, name, p.Requests, stderr)
 		}
-		held, lines = r.Held, r.Lines
+		var r result
+		off := "-"
+		if v.like == "" {
+			r, err = measure(0)
+		} else {
+			r, err = equalize(held[v.like], measure)
+			off = percent(r.Held, held[v.like])
+		}
+		if err != nil {
+			return nil, err
+		}
+		if i > 0 && r.Sum != sum {
+			return nil, fmt.Errorf("%s: what it gave sums up to %d, and to %d with the caches before", name, r.Sum, sum)
+		}
+		held[v.name], sum = r.Held, r.Sum
 		rows = append(rows, []string{
-			v.name,
-			fmt.Sprintf("%.1f %%", 100*float64(s.Reads-r.Loads)/float64(s.Reads)),
-			trial.Count(r.Loads),
+			name,
+			fmt.Sprintf("%.1f %%", 100*float64(p.Requests-r.Misses)/float64(p.Requests)),
+			trial.Count(r.Misses),
 			trial.MiB(r.Held),
+			off,
 			trial.Peak(r.Peak),
 			trial.Count(r.Collections),
 			r.Elapsed.Round(time.Millisecond).String(),
 		})
 	}
-	fmt.Fprintf(stdout, "%s: %s Go files\n", s.Dir, trial.Count(len(paths)))
-	fmt.Fprintf(stdout, "%s reads by Zipf's law, %d goroutines with %d files in use each\n\n",
-		trial.Count(s.Reads), s.Goroutines, s.Window)
-	header := []string{"cache", "hit rate", "read from disk", "held on average", "peak memory", "collections", "time"}
-	return trial.Table(stdout, header, rows)
-}
-
-// readable returns the paths of files that can be read. Reading them leaves them in the system's page
-// cache, so that the first variant is not the only one to wait for the disk.
-func readable(paths []string) (found []string) {
-	for _, path := range paths {
-		if _, err := os.ReadFile(path); err == nil {
-			found = append(found, path)
-		}
-	}
-	return found
+	return rows, nil
 }

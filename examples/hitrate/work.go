@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"fmt"
 	"math/rand/v2"
 	"runtime"
 	"runtime/metrics"
@@ -15,89 +13,110 @@ import (
 
 // A plan is the work for one variant.
 type plan struct {
-	Variant  int // in variants
-	Paths    []string
-	Settings settings
-	Budget   uint64 // bytes, for a variant of fixed size
+	Workload   string
+	Variant    int // in the workload
+	Items      []string
+	Requests   int
+	Goroutines int
+	InUse      int    // items that each goroutine keeps in use
+	Budget     uint64 // bytes, for a variant of fixed size
 }
 
 // A result is one variant's row of the table.
 type result struct {
-	Lines       int    // of all files that were given: the same for all variants
-	Loads       int    // files that were read from disk
-	Held        uint64 // bytes of files that the collections found in use, on average over the second half
+	Sum         int // of what use returned: the same for all variants
+	Misses      int
+	Held        uint64 // bytes that the collections found in use, on average over the second half
 	Peak        uint64
 	Collections int
 	Elapsed     time.Duration
 }
 
-// measure does the work of a plan. It runs in a process of its own.
-func measure(p plan, done *atomic.Int64) (result, error) {
-	var from disk
-	load, err := variants[p.Variant].make(&from, p.Budget)
-	if err != nil {
-		return result{}, err
-	}
-	return p.measure(load, &from, done)
+// A variant is one cache on one workload.
+type variant struct {
+	name    string
+	like    string // the variant whose memory it is given, if it is of fixed size
+	measure func(p plan, done *atomic.Int64) (result, error)
 }
 
-func (p *plan) measure(load load, from *disk, done *atomic.Int64) (r result, err error) {
-	order := zipf(len(p.Paths), p.Settings.Reads)
+var workloads = map[string][]variant{"files": fileCaches, "identifiers": identifierCaches}
+
+// measure does the work of a plan. It runs in a process of its own.
+func measure(p plan, done *atomic.Int64) (result, error) {
+	return workloads[p.Workload][p.Variant].measure(p, done)
+}
+
+// A cache gives a handle for each item. The handle keeps the item in use.
+type cache[H any] struct {
+	get    func(item int) (H, error)
+	use    func(item int, got H) (int, error) // an error if it is not what was asked for
+	misses func() int
+}
+
+func measureCache[H any](p plan, done *atomic.Int64, c cache[H]) (r result, err error) {
+	order := zipf(len(p.Items), p.Requests)
+	inUse := make([][]H, p.Goroutines)
+	for i := range inUse {
+		inUse[i] = make([]H, p.InUse)
+	}
 	runtime.GC()
 	heap, collections := heapInUse()
-	var held, samples uint64
-	var lines atomic.Int64
+	var held, samples atomic.Uint64
+	var sum, next atomic.Int64
 	var failed atomic.Pointer[error] // the first failure; it ends the work
-	var next atomic.Int64
 	var all sync.WaitGroup
 	start := time.Now()
-	for range p.Settings.Goroutines {
+	for _, window := range inUse {
 		all.Go(func() {
-			inUse := make([]*file, p.Settings.Window)
-			for turn := 0; failed.Load() == nil; turn++ {
-				i := int(next.Add(1)) - 1
-				if i >= len(order) {
+			turn := 0
+			for failed.Load() == nil {
+				begin := int(next.Add(batch)) - batch
+				if begin >= len(order) {
 					return
 				}
-				want := p.Paths[order[i]]
-				f, err := load(want)
-				if err == nil && f.path != want {
-					err = fmt.Errorf("asked for %s, got %s", want, f.path)
+				end := min(begin+batch, len(order))
+				for _, item := range order[begin:end] {
+					got, err := c.get(int(item))
+					var n int
+					if err == nil {
+						n, err = c.use(int(item), got)
+					}
+					if err != nil {
+						failed.CompareAndSwap(nil, &err)
+						return
+					}
+					window[turn%len(window)] = got
+					turn++
+					sum.Add(int64(n))
 				}
-				if err != nil {
-					failed.CompareAndSwap(nil, &err)
-					return
-				}
-				inUse[turn%len(inUse)] = f
-				lines.Add(int64(len(bytes.Split(f.data, newline)))) // leaves garbage, as work does, so there are collections
-				if done.Add(1)%sampleEvery == 0 && i >= len(order)/2 {
+				done.Add(int64(end - begin))
+				if begin >= len(order)/2 {
 					now, _ := heapInUse()
-					atomic.AddUint64(&held, max(now, heap)-heap)
-					atomic.AddUint64(&samples, 1)
+					held.Add(max(now, heap) - heap)
+					samples.Add(1)
 				}
 			}
 		})
 	}
 	all.Wait()
+	elapsed := time.Since(start)
 	if err := failed.Load(); err != nil {
 		return r, *err
 	}
 	_, ended := heapInUse()
 	return result{
-		Lines:       int(lines.Load()),
-		Loads:       int(from.reads.Load()),
-		Held:        held / max(samples, 1),
+		Sum:         int(sum.Load()),
+		Misses:      c.misses(),
+		Held:        held.Load() / max(samples.Load(), 1),
 		Peak:        trial.PeakMemory(),
 		Collections: int(ended - collections),
-		Elapsed:     time.Since(start),
+		Elapsed:     elapsed,
 	}, nil
 }
 
-var newline = []byte{'\n'}
-
-// sampleEvery is how many reads go by between two looks at the heap. There are none in the first half
-// of the work, in which caches fill.
-const sampleEvery = 100
+// batch is how many requests a goroutine takes upon itself at a time. After each batch of the second
+// half it looks at the heap; caches fill in the first.
+const batch = 100
 
 // heapInUse returns the bytes that the last collection found in use, and how many there have been.
 func heapInUse() (bytes, collections uint64) {
@@ -107,13 +126,13 @@ func heapInUse() (bytes, collections uint64) {
 }
 
 // zipf draws indexes below n. How popular an index is says nothing about its neighbors.
-func zipf(n, draws int) []int {
+func zipf(n, draws int) []uint32 {
 	random := rand.New(rand.NewPCG(1, 2))
 	place := random.Perm(n)
 	rank := rand.NewZipf(random, skew, 1, uint64(n-1))
-	order := make([]int, draws)
+	order := make([]uint32, draws)
 	for i := range order {
-		order[i] = place[rank.Uint64()]
+		order[i] = uint32(place[rank.Uint64()])
 	}
 	return order
 }
