@@ -1,6 +1,6 @@
 module github.com/go-weak/weakmap/stress
 
-go 1.26.0
+go 1.25.0
 
 replace github.com/go-weak/weakmap => ../
 

@@ -20,7 +20,7 @@ func brief() time.Duration {
 func TestScenarios(t *testing.T) {
 	for _, s := range scenario.All() {
 		t.Run(s.Name, func(t *testing.T) {
-			b := scenario.Budget{Seed: 1, Duration: brief(), Patience: 30 * time.Second, Folder: t.ArtifactDir()}
+			b := scenario.Budget{Seed: 1, Duration: brief(), Patience: 30 * time.Second, Folder: artifacts(t)}
 			r := s.Play(t.Context(), b)
 			if t.Log(r); r.Failed() {
 				t.Errorf("replay: %s", scenario.Replay(s.Name, b))

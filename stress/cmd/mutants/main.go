@@ -40,6 +40,7 @@ func main() {
 // options are the flags as given.
 type options struct {
 	pattern       string
+	folder        string // where to leave the table; "" = nowhere
 	list          bool
 	limit, stress time.Duration
 }
@@ -75,7 +76,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return fail(exitFailed, "%v", err)
 	}
 	defer l.close()
-	switch err := tryAll(ctx, l, selected, stdout); {
+	switch err := tryAll(ctx, l, selected, o.folder, stdout); {
 	case ctx.Err() != nil:
 		return fail(exitInterrupted, "interrupted")
 	case err != nil:
@@ -85,7 +86,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 // tryAll tries the library as it is, which must survive, and then the mutants, which must not.
-func tryAll(ctx context.Context, l *laboratory, selected []mutant, stdout io.Writer) error {
+func tryAll(ctx context.Context, l *laboratory, selected []mutant, folder string, stdout io.Writer) error {
 	const row = "%-22s %-8s %5s  %-24s %s\n"
 	fmt.Fprintf(stdout, row, "mutant", "", "sec", "killed by", "which said")
 	sound, err := l.examine(ctx, together(selected))
@@ -95,10 +96,8 @@ func tryAll(ctx context.Context, l *laboratory, selected []mutant, stdout io.Wri
 	if sound.killer != "" {
 		return fmt.Errorf("the library without any fault fails %s: %s", sound.killer, sound.detail)
 	}
-	seconds := func(d time.Duration) string { return fmt.Sprintf("%.1f", d.Seconds()) }
 	fmt.Fprintf(stdout, row, "none", "survives", seconds(sound.elapsed), "", "")
-	var survivors []string
-	var times []time.Duration
+	tried := table{Platform: platform()}
 	for _, m := range selected {
 		r, err := l.try(ctx, m)
 		if err != nil {
@@ -107,17 +106,17 @@ func tryAll(ctx context.Context, l *laboratory, selected []mutant, stdout io.Wri
 		state := "killed"
 		if r.killer == "" {
 			state = "SURVIVES"
-			survivors = append(survivors, m.name)
-		} else {
-			times = append(times, r.elapsed)
 		}
 		fmt.Fprintf(stdout, row, m.name, state, seconds(r.elapsed), r.killer, r.detail)
+		tried.Trials = append(tried.Trials, trial{m, r})
 	}
-	slices.Sort(times)
-	if len(times) > 0 {
-		fmt.Fprintf(stdout, "%d of %d killed; median %s s, maximum %s s\n", len(times), len(selected), seconds(times[len(times)/2]), seconds(times[len(times)-1]))
+	fmt.Fprintln(stdout, tried.Summary())
+	if folder != "" {
+		if err := tried.write(folder); err != nil {
+			return fmt.Errorf("the table cannot be written: %w", err)
+		}
 	}
-	if len(survivors) > 0 {
+	if survivors := tried.survivors(); len(survivors) > 0 {
 		return fmt.Errorf("survivors: %s", strings.Join(survivors, ", "))
 	}
 	return nil
@@ -163,6 +162,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags := flag.NewFlagSet("mutants", flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // errors are returned, and printed once
 	flags.StringVar(&o.pattern, "run", "", "try only mutants whose name matches this `regexp`")
+	flags.StringVar(&o.folder, "o", "", "leave the table as mutants.md in this `folder`")
 	flags.BoolVar(&o.list, "list", false, "list the mutants and their faults, and exit")
 	flags.DurationVar(&o.limit, "limit", 3*time.Minute, "`time` that one command may take; one that takes longer is killed, and so is the mutant")
 	flags.DurationVar(&o.stress, "stress", 20*time.Second, "`time` that the scenarios of a mutant run")

@@ -3,11 +3,13 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // The engine changes; a mutant whose text is not found any more tests nothing.
@@ -55,10 +57,41 @@ func TestVerdict(t *testing.T) {
 		{"panic: runtime error: index out of range\n\ngoroutine 5\n", "suite", "panic: runtime error: index out of range"},
 		{"--- FAIL: TestShrinks (0.10s)\n    map_test.go:12: Capacity = 9\nFAIL\n", "TestShrinks", "Capacity = 9"},
 	} {
-		r, err := verdict(t.Context(), c.output, errors.New("exit status 1"), "^suite$")
+		r, err := result{}.verdict(t.Context(), c.output, errors.New("exit status 1"), "^suite$")
 		if err != nil || r.killer != c.killer || r.detail != c.detail {
 			t.Errorf("verdict(%q) = %+v, %v; want %q, %q", c.output, r, err, c.killer, c.detail)
 		}
+	}
+}
+
+func TestTheTableIsLeftAsMarkdown(t *testing.T) {
+	tried := table{Platform: "here"}
+	for i, killer := range []string{"owner/set", "", "owner/map-int", "TestShrinks"} {
+		m := mutant{name: fmt.Sprint("m", i), fault: "a fault"}
+		tried.Trials = append(tried.Trials, trial{m, result{killer: killer, elapsed: time.Duration(i) * time.Second}})
+	}
+	folder := filepath.Join(t.TempDir(), "new")
+	if err := tried.write(folder); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(folder, "mutants.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"here. 3 of 4 killed; median 2.0 s, maximum 3.0 s.\n\n| mutant | fault | killed by | seconds |\n|---|---|---|--:|\n",
+		"\n| m0 | a fault | owner/set | 0.0 |\n",
+		"\n| m1 | a fault | nothing | 1.0 |\n",
+	} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("%q is not in\n%s", want, text)
+		}
+	}
+	if s := tried.survivors(); len(s) != 1 || s[0] != "m1" {
+		t.Errorf("survivors %q, want m1", s)
+	}
+	if s := (table{}).Summary(); s != "0 of 0 killed" {
+		t.Errorf("of no trial: %q", s)
 	}
 }
 

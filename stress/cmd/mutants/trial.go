@@ -74,9 +74,9 @@ func (m mutant) apply(text string) (string, error) {
 
 // A result is what came of a trial.
 type result struct {
-	killer  string // the scenario or test that failed; "" = none
-	detail  string // what it said
-	elapsed time.Duration
+	killer  string        // the scenario or test that failed; "" = none
+	detail  string        // what it said
+	elapsed time.Duration // while the suite ran, without what building it took
 }
 
 // try makes a mutant, has its suite try to kill it, and undoes it.
@@ -99,25 +99,28 @@ func (l *laboratory) try(ctx context.Context, m mutant) (result, error) {
 
 // examine runs a suite on the copy as it is.
 func (l *laboratory) examine(ctx context.Context, s suite) (r result, err error) {
-	begun := time.Now()
-	defer func() { r.elapsed = time.Since(begun) }()
+	run := func(program string, args ...string) (string, error) {
+		begun := time.Now()
+		defer func() { r.elapsed += time.Since(begun) }()
+		return l.command(ctx, program, args...)
+	}
 	if s.scenarios != "" {
 		if output, err := l.command(ctx, "go", "build", "-o", l.program, "./stress/cmd/stress"); err != nil {
 			return r, fmt.Errorf("it does not compile, and so is no mutant: %w\n%s", err, output)
 		}
-		output, err := l.command(ctx, l.program, "-failfast", "-seed", "1", "-run", s.scenarios,
+		output, err := run(l.program, "-failfast", "-seed", "1", "-run", s.scenarios,
 			"-duration", l.stress.String(), "-patience", (l.stress / 2).String())
 		if err != nil {
-			return verdict(ctx, output, err, s.scenarios)
+			return r.verdict(ctx, output, err, s.scenarios)
 		}
 	}
 	if s.tests != "" {
 		if output, err := l.command(ctx, "go", "test", "-c", "-o", l.tests, "."); err != nil {
 			return r, fmt.Errorf("it does not compile, and so is no mutant: %w\n%s", err, output)
 		}
-		output, err := l.command(ctx, l.tests, "-test.short", "-test.failfast", "-test.run", s.tests)
+		output, err := run(l.tests, "-test.short", "-test.failfast", "-test.run", s.tests)
 		if err != nil {
-			return verdict(ctx, output, err, s.tests)
+			return r.verdict(ctx, output, err, s.tests)
 		}
 	}
 	return r, nil
@@ -141,12 +144,12 @@ var (
 	details = regexp.MustCompile(`(?m)(?:VIOLATION|VACUOUS): (.*)$|^(panic: .*|fatal error: .*)$|^\s+\w+_test\.go:\d+: (.*)$`)
 )
 
-// verdict says from its output what a suite that failed has found.
-func verdict(ctx context.Context, output string, err error, suite string) (result, error) {
+// verdict completes a result by what a suite that failed has found, as its output says.
+func (r result) verdict(ctx context.Context, output string, err error, suite string) (result, error) {
 	if ctx.Err() != nil {
-		return result{}, ctx.Err() // Interrupted.
+		return r, ctx.Err() // Interrupted.
 	}
-	r := result{killer: strings.Trim(suite, "^$"), detail: err.Error()}
+	r.killer, r.detail = strings.Trim(suite, "^$"), err.Error()
 	if m := failure.FindStringSubmatch(output); m != nil {
 		r.killer = m[1]
 	}

@@ -6,7 +6,8 @@
 //
 //	go run ./stress/cmd/stress [flags]
 //
-// The exit status is 1 if a scenario failed, 2 if the flags are wrong, 130 after an interrupt.
+// The exit status is 1 if a scenario failed, 2 if the flags are wrong, 3 if none failed but some
+// legs cannot run on this machine, 130 after an interrupt.
 package main
 
 import (
@@ -29,6 +30,7 @@ import (
 const (
 	exitFailed      = 1
 	exitUsage       = 2
+	exitSkipped     = 3
 	exitInterrupted = 130
 )
 
@@ -46,6 +48,7 @@ type options struct {
 	failFast        bool
 	list            bool
 	legs            bool
+	leg             string // which legs; "" = all
 }
 
 func run(ctx context.Context, table []scenario.Scenario, args []string, stdout, stderr io.Writer) int {
@@ -64,19 +67,31 @@ func run(ctx context.Context, table []scenario.Scenario, args []string, stdout, 
 	if err != nil {
 		return fail(exitUsage, "-run: %v", err)
 	}
-	if o.list {
+	selectedLegs, err := legsMatching(o.leg)
+	if err != nil {
+		return fail(exitUsage, "-leg: %v", err)
+	}
+	switch {
+	case o.list && o.legs:
+		for _, l := range selectedLegs {
+			fmt.Fprintf(stdout, "%-16s %-30s %s\n", l.name, l.settings(), l.why)
+		}
+		return 0
+	case o.list:
 		for _, s := range selected {
 			fmt.Fprintf(stdout, "%-26s %s\n", s.Name, s.Catches)
 		}
 		return 0
 	}
-	fmt.Fprintf(stdout, "seed %d, %s, %s/%s, GOMAXPROCS %d\n", o.Seed, runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0))
+	fmt.Fprintf(stdout, "seed %d, %s\n", o.Seed, platform())
 	if o.legs {
-		err = runLegs(ctx, o, stdout, stderr)
+		err = runLegs(ctx, selectedLegs, selected, o, stdout, stderr)
 	} else {
 		err = play(ctx, selected, o, stdout)
 	}
 	switch {
+	case errors.Is(err, errSkipped):
+		return fail(exitSkipped, "%v", err)
 	case err != nil:
 		return fail(exitFailed, "%v", err)
 	case ctx.Err() != nil:
@@ -85,11 +100,17 @@ func run(ctx context.Context, table []scenario.Scenario, args []string, stdout, 
 	return 0
 }
 
+// platform says on what the scenarios run.
+func platform() string {
+	return fmt.Sprintf("%s, %s/%s, GOMAXPROCS %d", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0))
+}
+
 // play runs scenarios one after the other, each for its share of the time.
 func play(ctx context.Context, selected []scenario.Scenario, o options, stdout io.Writer) error {
 	b := o.Budget
 	b.Duration /= time.Duration(len(selected))
 	var total scenario.Report
+	leaks := leakTable{Command: o.command(), Platform: platform()}
 	played, failed := 0, 0
 	for _, s := range selected {
 		if ctx.Err() != nil || failed > 0 && o.failFast {
@@ -104,6 +125,9 @@ func play(ctx context.Context, selected []scenario.Scenario, o options, stdout i
 			r.Notes = append(r.Notes, "replay: "+scenario.Replay(s.Name, b))
 		}
 		fmt.Fprintf(stdout, "%s  %-24s %v\n", verdict, s.Name, r)
+		if len(r.Slopes) > 0 {
+			leaks.Leaks = append(leaks.Leaks, leak{s.Name, r.Slopes, r.Failed()})
+		}
 		total.Ops += r.Ops
 		total.Hits += r.Hits
 		total.Deaths += r.Deaths
@@ -112,10 +136,20 @@ func play(ctx context.Context, selected []scenario.Scenario, o options, stdout i
 		total.Elapsed += r.Elapsed
 	}
 	fmt.Fprintf(stdout, "total %-24s %v\n", fmt.Sprintf("%d scenarios, %d failed", played, failed), total)
+	if o.Folder != "" && len(leaks.Leaks) > 0 {
+		if err := leaks.write(o.Folder); err != nil {
+			return fmt.Errorf("the table of leaks cannot be written: %w", err)
+		}
+	}
 	if failed > 0 {
 		return fmt.Errorf("%d of %d scenarios failed; seed %d", failed, played, b.Seed)
 	}
 	return nil
+}
+
+// command is what was called, as far as it decides what the scenarios do.
+func (o options) command() string {
+	return fmt.Sprintf("go run ./stress/cmd/stress -run '%s' -seed %d -duration %v", o.pattern, o.Seed, o.Duration)
 }
 
 func parse(args []string, stderr io.Writer) (options, error) {
@@ -130,7 +164,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&o.Folder, "o", "", "leave failing histories, pictures and samples in this `folder`")
 	flags.BoolVar(&o.failFast, "failfast", false, "run no more scenarios after one that failed")
 	flags.BoolVar(&o.list, "list", false, "list the scenarios that would run and what they can catch, and exit")
-	flags.BoolVar(&o.legs, "legs", false, "run the scenarios in a child process for each of several GODEBUG settings")
+	flags.BoolVar(&o.legs, "legs", false, "run the scenarios in a process for each of several settings of the runtime and ways to build; with -list, list those")
+	flags.StringVar(&o.leg, "leg", "", "as -legs, but only those whose name matches this `regexp`")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(stderr, "usage: go run ./stress/cmd/stress [flags]")
 		flags.SetOutput(stderr)
@@ -149,6 +184,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	case o.Ops < 0:
 		return o, fmt.Errorf("-ops %d: must not be negative", o.Ops)
 	}
+	o.legs = o.legs || o.leg != ""
 	if o.Seed == 0 {
 		o.Seed = uint64(rand.Uint32())
 	}

@@ -3,6 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -24,6 +27,7 @@ func TestBadFlagsExitWithStatus2(t *testing.T) {
 		{"-ops -1", "-ops -1: must not be negative"},
 		{"-run no/such/scenario", `no scenario matches "no/such/scenario"`},
 		{"-run (", "missing closing )"},
+		{"-leg nobody", `no leg matches "nobody"`},
 		{"-nonsense", "flag provided but not defined"},
 		{"owner", `what does "owner" mean?`},
 	} {
@@ -51,6 +55,25 @@ func TestARunTellsSeedAndCounts(t *testing.T) {
 	if status != 0 || !strings.HasPrefix(stdout, "seed 7,") || !strings.Contains(stdout, "ok    owner/map-int") ||
 		!strings.Contains(stdout, "1 scenarios, 0 failed") {
 		t.Errorf("status %d, stdout %q, stderr %q", status, stdout, stderr)
+	}
+}
+
+func TestLeaksAreLeftAsATable(t *testing.T) {
+	folder := t.TempDir()
+	status, stdout, stderr := command(t.Context(), "-run", "^leak/(cycle|iterators)$", "-duration", "100ms", "-seed", "7", "-o", folder)
+	text, err := os.ReadFile(filepath.Join(folder, "leaks.md"))
+	if status != 0 || err != nil {
+		t.Fatalf("status %d, stdout %q, stderr %q; %v", status, stdout, stderr, err)
+	}
+	number := `-?\d+\.\d{3} ± \d+\.\d{3}`
+	for _, want := range []string{
+		`^    go run ./stress/cmd/stress -run '\^leak/\(cycle\|iterators\)\$' -seed 7 -duration 100ms\n\ngo1`,
+		`\| leak \| operations in a round \| rounds \| heap \| off-heap \| RSS \| found \|\n\|---\|--:\|--:\|--:\|--:\|--:\|---\|\n`,
+		`\n\| leak/cycle \| 2000 \| \d+ \| ` + number + ` \| ` + number + ` \| \(` + number + `\) \| nothing \|\n\| leak/iterators `,
+	} {
+		if !regexp.MustCompile(want).Match(text) {
+			t.Errorf("%q is not in\n%s", want, text)
+		}
 	}
 }
 

@@ -25,10 +25,20 @@ const (
 	// first, and what the system lends and takes back in a second says nothing.
 	residentJudged = time.Minute
 
-	// lossTolerated is how many bytes an operation may cost for good without being called a
+	// LossTolerated is how many bytes an operation may cost for good without being called a
 	// leak. Losing a pointer costs eight.
-	lossTolerated = 2
+	LossTolerated = 2
 )
+
+// A Slope is how one measure of memory changed over the rounds of a leak scenario.
+type Slope struct {
+	Memory     string // which measure
+	trend.Line        // bytes in each round
+	Ops        int    // operations in a round
+	Rounds     int
+	Last       float64 // bytes after the last round
+	Judged     bool    // whether the run was long enough to call it a leak if it rises
+}
 
 // A memory is one measure of memory, taken after rounds.
 type memory struct {
@@ -111,14 +121,13 @@ func (r *Run) judge(m *memory, every, ops int) {
 	for i := range number {
 		number[i] = float64(i * every)
 	}
-	line := trend.Fit(number, points)
-	text := fmt.Sprintf("%-8s %v bytes in each round of %d ops; %.1f MiB after %d rounds", m.what, line, ops, points[len(points)-1]/(1<<20), len(m.points)*every)
-	judged := time.Since(r.begun) >= m.from
-	if !judged {
+	s := Slope{m.what, trend.Fit(number, points), ops, len(m.points) * every, points[len(points)-1], time.Since(r.begun) >= m.from}
+	text := fmt.Sprintf("%-8s %v bytes in each round of %d ops; %.1f MiB after %d rounds", s.Memory, s.Line, s.Ops, s.Last/(1<<20), s.Rounds)
+	if !s.Judged {
 		text += fmt.Sprintf("; judged from %v on", m.from)
 	}
-	r.note("%s", text)
-	if judged && line.Rises(float64(lossTolerated*ops)) {
+	r.slope(s, text)
+	if s.Judged && s.Rises(float64(LossTolerated*ops)) {
 		r.violation("%s", text)
 	}
 }

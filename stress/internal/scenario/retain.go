@@ -17,6 +17,8 @@ var retentions = []Scenario{
 		needAll, rounds(lookedUp)},
 	{"retain/iterated", "a value that is let go although iterations yield it",
 		needAll, rounds(iterated)},
+	{"retain/again", "a value that is used again after it was let go, and is not held again",
+		needAll, rounds(usedAgain)},
 	{"retain/removed", "a value that is held by an entry that was deleted, replaced or cleared, or by a container that was dropped",
 		needAll, rounds(removedAndDropped)},
 	{"retain/count", "a count of what is held that is below zero amid hits, deletions and passes, or wrong after them",
@@ -39,8 +41,8 @@ const (
 	// to be held: the first begins its time, and the last may be at other containers still.
 	passesSpare = 2
 
-	// forEver holds what is not removed.
-	forEver = math.MaxInt
+	// forEver holds what is not removed. Its low bits are 0, in case they are taken for the whole.
+	forEver = math.MaxInt/2 + 1
 )
 
 // passes waits until the reaper has gone over the containers so many times.
@@ -165,6 +167,35 @@ func iterated(r *Round) {
 	r.allLeave(containers, retain)
 }
 
+// usedAgain holds the objects itself until the containers have let them go, and then uses them.
+func usedAgain(r *Round) {
+	retain := 1 + r.rng.IntN(maxCollections)
+	containers := retainers(r.configuration, retain)
+	objects := make([]held, len(containers))
+	for i, c := range containers {
+		for id := range int64(used) {
+			objects[i] = append(objects[i], c.add(id))
+		}
+	}
+	r.passes(retain + passesSpare)
+	for i, c := range containers {
+		began := collections()
+		for id, o := range objects[i] {
+			if !c.use(r.rng, int64(id), weak.Make(o)) {
+				r.violation("%v: %v: object %d is not found, although it is held", r.configuration, c, id)
+			}
+		}
+		n := c.Stats().Retained
+		if since := collections() - began; n != used && since <= int64(retain) {
+			r.violation("%v: %v: %d of %d are held %d collections after they were used again; Retain is %d", r.configuration, c, n, used, since, retain)
+		}
+		objects[i].release()
+		r.ops.Add(used)
+		r.hits.Add(used)
+	}
+	r.allLeave(containers, retain)
+}
+
 // allLeave waits until the containers, which nobody uses any more, are empty.
 func (r *Round) allLeave(containers []retainer, retain int) {
 	r.passes(retain + passesSpare)
@@ -193,6 +224,7 @@ func removedAndDropped(r *Round) {
 				}
 			}
 		})
+		r.passes(passesSpare)
 		r.holdsAll(c)
 		r.eventually("what was removed is gone", func() bool { return alive(gone) == 0 })
 		if living := alive(kept); living != len(kept) {

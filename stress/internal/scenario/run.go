@@ -31,6 +31,7 @@ type Run struct {
 	violations []string // the first ones. Guarded by mu.
 	violated   int64    // Guarded by mu.
 	notes      []string // Guarded by mu.
+	slopes     []Slope  // Guarded by mu.
 }
 
 // violationsKept is how many violations are told in words.
@@ -52,7 +53,7 @@ func (r *Run) report() Report {
 	defer r.mu.Unlock()
 	return Report{
 		Ops: r.ops.Load(), Hits: r.hits.Load(), Deaths: r.dead.Load(), Collections: collections() - r.cycles,
-		Elapsed: time.Since(r.begun), Violations: r.violations, Violated: r.violated, Notes: r.notes,
+		Elapsed: time.Since(r.begun), Violations: r.violations, Violated: r.violated, Notes: r.notes, Slopes: r.slopes,
 	}
 }
 
@@ -71,6 +72,14 @@ func (r *Run) note(format string, args ...any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.notes = append(r.notes, fmt.Sprintf(format, args...))
+}
+
+// slope records a slope, and says in words what it is.
+func (r *Run) slope(s Slope, text string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.slopes = append(r.slopes, s)
+	r.notes = append(r.notes, text)
 }
 
 // done reports whether the budget is used up.

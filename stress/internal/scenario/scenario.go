@@ -67,6 +67,7 @@ type Report struct {
 	Violated                       int64    // how many there were
 	Missing                        []string // what must be seen and was not
 	Notes                          []string // what the scenario has to tell beside
+	Slopes                         []Slope  // of a leak scenario, one for each measure of memory
 }
 
 // Failed reports whether the run showed a fault, or nothing at all.

@@ -89,7 +89,8 @@ func TestRSSIsJudgedInLongRunsOnly(t *testing.T) {
 				r.judge(m, 1, 1000)
 			}
 		}
-		if report := r.report(); report.Violated != want || len(report.Notes) != 1 || !strings.HasPrefix(report.Notes[0], "RSS ") {
+		if report := r.report(); report.Violated != want || len(report.Notes) != 1 || !strings.HasPrefix(report.Notes[0], "RSS ") ||
+			len(report.Slopes) != 1 || report.Slopes[0].Judged != (want == 1) {
 			t.Errorf("after %v: %v; want %d violations, and the slope", ran, report, want)
 		}
 	}
