@@ -76,6 +76,24 @@ func TestALeakIsFound(t *testing.T) {
 	}
 }
 
+// The fit is sure that a single late step is a slope; it is a chunk of the runtime's own.
+func TestAStepIsNoLeak(t *testing.T) {
+	for rounds, want := range map[int]int64{16: 0, 64: 1} {
+		r := newRun(t.Context(), "test/one", budget)
+		for _, m := range memories() {
+			for i := range rounds {
+				m.points = append(m.points, float64(i/8*(256<<10))) // 32 KiB a round, in chunks
+			}
+			if m.what == "off-heap" {
+				r.judge(m, 1, 1000)
+			}
+		}
+		if report := r.report(); report.Violated != want {
+			t.Errorf("%d rounds: %v; want %d violations", rounds, report, want)
+		}
+	}
+}
+
 // In a short run RSS says what the system lent and took back, and no more.
 func TestRSSIsJudgedInLongRunsOnly(t *testing.T) {
 	for ran, want := range map[time.Duration]int64{time.Second: 0, 2 * residentJudged: 1} {
