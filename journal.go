@@ -108,6 +108,11 @@ func (j *journal[P, A]) entries() iter.Seq[*entry[P, A]] {
 		for i := range j.chunks {
 			c := j.chunk(i)
 			for k := range c {
+				if k%placedTogether == 0 {
+					for ahead := k; ahead < min(k+placedTogether, len(c)); ahead++ {
+						prefetch(unsafe.Pointer(c[ahead].Load()))
+					}
+				}
 				if e := c[k].Load(); e != nil && !yield(e) {
 					return
 				}

@@ -291,6 +291,9 @@ func (l *layout[K, P, A]) journals(to []journal[P, A]) []journal[P, A] {
 // removeSome takes dead out of their buckets, a few in one hold of the shard's lock.
 func (t *table[K, P, A]) removeSome(l *layout[K, P, A], s *shard[P, A], dead []*entry[P, A]) (removed int) {
 	for batch := range slices.Chunk(dead, removalBatch) {
+		for _, e := range batch {
+			l.prefetch(atomic.LoadUint32(&e.hash))
+		}
 		s.mu.Lock()
 		for _, e := range batch {
 			if s.unbind(&l.buckets, e, true) {
