@@ -8,7 +8,9 @@ import (
 
 // An Interner gives out one canonical pointer for all equal values, so that they
 // take memory once and are compared by comparing pointers. It holds canonical
-// values weakly: when no canonical pointer is held any more, the value goes.
+// values weakly: when no canonical pointer is held any more, the value goes. A copy
+// of a canonical string may keep it too, since short ones share an object with
+// their bytes.
 //
 // The zero Interner is empty and ready to use. An Interner must not be copied
 // after first use. All methods may be called by any number of goroutines at
@@ -50,9 +52,9 @@ func (in *Interner[T]) Intern(value T) *T {
 		return canonical
 	}
 	if in.Clone != nil {
-		return in.insert(in.Clone(value))
+		return in.insert(box(in.Clone(value)))
 	}
-	return in.insert(in.cloner.clone(value))
+	return in.insert(in.cloner.box(value))
 }
 
 // InternBytes returns the canonical pointer of the string that b holds. It
@@ -61,16 +63,15 @@ func InternBytes(in *Interner[string], b []byte) *string {
 	if _, canonical := in.core.find(stringView(b), in.Config.Stats); canonical != nil {
 		return canonical
 	}
-	value := string(b)
 	if in.Clone != nil {
-		value = in.Clone(value)
+		return in.insert(box(in.Clone(string(b))))
 	}
-	return in.insert(value)
+	return in.insert(in.cloner.box(stringView(b)))
 }
 
-// insert makes value canonical unless an equal one has become so meanwhile.
-func (in *Interner[T]) insert(value T) *T {
-	canonical := box(value)
+// insert makes canonical what its name says unless an equal one has become so meanwhile.
+func (in *Interner[T]) insert(canonical *T) *T {
+	value := *canonical
 	t := in.open()
 	e := t.newEntry(value, canonical, weak.Pointer[T]{}, struct{}{})
 	_, bound, inserted := in.core.update(value, e, func(_ *entry[T, struct{}], bound *T) bool { return bound == nil })

@@ -1,6 +1,7 @@
 package weakmap_test
 
 import (
+	"bytes"
 	"math"
 	"runtime"
 	"strconv"
@@ -116,6 +117,28 @@ func TestInternerDoesNotPinTheSource(t *testing.T) {
 			d.n, d.inner.list = 1, [2]item{{1, "a", s}, {2, name(s), "b"}}
 			return d
 		})
+	})
+}
+
+// Short strings stand in one object with their header, of one size or another; long ones do not.
+func TestInternerOfStringsOfEveryLength(t *testing.T) {
+	bothInterners(t, func(t *testing.T, in *weakmap.Interner[string]) {
+		for length := range 200 {
+			elsewhere(func() {
+				b := bytes.Repeat([]byte{byte(length)}, length)
+				source := string(b)
+				p := in.Intern(source)
+				q := weakmap.InternBytes(in, append([]byte("."), b...))
+				clear(b)
+				if *p != source || *q != "."+source || in.Intern(strings.Clone(source)) != p {
+					t.Errorf("the canonical value of %d bytes is %q, and with one more %q", length, *p, *q)
+				}
+				if length > 0 && unsafe.StringData(*p) == unsafe.StringData(source) {
+					t.Errorf("the canonical value of %d bytes is in its source", length)
+				}
+			})
+		}
+		wantLen(t, in, 0)
 	})
 }
 
