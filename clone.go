@@ -7,16 +7,24 @@ import (
 	"unsafe"
 )
 
-// A cloner copies values of type T with strings of their own.
+// A cloner makes canonical values of type T.
 type cloner[T any] struct {
 	once    sync.Once
-	strings []uintptr // where in a T strings stand. Written by once.
+	strings []uintptr  // where in a T strings stand. Written by once.
+	stocks  *sync.Pool // of T, or of roomy[T] where that is tiny. Written by once. Apart from the cloner, because the runtime keeps pools.
 }
 
-// box returns a pointer to a copy of value, with strings of their own, in an
+func (c *cloner[T]) prepare() {
+	c.once.Do(func() {
+		c.strings = stringsIn(nil, reflect.TypeFor[T](), 0)
+		c.stocks = new(sync.Pool)
+	})
+}
+
+// clone returns a pointer to a copy of value, with strings of their own, in an
 // object of its own.
-func (c *cloner[T]) box(value T) *T {
-	c.once.Do(func() { c.strings = stringsIn(nil, reflect.TypeFor[T](), 0) })
+func (c *cloner[T]) clone(value T) *T {
+	c.prepare()
 	if len(c.strings) == 1 && unsafe.Sizeof(value) == unsafe.Sizeof("") {
 		if s := boxString(*(*string)(unsafe.Pointer(&value))); s != nil {
 			return (*T)(unsafe.Pointer(s))
@@ -26,44 +34,20 @@ func (c *cloner[T]) box(value T) *T {
 		s := (*string)(unsafe.Add(unsafe.Pointer(&value), offset))
 		*s = strings.Clone(*s)
 	}
-	return box(value)
+	return c.box(value)
 }
 
-// boxString returns a pointer to a copy of s that stands in one object with its
-// bytes, or nil if s is too long for that to be worth its while. It takes one
-// allocation instead of two, and less memory; above all, larger objects have
-// fewer neighbors: to make a weak pointer the runtime walks a list of those that
-// have one, which among string headers alone takes longer than all else that
-// Intern does.
-func boxString(s string) *string {
-	switch (len(s) + 15) / 16 {
-	case 1:
-		return boxBytes[[16]byte](s)
-	case 2:
-		return boxBytes[[32]byte](s)
-	case 3:
-		return boxBytes[[48]byte](s)
-	case 4:
-		return boxBytes[[64]byte](s)
-	case 5:
-		return boxBytes[[80]byte](s)
-	case 6:
-		return boxBytes[[96]byte](s)
-	case 7:
-		return boxBytes[[112]byte](s)
+// box returns a pointer to value in an object of its own.
+func (c *cloner[T]) box(value T) *T {
+	c.prepare()
+	if unsafe.Sizeof(value) < tinySize {
+		b := take[roomy[T]](c.stocks)
+		b.value = value
+		return &b.value
 	}
-	return nil
-}
-
-// boxBytes is boxString for strings for which an array of type B has room.
-func boxBytes[B any](s string) *string {
-	b := new(struct {
-		header string
-		bytes  B
-	})
-	bytes := unsafe.Slice((*byte)(unsafe.Pointer(&b.bytes)), unsafe.Sizeof(b.bytes))
-	b.header = unsafe.String(&bytes[0], copy(bytes, s))
-	return &b.header
+	b := take[T](c.stocks)
+	*b = value
+	return b
 }
 
 // stringsIn appends the offsets of the strings in a t that stands at base.
@@ -82,24 +66,6 @@ func stringsIn(offsets []uintptr, t reflect.Type, base uintptr) []uintptr {
 		}
 	}
 	return offsets
-}
-
-// tinySize is the size up to which the runtime puts several pointer-free objects
-// into one block, where one keeps all alive.
-const tinySize = 16
-
-// box returns a pointer to a copy of value in an object of its own.
-func box[T any](value T) *T {
-	if unsafe.Sizeof(value) >= tinySize {
-		return &value
-	}
-	// An object with a pointer in it is not tiny.
-	b := new(struct {
-		value T
-		_     *byte
-	})
-	b.value = value
-	return &b.value
 }
 
 // stringView returns the bytes of b as a string without copying them. It must

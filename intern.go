@@ -52,9 +52,9 @@ func (in *Interner[T]) Intern(value T) *T {
 		return canonical
 	}
 	if in.Clone != nil {
-		return in.insert(box(in.Clone(value)))
+		return in.insert(in.cloner.box(in.Clone(value)))
 	}
-	return in.insert(in.cloner.box(value))
+	return in.insert(in.cloner.clone(value))
 }
 
 // InternBytes returns the canonical pointer of the string that b holds. It
@@ -64,9 +64,9 @@ func InternBytes(in *Interner[string], b []byte) *string {
 		return canonical
 	}
 	if in.Clone != nil {
-		return in.insert(box(in.Clone(string(b))))
+		return in.insert(in.cloner.box(in.Clone(string(b))))
 	}
-	return in.insert(in.cloner.box(stringView(b)))
+	return in.insert(in.cloner.clone(stringView(b)))
 }
 
 // insert makes canonical what its name says unless an equal one has become so meanwhile.
