@@ -1,5 +1,5 @@
-// Report turns result files of cmd/bench into report.md and report.html, a page that needs
-// nothing else. From files of two commits it also shows what changed from the first to the second.
+// Report turns result files of cmd/bench into report.md, report.html, a page that needs nothing
+// else, and its first chart as images. From files of two commits it also shows what changed from the first to the second.
 //
 // Usage, in a folder of this module or of a workspace that has it:
 //
@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/go-weak/weakmap/bench/internal/chart"
 	"github.com/go-weak/weakmap/bench/internal/report"
 )
 
@@ -26,7 +27,7 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 func run(args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("report", flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // errors are printed once, below
-	folder := flags.String("o", ".", "write report.md and report.html into this `folder`")
+	folder := flags.String("o", ".", "write report.md, report.html and the overview as images into this `folder`")
 	err := flags.Parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -68,13 +69,17 @@ func write(folder string, names []string, stdout io.Writer) error {
 	if err := os.MkdirAll(folder, 0o777); err != nil {
 		return fmt.Errorf("cannot write: %w", err)
 	}
-	for _, rendering := range []struct {
+	type rendering struct {
 		name  string
 		write func(io.Writer) error
-	}{
-		{"report.md", document.WriteMarkdown},
-		{"report.html", document.WriteHTML},
-	} {
+	}
+	renderings := []rendering{{"report.md", document.WriteMarkdown}, {"report.html", document.WriteHTML}}
+	if len(document.Overview.Rows) > 0 { // This library may be alone.
+		for _, t := range []chart.Theme{chart.Light, chart.Dark} {
+			renderings = append(renderings, rendering{"overview-" + t.Name + ".svg", func(w io.Writer) error { return document.WriteOverview(w, t) }})
+		}
+	}
+	for _, rendering := range renderings {
 		path := filepath.Join(folder, rendering.name)
 		if err := writeFile(path, rendering.write); err != nil {
 			return fmt.Errorf("cannot write: %w", err)

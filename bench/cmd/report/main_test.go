@@ -32,7 +32,7 @@ func TestReportIsWritten(t *testing.T) {
 	if status := run([]string{"-o", folder, save(t, text)}, &stdout, &stderr); status != 0 {
 		t.Fatalf("exit status %d: %s", status, &stderr)
 	}
-	for _, name := range []string{"report.md", "report.html"} {
+	for _, name := range []string{"report.md", "report.html", "overview-light.svg", "overview-dark.svg"} {
 		path := filepath.Join(folder, name)
 		if got, err := os.ReadFile(path); err != nil || !strings.Contains(string(got), "Load") {
 			t.Errorf("%s: error %v, want a report of Load", name, err)

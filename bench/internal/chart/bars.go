@@ -29,7 +29,7 @@ const (
 )
 
 // Ratios draws horizontal bars from 1 to each ratio, on a logarithmic axis, the first on top.
-func Ratios(t Theme, label string, bars []Bar) ([]byte, error) {
+func Ratios(t Theme, width Width, label string, bars []Bar) ([]byte, error) {
 	p := newPlot(t)
 	p.Add(&plotter.Grid{Vertical: draw.LineStyle{Color: t.grid, Width: 0.6}})
 	low, high := 1.0, 1.0
@@ -76,7 +76,7 @@ func Ratios(t Theme, label string, bars []Bar) ([]byte, error) {
 	p.Y.Min, p.Y.Max = -0.6, float64(len(bars))-0.4
 	p.Y.Tick.Marker = plot.ConstantTicks(names)
 	p.Y.Tick.Length, p.Y.Width = 0, 0
-	return render(p, axisHeight+barHeight*vg.Length(len(bars)))
+	return render(p, width, axisHeight+barHeight*vg.Length(len(bars)))
 }
 
 // ratioInterval is the whisker of a bar.

@@ -15,9 +15,15 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// Charts are as wide as a narrow telephone: 372 pixels, so that text has its size everywhere.
+// A Width is that of a chart.
+type Width vg.Length
+
 const (
-	width       = 279 * vg.Length(1)
+	Narrow Width = 279 // 372 pixels, a narrow telephone, so that text has its size everywhere
+	Wide   Width = 480 // 640 pixels
+)
+
+const (
 	lineHeight  = 190 * vg.Length(1)
 	barHeight   = 16 * vg.Length(1)
 	axisHeight  = 46 * vg.Length(1) // of ticks and label below bars
@@ -148,7 +154,7 @@ func Lines(t Theme, x, y Axis, series []Series) ([]byte, error) {
 	}
 	x.apply(&p.X, lowX, highX)
 	y.apply(&p.Y, lowY, highY)
-	return render(p, lineHeight)
+	return render(p, Narrow, lineHeight)
 }
 
 // intervals are points with whiskers.
@@ -159,8 +165,8 @@ func (s intervals) XY(i int) (x, y float64)          { return s[i].X, s[i].Y }
 func (s intervals) YError(i int) (low, high float64) { return s[i].Y - s[i].Lo, s[i].Hi - s[i].Y }
 
 // render returns the plot as an SVG element.
-func render(p *plot.Plot, height vg.Length) ([]byte, error) {
-	canvas := vgsvg.New(width, height)
+func render(p *plot.Plot, width Width, height vg.Length) ([]byte, error) {
+	canvas := vgsvg.New(vg.Length(width), height)
 	p.Draw(draw.Crop(draw.New(canvas), 1, -6, 1, -3))
 	var text bytes.Buffer
 	if _, err := canvas.WriteTo(&text); err != nil {

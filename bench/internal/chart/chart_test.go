@@ -128,7 +128,7 @@ func TestRatiosNameEachBar(t *testing.T) {
 		{Name: "xsync4", Ratio: 0.9, Lo: math.NaN(), Hi: math.NaN()},
 		{Name: "unknown", Ratio: math.NaN()},
 	}
-	svg, err := Ratios(Dark, "times weakmap", bars)
+	svg, err := Ratios(Dark, Narrow, "times weakmap", bars)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func TestRatiosNameEachBar(t *testing.T) {
 }
 
 func TestNothingToDrawIsAnError(t *testing.T) {
-	if _, err := Ratios(Light, "", nil); !errors.Is(err, errNothing) {
+	if _, err := Ratios(Light, Narrow, "", nil); !errors.Is(err, errNothing) {
 		t.Errorf("no bars: error %v, want %v", err, errNothing)
 	}
 	if _, err := Lines(Light, Axis{}, Axis{Log: true}, []Series{{"weakmap", []Point{{Y: -1}}}}); !errors.Is(err, errNothing) {

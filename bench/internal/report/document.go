@@ -23,6 +23,7 @@ type Document struct {
 	Few      int     // the least number of samples, if too few; else 0
 	Enough   int
 	Before   []Chart // before and after, if there are two commits
+	Overview Overview
 	Sections []Section
 	Colors   template.CSS
 }
@@ -41,6 +42,9 @@ func New(d *Data) (*Document, error) {
 		}
 	}
 	var err error
+	if doc.Overview, err = d.overview(places); err != nil {
+		return nil, err
+	}
 	if doc.Before, err = d.changeCharts(); err != nil {
 		return nil, err
 	}

@@ -51,7 +51,7 @@ func what(unit string) string {
 	words := map[string]string{
 		"sec/op": "time per operation", "cold-sec/op": "time per operation, first round",
 		"cpu-sec/op": "processor time per operation", "B-peak": "peak memory of the process",
-		"sec-gone": "time until the dead are gone", "cpu-sec/collection": "processor time per collection",
+		"sec-gone": "time until the dead are gone", "p99.9-sec": "99.9th percentile", "cpu-sec/collection": "processor time per collection",
 		"insert-sec/op": "time per insertion", "load-sec/op": "time per lookup",
 		"B/entry": "memory per entry", "B/map": "memory per map", "B/object": "memory per object",
 	}
@@ -267,7 +267,7 @@ func (d *Data) ratios(figures []*Figure) ([]Chart, error) {
 			note += fmt.Sprintf(" Too few samples for a conclusion: %d, not %d.", n, Enough)
 		}
 		c, err := draw(f.Cell+": "+what(f.Unit), note, func(t chart.Theme) ([]byte, error) {
-			return chart.Ratios(t, "times weakmap (more: weakmap needs less)", bars)
+			return chart.Ratios(t, chart.Narrow, "times weakmap (more: weakmap needs less)", bars)
 		})
 		if err != nil {
 			return nil, err
@@ -298,7 +298,7 @@ func (d *Data) changeCharts() ([]Chart, error) {
 	var charts []Chart
 	for _, k := range keys {
 		c, err := draw(k.workload+": "+what(k.unit), "", func(t chart.Theme) ([]byte, error) {
-			return chart.Ratios(t, "after / before (less: better)", bars[k])
+			return chart.Ratios(t, chart.Narrow, "after / before (less: better)", bars[k])
 		})
 		if err != nil {
 			return nil, err

@@ -28,6 +28,8 @@ type Place struct {
 	Best   string
 	Ratio  float64 // median of the best rival / our median
 	Few    bool    // samples are too few to say
+
+	Distinct bool // whether the difference from the best rival is more than chance
 }
 
 // String says the place in words.
@@ -73,6 +75,7 @@ func (d *Data) Places() []Place {
 			}
 			if ratio := other / center; ratio < p.Ratio {
 				p.Ratio, p.Best = ratio, rival
+				p.Distinct = benchmath.AssumeNothing.Compare(our, theirs).P < alpha
 			}
 		}
 		if p.Best != "" {

@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -186,6 +187,27 @@ func TestDocumentsShowWhatThereIs(t *testing.T) {
 	for _, foreign := range []string{"src=", "<script", "<link", "@import", "url("} {
 		if strings.Contains(html, foreign) {
 			t.Errorf("the page has %q: it should need nothing else", foreign)
+		}
+	}
+}
+
+func TestOverviewHasTheBestRivalOfEachCell(t *testing.T) {
+	document := render(t, file("a", 10, lines...))
+	var got []string
+	for _, row := range document.Overview.Rows {
+		got = append(got, fmt.Sprint(row.Cell, " ", row.Unit, " ", row.Impl, " ", row.Ratio, " ", row.Place))
+	}
+	want := []string{
+		"LoadHit/key=string/size=1000 sec/op xsync4 0.80 second",
+		"LoadHit/key=string/size=100000 sec/op xsync4 2.00 first",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("rows %q, want %q", got, want)
+	}
+	for _, theme := range []chart.Theme{chart.Light, chart.Dark} {
+		var image strings.Builder
+		if err := document.WriteOverview(&image, theme); err != nil || !strings.HasPrefix(image.String(), "<svg") || !strings.Contains(image.String(), "LoadHit string 100k") {
+			t.Errorf("%s image: %v, %.200s", theme.Name, err, image.String())
 		}
 	}
 }
