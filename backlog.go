@@ -110,11 +110,15 @@ func (b *backlog) count() (queued, executed work) {
 	return work{n(0), n(2)}, work{n(1), n(3)}
 }
 
-// finalized returns how many runtime finalizers have run. What the object of one
-// refers to can die from the next collection on. Without metrics it is 0.
+// finalized returns how many runtime finalizers have run that are not ours. What
+// the object of one refers to can die from the next collection on. Without
+// metrics it is 0.
 func (b *backlog) finalized() uint64 {
+	if b.samples == nil {
+		return 0
+	}
 	_, executed := b.count()
-	return executed.finalizers
+	return executed.finalizers - reaper.finalized.Load()
 }
 
 // quietRounds is how many collections must have brought nothing before nothing

@@ -34,9 +34,9 @@ type stock[B any] struct {
 // most of the gain is gone.
 const stockMax = 512
 
-// take returns a new object from one of stocks, all of which are of B. The runtime
+// fromStock returns a new object from one of stocks, all of which are of B. The runtime
 // frees a stock that nobody takes from between two collections.
-func take[B any](stocks *sync.Pool) *B {
+func fromStock[B any](stocks *sync.Pool) *B {
 	s, _ := stocks.Get().(*stock[B])
 	if s == nil {
 		s = new(stock[B])
@@ -89,7 +89,7 @@ func boxString(s string) *string {
 
 // fill is boxString for boxes of one size.
 func fill[B any](s string, size int) *string {
-	b := take[stringBox[B]](&stringStocks[size-1])
+	b := fromStock[stringBox[B]](&stringStocks[size-1])
 	bytes := unsafe.Slice((*byte)(unsafe.Pointer(&b.bytes)), unsafe.Sizeof(b.bytes))
 	b.header = unsafe.String(&bytes[0], copy(bytes, s))
 	return &b.header

@@ -41,11 +41,11 @@ func (c *cloner[T]) clone(value T) *T {
 func (c *cloner[T]) box(value T) *T {
 	c.prepare()
 	if unsafe.Sizeof(value) < tinySize {
-		b := take[roomy[T]](c.stocks)
+		b := fromStock[roomy[T]](c.stocks)
 		b.value = value
 		return &b.value
 	}
-	b := take[T](c.stocks)
+	b := fromStock[T](c.stocks)
 	*b = value
 	return b
 }

@@ -59,6 +59,30 @@ func TestABlockedOnReapDelaysNothingElse(t *testing.T) {
 	})
 }
 
+// A cleanup of the program's own that blocks takes the runtime's goroutine for cleanups with it,
+// and whatever waits there. Entries leave all the same. In the PerValue mode it takes more
+// collections, since those of the values wait too.
+func TestBlockedCleanupsDelayNoPass(t *testing.T) {
+	inBothModes(t, func(t *testing.T, c configuration) {
+		gate := make(chan struct{})
+		var blocked, ended atomic.Int32
+		const many = 64
+		elsewhere(func() {
+			for range many {
+				runtime.AddCleanup(new(record), func(gate chan struct{}) { blocked.Add(1); <-gate; ended.Add(1) }, gate)
+			}
+		})
+		defer func() {
+			close(gate)
+			eventually(t, "all cleanups end", func() bool { return ended.Load() == many })
+		}()
+		eventually(t, "a cleanup blocks", func() bool { return blocked.Load() > 0 })
+		m := newMap[int, record](c)
+		storeDoomed(m, numbers(100)...)
+		eventually(t, "the entries go", func() bool { return m.Len() == 0 })
+	})
+}
+
 func TestReportsThatWaitedBehindABlockedOneAllCome(t *testing.T) {
 	inBothModes(t, func(t *testing.T, c configuration) {
 		m := newMap[int, record](c)

@@ -13,7 +13,11 @@ import (
 
 // The reaper runs one pass after each collection, over every table that has
 // entries. A sentinel object that nothing refers to carries the one cleanup:
-// the collection that finds it dead starts the pass.
+// the collection that finds it dead starts the pass. It has a twin with a
+// finalizer, because cleanups can be held up: by one that blocks, since they may
+// share its goroutine, and by the runtime, which up to Go 1.27 leaves those on a
+// processor that GOMAXPROCS has just taken away until it is given back. What
+// comes first starts the pass.
 //
 // The next sentinel is made when the pass has ended, never before. Looking at a
 // weak pointer during a collection's mark phase keeps its referent for one more
@@ -37,6 +41,10 @@ type reaperState struct {
 	tables []func() sweeper // weak: nil once the table is gone. Guarded by mu.
 	rested time.Time        // when the next pass may begin. Accessed by pass only, of which there is one at a time.
 	armed  bool             // whether a sentinel or a pass under way will arm again. Guarded by mu.
+	made   uint64           // sentinels so far: the number of the last. Guarded by mu.
+
+	awaited   atomic.Uint64 // the number of the sentinel that is to start the next pass, 0 once it has
+	finalized atomic.Uint64 // how many finalizers of sentinels have run
 }
 
 // A sweeper is a table, whatever its types.
@@ -96,9 +104,24 @@ func (r *reaperState) add(table func() sweeper) {
 	r.mu.Unlock()
 }
 
-// arm makes the sentinel whose death starts the next pass.
+// arm makes the sentinel whose death starts the next pass, and its twin. Must be
+// called with r.mu held.
 func (r *reaperState) arm() {
-	runtime.AddCleanup(new(sentinel), func(r *reaperState) { go r.pass() }, r)
+	r.made++
+	number := r.made
+	r.awaited.Store(number)
+	runtime.AddCleanup(new(sentinel), r.announce, number)
+	runtime.SetFinalizer(new(sentinel), func(*sentinel) {
+		r.finalized.Add(1)
+		r.announce(number)
+	})
+}
+
+// announce starts the pass that the death of a sentinel, or of its twin, is to start.
+func (r *reaperState) announce(number uint64) {
+	if r.awaited.CompareAndSwap(number, 0) {
+		go r.pass()
+	}
 }
 
 // collections returns how many collections have ended so far. It takes about a
