@@ -337,14 +337,18 @@ func awaitParked(t *testing.T, n int, method string) {
 	})
 }
 
-// stallCleanups keeps the runtime from running any cleanup until the returned function is
-// called: each goroutine that runs them is given one that blocks. Values die meanwhile, but
-// neither a pass begins nor does a cleanup of a value run, so whatever removes their entries
-// is what the test called.
+// stallCleanups keeps the runtime from running any cleanup, and the reaper from any pass, until
+// the returned function is called: each goroutine that runs cleanups is given one that blocks.
+// Values die meanwhile, and whatever removes their entries is what the test called. Settle would
+// wait.
 func stallCleanups(t *testing.T) (release func()) {
 	t.Helper()
 	gate := make(chan struct{})
-	release = sync.OnceFunc(func() { close(gate) })
+	resumePasses := weakmap.HoldPasses()
+	release = sync.OnceFunc(func() {
+		close(gate)
+		resumePasses()
+	})
 	t.Cleanup(release)
 	eventually(t, "the runtime's cleanups stand still", func() bool {
 		for range 1000 { // several blocks of cleanups for each goroutine that there can be
@@ -360,12 +364,5 @@ func stallCleanups(t *testing.T) (release func()) {
 		}
 		return !ran.Load()
 	})
-	// A pass that an earlier collection caused may still be to come: passes pause for up to 50 ms.
-	// No further one can follow.
-	var probe weakmap.Map[int, record]
-	awaitDeath(t, storeDoomed(&probe, 1))
-	for deadline := time.Now().Add(100 * time.Millisecond); probe.Len() > 0 && time.Now().Before(deadline); {
-		runtime.Gosched()
-	}
 	return release
 }

@@ -163,8 +163,8 @@ func TestKeyMapOnReapWhoeverRemoves(t *testing.T) {
 				if s := m.Stats(); s.Entries != 0 || s.Reaped != 50 || s.Deleted != s.Inserts-50 {
 					t.Errorf("Stats = %+v, want 50 reaped, the rest deleted", s)
 				}
-				settle(t)
 				release()
+				settle(t)
 				if calls.Load() != 50 || wrong.Load() != 0 {
 					t.Errorf("%d calls of OnReap, %d of them with a live key's value; want 50, 0", calls.Load(), wrong.Load())
 				}

@@ -15,10 +15,11 @@ import (
 
 type file struct{ _ [4 << 10]byte }
 
+var files weakmap.Map[string, file]
+
 // A program names its containers and serves what they show, here as a Prometheus
 // server would read it.
 func Example() {
-	var files weakmap.Map[string, file]
 	weakdebug.Publish("open files", &files)
 	readme := &file{}
 	files.Store("README.md", readme)
