@@ -18,7 +18,7 @@ type Series struct {
 func (s *Series) Add(x, y float64) { s.points = append(s.points, plotter.XY{X: x, Y: y}) }
 
 // Draw writes a chart into a file, whose name says in which format: .svg, .png, .pdf. The y axis
-// begins at 0.
+// begins at 0 and leaves room for the legend above the lines.
 func Draw(file, title, x, y string, lines ...Series) error {
 	p := plot.New()
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = title, x, y
@@ -33,6 +33,6 @@ func Draw(file, title, x, y string, lines ...Series) error {
 		p.Add(line)
 		p.Legend.Add(s.Name, line)
 	}
-	p.Y.Min = 0
+	p.Y.Min, p.Y.Max = 0, 1.25*p.Y.Max
 	return p.Save(24*vg.Centimeter, 12*vg.Centimeter, file)
 }
