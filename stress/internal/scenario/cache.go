@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"runtime"
+	"runtime/debug"
 	"sync/atomic"
 
 	"github.com/go-weak/weakmap"
@@ -78,10 +79,12 @@ func rightValueInLargeTable(r *Round) {
 	m.Config.Capacity = crowded
 	m.Hash = func(key int) uint64 { return uint64(max(key, keys)) }
 	crowd := make(held, crowded)
+	percent := debug.SetGCPercent(-1) // Collections beside this could take all the time there is.
 	for i := range crowd {
 		crowd[i] = &object{id: int64(keys + 1 + i)}
 		m.Store(keys+1+i, crowd[i])
 	}
+	debug.SetGCPercent(percent)
 	r.restart()
 	rightValue(r, m, keys)
 	crowd.release()
