@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -58,32 +60,43 @@ func build(ctx context.Context, folder, place string, environment []string, flag
 	return binary, nil
 }
 
-// execute takes all samples of the plan, in rounds, and those of the sides in turns. It goes on
+// execute takes all samples of the plan, in rounds. It goes on
 // after a sample that fails. It returns how many samples it took, and what failed.
 func (p *plan) execute(ctx context.Context, sides []side, show *progress) (done int, err error) {
 	defer show.end()
-	for range p.count {
+	for round := range p.count {
 		for _, c := range p.cells {
-			for _, impl := range c.Impls {
-				for _, s := range sides {
-					show.next(c, impl)
-					text, failure := p.sample(ctx, s.binary, c, impl)
-					if ctx.Err() != nil {
-						return done, err
-					}
-					if failure != nil {
-						err = errors.Join(err, failure)
-						continue
-					}
-					if failure := s.out.add(text); failure != nil {
-						return done, errors.Join(err, failure)
-					}
-					done++
+			for _, turn := range order(round, len(c.Impls)*len(sides)) {
+				impl, s := c.Impls[turn/len(sides)], sides[turn%len(sides)]
+				show.next(c, impl)
+				text, failure := p.sample(ctx, s.binary, c, impl)
+				if ctx.Err() != nil {
+					return done, err
 				}
+				if failure != nil {
+					err = errors.Join(err, failure)
+					continue
+				}
+				if failure := s.out.add(text); failure != nil {
+					return done, errors.Join(err, failure)
+				}
+				done++
 			}
 		}
 	}
 	return done, err
+}
+
+// order returns in which order the n samples of a cell are taken in a round. A process finds the
+// memory and the caches as the one before it left them, so each must come after each sometimes.
+// The first round keeps the order of the table, which is that of the columns that benchstat
+// prints. The others are the same in every run.
+func order(round, n int) []int {
+	turns := rand.New(rand.NewPCG(uint64(round), 0)).Perm(n)
+	if round == 0 {
+		slices.Sort(turns)
+	}
+	return turns
 }
 
 // sample runs one benchmark once, in a process of its own, and returns what it prints.

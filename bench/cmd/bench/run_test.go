@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -66,6 +67,31 @@ func written(t *testing.T, s side) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// What comes first in each round, or always after the same one, is not compared fairly.
+func TestEachSampleComesAtEveryPlaceSometimes(t *testing.T) {
+	const n, rounds = 4, 100
+	var times [n][n]int // by sample, by place
+	for round := range rounds {
+		turns := order(round, n)
+		if !slices.Equal(turns, order(round, n)) {
+			t.Errorf("round %d differs from run to run", round)
+		}
+		for place, turn := range turns {
+			times[turn][place]++
+		}
+	}
+	for turn := range n {
+		for place := range n {
+			if got := times[turn][place]; got < rounds/n/2 || got > rounds/n*2 {
+				t.Errorf("sample %d comes at place %d in %d of %d rounds", turn, place, got, rounds)
+			}
+		}
+	}
+	if first := order(0, n); !slices.IsSorted(first) || len(first) != n {
+		t.Errorf("the first round is %v, want the order of the table", first)
+	}
 }
 
 func TestSidesWriteTheirOwnFiles(t *testing.T) {
