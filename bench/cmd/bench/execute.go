@@ -60,8 +60,8 @@ func build(ctx context.Context, folder, place string, environment []string, flag
 	return binary, nil
 }
 
-// execute takes all samples of the plan, in rounds. It goes on
-// after a sample that fails. It returns how many samples it took, and what failed.
+// execute takes all samples of the plan, in rounds. It goes on after a sample that fails. It
+// returns how many samples it took, and what failed.
 func (p *plan) execute(ctx context.Context, sides []side, show *progress) (done int, err error) {
 	defer show.end()
 	for round := range p.count {

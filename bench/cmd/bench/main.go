@@ -196,7 +196,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.BoolVar(&o.list, "list", false, "list the cells and participants that would run, and exit")
 	flags.StringVar(&o.cells, "run", "", "run only cells whose name matches this `regexp`, such as LoadHit/key=string/size=1000$; also those that a full run leaves out")
 	flags.StringVar(&o.impls, "impl", "", "run only participants whose whole name matches this `regexp`")
-	flags.StringVar(&o.against, "against", "", "run this library, as it is and as it was at a `revision`, in turns, and print benchstat's verdict")
+	flags.StringVar(&o.against, "against", "", "run this library, as it is and as it was at a `revision`, side by side, and print benchstat's verdict")
 	flags.StringVar(&o.folder, "o", "", "write the results into this `folder` (default: out, in the module's folder)")
 	flags.IntVar(&o.count, "count", 0, "samples per cell and participant (default 10, with -quick 1)")
 	flags.DurationVar(&o.benchtime, "benchtime", 0, "time per sample of one operation (default 200ms, with -quick 50ms)")

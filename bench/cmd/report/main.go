@@ -1,5 +1,6 @@
 // Report turns result files of cmd/bench into report.md, report.html, a page that needs nothing
-// else, and its first chart as images. From files of two commits it also shows what changed from the first to the second.
+// else, and its first chart as images. From files of two commits it also shows what changed from
+// the first to the second.
 //
 // Usage, in a folder of this module or of a workspace that has it:
 //
