@@ -102,9 +102,9 @@ func (t *table[K, P, A]) relayout(l *layout[K, P, A], n int, seeded bool) {
 	if shards == len(l.shards) && !seeded {
 		next.shards = l.shards
 		for i := range next.shards {
-			if s := &next.shards[i]; s.journal.holes > 0 {
-				s.journal.compact(s.used())
-			}
+			s := &next.shards[i]
+			l.kept = append(l.kept, s.journal) // Its chunks do not change any more.
+			s.journal.renew(s.used())
 		}
 	} else {
 		next.shards = t.newShards(shards)
@@ -189,7 +189,8 @@ func (t *table[K, P, A]) reseed(l *layout[K, P, A], seed maphash.Seed) {
 		for e := range s.journal.entries() {
 			v := e.weak.Value()
 			if t.identity != byAttached && v == nil {
-				s.retire(e, true) // Its key went with it.
+				s.journal.strike(e) // Its key went with it.
+				s.account(e, true)
 				continue
 			}
 			h := uint32(maphash.Comparable(seed, *t.keyOf(e, &v)))

@@ -57,7 +57,7 @@ func (t *table[K, P, A]) checkInvariants(s *shard[P, A]) {
 	for b := uint32(shard); b <= l.mask; b += l.step {
 		tags := l.at(b).tags.Load()
 		for k := range slotsPerBucket {
-			e := l.at(b).slots[k].Load()
+			e := l.at(b).slots[k].load()
 			tag := tags >> (8 * k) & 0xff
 			must((e == nil) == (tag == 0), "slot %d of bucket %d has tag %x and entry %p", k, b, tag, e)
 			if e == nil {

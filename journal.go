@@ -76,8 +76,27 @@ func (j *journal[P, A]) grow() {
 func (j *journal[P, A]) remove(e *entry[P, A]) {
 	pos := e.pos.Load()
 	j.chunks[pos>>chunkShift][pos%chunkSize].Store(nil)
+	j.strike(e)
+}
+
+// strike marks e as removed and leaves it in its slot. The journal must be renewed
+// before the lock is released.
+func (j *journal[P, A]) strike(e *entry[P, A]) {
 	e.pos.Store(removed)
 	j.holes++
+}
+
+// renew makes new chunks for the same entries, used of them: the old chunks stay
+// as they are from here on.
+func (j *journal[P, A]) renew(used int) {
+	if j.holes > 0 {
+		j.compact(used)
+		return
+	}
+	j.chunks = slices.Clone(j.chunks)
+	for i, c := range j.chunks {
+		j.chunks[i] = slices.Clone(c)
+	}
 }
 
 // sparse reports whether compaction is due when used entries are present.
@@ -95,7 +114,7 @@ func (j *journal[P, A]) compact(used int) {
 		j.chunks = append(j.chunks, make([]atomic.Pointer[entry[P, A]], chunkSize))
 	}
 	for e := range old.entries() {
-		if !e.isRemoved() { // As shard.retireAll leaves them.
+		if !e.isRemoved() { // As strike leaves them.
 			j.append(e, used)
 		}
 	}

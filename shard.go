@@ -12,8 +12,8 @@ package weakmap
 //	        /      \
 //	  buckets      shards           where lookups look; who may write    this file
 //	                  |
-//	               journal          entries in the order of insertion    journal.go
-//	                  |
+//	               journal          entries in the order of insertion,
+//	                  |             and what keeps them                  journal.go
 //	               reaper           one pass after each collection       reaper.go
 //
 // # Terms
@@ -115,7 +115,29 @@ type bucket[P, A any] struct {
 	// publishes an entry: its slot and the top byte of each bucket it passed are
 	// written before.
 	tags  atomic.Uint64
-	slots [slotsPerBucket]atomic.Pointer[entry[P, A]] // Read without lock, written only with shard.mu held.
+	slots [slotsPerBucket]slot[P, A] // Read without lock, written only with shard.mu held.
+}
+
+// A slot has the address of an entry, or of none. The collector does not follow
+// it. Through the slots it would come to the entries in the order of their hashes,
+// and miss the cache at each; through the journals it comes to them in the order
+// in which they lie in memory.
+//
+// So the journals alone keep the entries, and whoever reads a slot must find its
+// entry kept. In the layout in use it is: it is entered in a journal before it is
+// put into a slot, and taken out of the slot before it is taken out of the journal.
+// A layout that was replaced keeps the journals as they were, by its shards or by
+// layout.kept, and a lookup keeps the layout until it has the entry itself.
+type slot[P, A any] struct{ address uintptr }
+
+// load returns the entry. It is a pointer from the first: no moment is left at
+// which the collector could take the entry for a number.
+func (s *slot[P, A]) load() *entry[P, A] {
+	return (*entry[P, A])(atomic.LoadPointer((*unsafe.Pointer)(unsafe.Pointer(&s.address))))
+}
+
+func (s *slot[P, A]) store(e *entry[P, A]) {
+	atomic.StoreUintptr(&s.address, uintptr(unsafe.Pointer(e)))
 }
 
 const (
@@ -184,7 +206,7 @@ func (r *buckets[P, A]) insert(e *entry[P, A]) (passed int) {
 		tags := b.tags.Load()
 		if free := matching(tags, 0); free != 0 {
 			k := slotOf(free)
-			b.slots[k].Store(e)
+			b.slots[k].store(e)
 			interleave("slot written")
 			b.tags.Store(tags | tagOf(e.hash)&(0xff<<(8*k)))
 			return passed
@@ -209,7 +231,7 @@ func (r *buckets[P, A]) place(entries []*entry[P, A]) {
 			tags := (*uint64)(unsafe.Pointer(&b.tags))
 			if free := matching(*tags, 0); free != 0 {
 				k := slotOf(free)
-				*(**entry[P, A])(unsafe.Pointer(&b.slots[k])) = e
+				b.slots[k].address = uintptr(unsafe.Pointer(e))
 				*tags |= tagOf(e.hash) & (0xff << (8 * k))
 				break
 			}
@@ -227,13 +249,13 @@ func (r *buckets[P, A]) remove(e *entry[P, A]) {
 		tags := b.tags.Load()
 		for m := matching(tags, tagOf(e.hash)); m != 0; m &= m - 1 {
 			k := slotOf(m)
-			if b.slots[k].Load() != e {
+			if b.slots[k].load() != e {
 				continue
 			}
 			// The tag goes first: from here on no lookup that begins finds e.
 			b.tags.Store(tags &^ (0xff << (8 * k)))
 			interleave("tag cleared")
-			b.slots[k].Store(nil)
+			b.slots[k].store(nil)
 			for j := e.hash; j != i; j += r.step {
 				p := r.at(j)
 				if tags := p.tags.Load(); tags>>passedShift != passedMax {
@@ -255,7 +277,7 @@ func (r *buckets[P, A]) search(h uint32, wanted func(*entry[P, A]) bool) (b *buc
 		for m := matching(tags, tag); m != 0; m &= m - 1 {
 			k := slotOf(m)
 			// A tag matched by mistake may be that of an empty slot.
-			if e := b.slots[k].Load(); e != nil && wanted(e) {
+			if e := b.slots[k].load(); e != nil && wanted(e) {
 				return b, k, e
 			}
 		}
@@ -319,7 +341,7 @@ func (s *shard[P, A]) bind(r *buckets[P, A], e *entry[P, A]) (passed int) {
 // Must be called with mu held.
 func (s *shard[P, A]) rebind(b *bucket[P, A], k int, old, e *entry[P, A], dead bool) {
 	s.journal.append(e, s.used())
-	b.slots[k].Store(e)
+	b.slots[k].store(e)
 	interleave("slot replaced")
 	s.retire(old, dead)
 	s.inserted.Add(1)
@@ -342,6 +364,12 @@ func (s *shard[P, A]) unbind(r *buckets[P, A], e *entry[P, A], dead bool) (delet
 // Must be called with mu held.
 func (s *shard[P, A]) retire(e *entry[P, A], dead bool) {
 	s.journal.remove(e)
+	s.account(e, dead)
+}
+
+// account counts the removal of e, and has done what follows from it. Must be
+// called with mu held.
+func (s *shard[P, A]) account(e *entry[P, A], dead bool) {
 	switch {
 	case dead:
 		s.reaped.Add(1)
@@ -360,8 +388,8 @@ func (s *shard[P, A]) retire(e *entry[P, A], dead bool) {
 }
 
 // retireAll is retire for many dead entries, some of which may be removed
-// already. It leaves them in their buckets and in the journal's chunks, which
-// must be replaced before mu is released. Must be called with mu held.
+// already. It leaves them in their buckets and in the journal, which must be
+// replaced before mu is released. Must be called with mu held.
 func (s *shard[P, A]) retireAll(dead []*entry[P, A]) (retired int) {
 	for batch := range slices.Chunk(dead, placedTogether) {
 		for _, e := range batch {
@@ -369,13 +397,12 @@ func (s *shard[P, A]) retireAll(dead []*entry[P, A]) (retired int) {
 		}
 		for _, e := range batch {
 			if !e.isRemoved() {
-				e.pos.Store(removed)
+				s.journal.strike(e)
 				s.reportLater(e)
 				retired++
 			}
 		}
 	}
-	s.journal.holes += uint32(retired)
 	s.reaped.Add(uint64(retired))
 	return retired
 }
@@ -415,13 +442,13 @@ func (s *shard[P, A]) expelDead(r *buckets[P, A], h uint32) {
 		return
 	}
 	interleave(toAsk)
-	if e := b.slots[(h>>24)%slotsPerBucket].Load(); e.weak.Value() != nil {
+	if e := b.slots[(h>>24)%slotsPerBucket].load(); e.weak.Value() != nil {
 		s.sparing = fullSpared
 		return
 	}
 	for k := range b.slots {
 		interleave(toAsk)
-		if e := b.slots[k].Load(); e.weak.Value() == nil {
+		if e := b.slots[k].load(); e.weak.Value() == nil {
 			s.unbind(r, e, true)
 		}
 	}

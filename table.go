@@ -70,8 +70,9 @@ type layout[K comparable, P, A any] struct {
 	buckets[P, A]
 	kind   hashKind
 	table  *table[K, P, A]
-	shards []shard[P, A] // step of them, kept from layout to layout while their number stays
-	seed   maphash.Seed  // of hashSeeded
+	shards []shard[P, A]   // step of them, kept from layout to layout while their number stays
+	seed   maphash.Seed    // of hashSeeded
+	kept   []journal[P, A] // what the slots name, once the next layout has taken over the shards: see slot
 }
 
 const (
@@ -264,7 +265,8 @@ func (c *core[K, P, A]) find(key K, count bool) (*entry[P, A], *P) {
 	if k == slotsPerBucket {
 		return c.search(key, count) // It never is; the compiler knows it now.
 	}
-	e := b.slots[k].Load()
+	e := b.slots[k].load()
+	runtime.KeepAlive(l) // What the slot names was kept up to here: see slot.
 	if e == nil {
 		return c.search(key, count)
 	}
@@ -325,7 +327,7 @@ func (c *core[K, P, A]) search(key K, count bool) (*entry[P, A], *P) {
 			interleave("tags read")
 			for m := matching(tags, tag); m != 0; m &= m - 1 {
 				slot := &b.slots[slotOf(m)]
-				e := slot.Load()
+				e := slot.load() // While l is kept, which is used below.
 				if e == nil {
 					continue // The tag of an empty slot matched by mistake.
 				}
@@ -346,7 +348,7 @@ func (c *core[K, P, A]) search(key K, count bool) (*entry[P, A], *P) {
 				// value: then this is no miss (Caffeine had this bug, its issue
 				// 568). Only an entry that is still in its slot of the layout in
 				// use was bound at the moment at which it was seen to be dead.
-				again = slot.Load() != e || t.layout.Load() != l
+				again = slot.load() != e || t.layout.Load() != l
 				break probing
 			}
 			if tags>>passedShift == 0 || i-h > l.mask {
@@ -510,7 +512,8 @@ func (c *core[K, P, A]) clear() {
 		s := &l.shards[i]
 		for e := range s.journal.entries() {
 			interleave(toAsk)
-			s.retire(e, e.weak.Value() == nil)
+			s.journal.strike(e)
+			s.account(e, e.weak.Value() == nil)
 		}
 	}
 	t.relayout(l, t.minShards, false)
