@@ -99,6 +99,8 @@ func TestAReplacedLayoutKeepsWhatItsSlotsName(t *testing.T) {
 					t.Errorf("%d of %d entries have been collected while their slots can be read", gone, len(entries))
 				}
 				runtime.KeepAlive(l)
+				runtime.KeepAlive(values)
+				m.Clear() // What has died since was not listed.
 				if gone := gone(entries); gone < len(entries) {
 					t.Errorf("%d of %d entries are kept by nobody's layout", len(entries)-gone, len(entries))
 				}
