@@ -77,8 +77,9 @@ func TestLeaksAreLeftAsATable(t *testing.T) {
 	}
 }
 
+// The budget is enough to see deaths, without which a run has shown nothing.
 func TestOpsBudgetEndsARun(t *testing.T) {
-	status, stdout, _ := command(t.Context(), "-run", "^owner/map-int$", "-duration", "1h", "-ops", "10000")
+	status, stdout, _ := command(t.Context(), "-run", "^owner/map-int$", "-duration", "1h", "-ops", "3000000")
 	if status != 0 || !strings.Contains(stdout, "ok  ") {
 		t.Errorf("status %d, stdout %q", status, stdout)
 	}
