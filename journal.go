@@ -150,30 +150,3 @@ func (j *journal[P, A]) chunk(i int) []atomic.Pointer[entry[P, A]] {
 	c := j.chunks[i]
 	return c[:min(len(c), int(j.end)-i*chunkSize)]
 }
-
-// findDead puts the dead entries of chunk i, if there is one, into found, and
-// returns their number. On a copy of a journal it needs no lock; some of what it
-// finds may be removed already.
-func (j *journal[P, A]) findDead(found *[chunkSize]*entry[P, A], i int) (n int) {
-	if i >= len(j.chunks) {
-		return 0
-	}
-	// First fetch all entries, then ask: the processor waits for many at once.
-	var weaks [chunkSize]reference[P]
-	present := 0
-	c := j.chunk(i)
-	for k := range c {
-		if e := c[k].Load(); e != nil {
-			found[present], weaks[present] = e, e.weak
-			present++
-		}
-	}
-	for k, w := range weaks[:present] {
-		interleave(toAsk)
-		if w.Value() == nil {
-			found[n] = found[k]
-			n++
-		}
-	}
-	return n
-}

@@ -4,7 +4,6 @@ import (
 	"runtime"
 	"runtime/metrics"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -223,80 +222,19 @@ func (t *table[K, P, A]) sweep(workers int) (removed int) {
 func (t *table[K, P, A]) sweepLocked(workers int) (removed int) {
 	t.sweptAt.Store(collections())
 	l := t.layout.Load()
-	dead, total := l.dead(workers)
-	if total > massDeath && total > l.used()/2 {
-		return t.removeMost(l, dead)
+	var few [fewShards]journal[P, A]
+	c := census[P, A]{journals: l.journals(few[:0])}
+	c.take(workers)
+	if c.dead > massDeath && c.dead > l.used()/2 {
+		return t.removeMost(l, &c)
 	}
-	for i := range dead {
-		removed += t.removeSome(l, &l.shards[i], dead[i])
+	for i := range c.journals {
+		for batch := range c.found(i) {
+			removed += t.removeSome(l, &l.shards[i], batch)
+		}
 	}
 	t.shrinkLocked(l)
 	return removed
-}
-
-// dead asks every entry whether it is dead, and returns those that are, by shard,
-// and their number. It takes no lock while it looks, and goes in the order of
-// insertion: chunk by chunk, in all shards side by side, since chunks of like age
-// refer to the same stretch of memory.
-func (l *layout[K, P, A]) dead(workers int) (dead [][]*entry[P, A], total int) {
-	var few [fewShards]journal[P, A] // A pass over many small tables allocates nothing for those without dead.
-	journals := l.journals(few[:0])
-	chunks := 0
-	for i := range journals {
-		chunks = max(chunks, len(journals[i].chunks))
-	}
-	if workers = min(workers, chunks/chunksPerWorker+1); workers == 1 {
-		for c := range chunks {
-			dead = appendDead(dead, journals, c)
-		}
-	} else {
-		dead = deadInParallel(slices.Clone(journals), chunks, workers)
-	}
-	for i := range dead {
-		total += len(dead[i])
-	}
-	return dead, total
-}
-
-// fewShards is how many shards a table of some hundreds of entries has.
-const fewShards = 8
-
-// appendDead appends the dead entries of chunk c of each journal to dead, which
-// is nil as long as there are none.
-func appendDead[P, A any](dead [][]*entry[P, A], journals []journal[P, A], c int) [][]*entry[P, A] {
-	var found [chunkSize]*entry[P, A]
-	for i := range journals {
-		if n := journals[i].findDead(&found, c); n > 0 {
-			if dead == nil {
-				dead = make([][]*entry[P, A], len(journals))
-			}
-			dead[i] = append(dead[i], found[:n]...)
-		}
-	}
-	return dead
-}
-
-// deadInParallel is layout.dead by several workers, each of which takes the next
-// chunk when it is done with one.
-func deadInParallel[P, A any](journals []journal[P, A], chunks, workers int) [][]*entry[P, A] {
-	found := make([][][]*entry[P, A], workers) // by worker, by shard
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	for w := range found {
-		wg.Go(func() {
-			for c := int(next.Add(1)) - 1; c < chunks; c = int(next.Add(1)) - 1 {
-				found[w] = appendDead(found[w], journals, c)
-			}
-		})
-	}
-	wg.Wait()
-	dead := make([][]*entry[P, A], len(journals))
-	for _, part := range found {
-		for i := range part {
-			dead[i] = append(dead[i], part[i]...)
-		}
-	}
-	return dead
 }
 
 // journals appends the journals of all shards as they are now, to be read
@@ -311,29 +249,29 @@ func (l *layout[K, P, A]) journals(to []journal[P, A]) []journal[P, A] {
 	return to
 }
 
-// removeSome takes dead out of their buckets, a few in one hold of the shard's lock.
+// removeSome takes a few dead entries out of their buckets.
 func (t *table[K, P, A]) removeSome(l *layout[K, P, A], s *shard[P, A], dead []*entry[P, A]) (removed int) {
-	for batch := range slices.Chunk(dead, removalBatch) {
-		for _, e := range batch {
-			l.prefetch(atomic.LoadUint32(&e.hash))
-		}
-		s.mu.Lock()
-		for _, e := range batch {
-			if s.unbind(&l.buckets, e, true) {
-				removed++
-			}
-		}
-		t.release(s)
+	for _, e := range dead {
+		l.prefetch(atomic.LoadUint32(&e.hash))
 	}
+	s.mu.Lock()
+	for _, e := range dead {
+		if s.unbind(&l.buckets, e, true) {
+			removed++
+		}
+	}
+	t.release(s)
 	return removed
 }
 
 // removeMost makes a new layout of those that are not dead, which is sooner done
 // than to take out so many. t.growth must be held.
-func (t *table[K, P, A]) removeMost(l *layout[K, P, A], dead [][]*entry[P, A]) (removed int) {
+func (t *table[K, P, A]) removeMost(l *layout[K, P, A], c *census[P, A]) (removed int) {
 	t.lockAll(l)
-	for i := range dead {
-		removed += l.shards[i].retireAll(dead[i])
+	for i := range c.journals {
+		for batch := range c.found(i) {
+			removed += l.shards[i].retireAll(batch)
+		}
 	}
 	t.relayout(l, 0, false)
 	t.releaseAll(l)
@@ -352,12 +290,6 @@ const (
 
 	// tablesKept is how many places for tables may be vacant beside as many as are taken.
 	tablesKept = 64
-
-	// chunksPerWorker is how many rounds of chunks make another worker worth its start.
-	chunksPerWorker = 64
-
-	// removalBatch is how many entries are taken out in one hold of a lock: 20 µs.
-	removalBatch = 256
 
 	// massDeath is how many deaths at least make a new layout worth its while.
 	massDeath = 256

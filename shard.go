@@ -14,6 +14,8 @@ package weakmap
 //	                  |
 //	               journal          entries in the order of insertion,
 //	                  |             and what keeps them                  journal.go
+//	               census           which of them are dead               census.go
+//	                  |
 //	               reaper           one pass after each collection       reaper.go
 //
 // # Terms
