@@ -124,16 +124,20 @@ func tryAll(ctx context.Context, l *laboratory, selected []mutant, folder string
 
 // together returns the suite of all mutants, for the library without a fault.
 func together(selected []mutant) (all suite) {
-	var scenarios, tests []string
-	for _, m := range selected {
-		if m.suite.scenarios != "" {
-			scenarios = append(scenarios, m.suite.scenarios)
+	join := func(part func(suite) string) string {
+		var patterns []string
+		for _, m := range selected {
+			if pattern := part(m.suite); pattern != "" {
+				patterns = append(patterns, pattern)
+			}
 		}
-		if m.suite.tests != "" {
-			tests = append(tests, m.suite.tests)
-		}
+		return strings.Join(patterns, "|")
 	}
-	return suite{strings.Join(scenarios, "|"), strings.Join(tests, "|")}
+	return suite{
+		scenarios: join(func(s suite) string { return s.scenarios }),
+		tests:     join(func(s suite) string { return s.tests }),
+		schedules: join(func(s suite) string { return s.schedules }),
+	}
 }
 
 func matching(pattern string) ([]mutant, error) {

@@ -9,10 +9,12 @@ type mutant struct {
 	suite    suite
 }
 
-// A suite is what is to kill a mutant: first the scenarios, then the tests.
+// A suite is what is to kill a mutant: first the scenarios, then the tests, then the
+// controlled schedules. Each is a regexp, or "" for none.
 type suite struct {
-	scenarios string // a regexp for the stress command; "" = none
-	tests     string // a regexp for go test in the root folder; "" = none
+	scenarios string // for the stress command
+	tests     string // for go test in the root folder
+	schedules string // for the names under TestSchedules there, with the tag weakmapsched
 }
 
 // mutants is the table. A fault that nothing can show is no mutant: that a new entry's tag is
@@ -37,7 +39,8 @@ var mutants = []mutant{
 	{"no-second-look", "table.go",
 		"again = slot.load() != e || t.layout.Load() != l",
 		"again = false",
-		"a lookup takes the death of a replaced value for a miss", suite{scenarios: "^miss/overtaken$"}},
+		"a lookup takes the death of a replaced value for a miss",
+		suite{scenarios: "^miss/overtaken$", schedules: "^lookup_beside_replacement$"}},
 	{"replacement-unbinds", "shard.go",
 		"	s.retire(old, dead)",
 		"	b.slots[k].store(nil)\n	b.slots[k].store(e)\n	s.retire(old, dead)",

@@ -114,13 +114,19 @@ func (l *laboratory) examine(ctx context.Context, s suite) (r result, err error)
 			return r.verdict(ctx, output, err, s.scenarios)
 		}
 	}
-	if s.tests != "" {
-		if output, err := l.command(ctx, "go", "test", "-c", "-o", l.tests, "."); err != nil {
+	if s.schedules != "" {
+		s.schedules = "^TestSchedules$/(" + s.schedules + ")"
+	}
+	for _, tests := range []struct{ tags, pattern string }{{"", s.tests}, {"weakmapsched", s.schedules}} {
+		if tests.pattern == "" {
+			continue
+		}
+		if output, err := l.command(ctx, "go", "test", "-c", "-tags", tests.tags, "-o", l.tests, "."); err != nil {
 			return r, fmt.Errorf("it does not compile, and so is no mutant: %w\n%s", err, output)
 		}
-		output, err := run(l.tests, "-test.short", "-test.failfast", "-test.run", s.tests)
+		output, err := run(l.tests, "-test.short", "-test.failfast", "-test.run", tests.pattern)
 		if err != nil {
-			return r.verdict(ctx, output, err, s.tests)
+			return r.verdict(ctx, output, err, tests.pattern)
 		}
 	}
 	return r, nil
