@@ -19,7 +19,8 @@ type census[P, A any] struct {
 	dead     int             // how many bits are set in marks
 }
 
-// A mask has a bit for each place of a chunk.
+// A mask has a bit for each place of a chunk. What is at a place of a snapshot is the
+// entry that was there, or nil once that was removed: see journal.
 type mask [chunkSize / 64]uint64
 
 const (
