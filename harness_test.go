@@ -1,7 +1,6 @@
 package weakmap_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -12,15 +11,26 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 	"weak"
 
 	"github.com/go-weak/weakmap"
+	"github.com/go-weak/weakmap/internal/gctest"
 )
 
-// patience is how long a test waits for what must happen: far longer than it ever takes, so
-// that only a hang or a leak reaches it.
-const patience = 20 * time.Second
+// The harness that other packages use too.
+const patience = gctest.Patience
+
+var (
+	eventually          = gctest.Eventually
+	within              = gctest.Within
+	await               = gctest.Await
+	elsewhere           = gctest.Elsewhere
+	settle              = gctest.Settle
+	panicText           = gctest.PanicText
+	mustPanic           = gctest.MustPanic
+	collectInBackground = gctest.CollectInBackground
+	withProcs           = gctest.WithProcs
+)
 
 // record is the value type of most tests. It holds a pointer, so the collector reports the
 // death of each one by itself. It is of some size, since the runtime keeps what it knows of
@@ -113,56 +123,6 @@ func scaled(n int) int {
 	return n
 }
 
-// eventually waits until cond holds, with a collection between any two attempts. How many
-// collections a death takes is the collector's affair: a frame that was preempted is scanned
-// conservatively, and a pass that met a collection keeps what it looked at for another cycle.
-func eventually(t *testing.T, what string, cond func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	for !cond() {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within %v: %s", patience, what)
-		}
-		runtime.GC()
-		runtime.Gosched()
-	}
-}
-
-// within is eventually without the collections, for what must happen by itself.
-func within(t *testing.T, what string, cond func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	for !cond() {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within %v: %s", patience, what)
-		}
-		runtime.Gosched()
-	}
-}
-
-// await waits for a channel to be closed or to deliver.
-func await(t *testing.T, what string, c <-chan struct{}) {
-	t.Helper()
-	select {
-	case <-c:
-	case <-time.After(patience):
-		t.Fatalf("not within %v: %s", patience, what)
-	}
-}
-
-// elsewhere runs f on a goroutine of its own and waits for it, so that no stack frame and no
-// register of the test keeps what f made. f must not call t.Fatal.
-//
-//go:noinline
-func elsewhere(f func()) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		f()
-	}()
-	<-done
-}
-
 // storeDoomed stores a record under each key and holds none of them. It returns weak pointers
 // to the records.
 func storeDoomed[K comparable](m *weakmap.Map[K, record], keys ...K) []weak.Pointer[record] {
@@ -201,16 +161,6 @@ func awaitDeath[V any](t *testing.T, handles []weak.Pointer[V]) {
 	})
 }
 
-// settle calls Settle, which must succeed.
-func settle(t *testing.T) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	if err := weakmap.Settle(ctx); err != nil {
-		t.Fatalf("Settle: %v", err)
-	}
-}
-
 // numbers returns 0 to n-1.
 func numbers(n int) []int {
 	s := make([]int, n)
@@ -230,37 +180,6 @@ func awaitBalance[K comparable, V any](t *testing.T, m *weakmap.Map[K, V]) weakm
 		return s.Inserts == s.Reaped+s.Deleted+uint64(s.Entries) && s.Entries == m.Len()
 	})
 	return s
-}
-
-// panicText runs f and returns the text of its panic; "" means that it did not panic.
-func panicText(f func()) (text string) {
-	defer func() {
-		switch r := recover().(type) {
-		case nil:
-		case error:
-			text = r.Error()
-		default:
-			text = fmt.Sprint(r)
-		}
-	}()
-	f()
-	return ""
-}
-
-// mustPanic checks that f panics with a text that starts with want. It does not wait for ever
-// for one that hangs on a lock which an earlier panic left held.
-func mustPanic(t *testing.T, call, want string, f func()) {
-	t.Helper()
-	var got string
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		got = panicText(f)
-	}()
-	await(t, call+" returns", done)
-	if !strings.HasPrefix(got, want) {
-		t.Errorf("%s: panic %q, want one that starts with %q", call, got, want)
-	}
 }
 
 // mustStillWork checks that the map takes, finds and gives up a binding: no lock was left
@@ -291,33 +210,6 @@ func mustStillWork[K comparable](t *testing.T, m *weakmap.Map[K, record], key K)
 	if err != nil {
 		t.Errorf("map is not usable any more: %v", err)
 	}
-}
-
-// collectInBackground runs collections in a loop until the returned function is called.
-func collectInBackground() (stop func()) {
-	quit, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			select {
-			case <-quit:
-				return
-			default:
-				runtime.GC()
-			}
-		}
-	}()
-	return func() {
-		close(quit)
-		<-done
-	}
-}
-
-// withProcs sets GOMAXPROCS until the test ends. With two processors the runtime has one
-// cleanup goroutine, with sixteen it has four, and goroutines are preempted at other places.
-func withProcs(t *testing.T, n int) {
-	old := runtime.GOMAXPROCS(n)
-	t.Cleanup(func() { runtime.GOMAXPROCS(old) })
 }
 
 // awaitParked waits until n goroutines stand still inside the named method.
