@@ -99,7 +99,7 @@ func reclaim[K comparable, P, A any](k *ticket[K, P, A]) {
 	l := t.layout.Load()
 	s := l.shard(atomic.LoadUint32(&k.hash))
 	if !s.mu.TryLock() {
-		submit(func(*batch) {
+		submit(func() {
 			l, s := t.lockFor(&k.hash)
 			t.redeem(l, s, k)
 			t.shrink(l)
@@ -113,7 +113,7 @@ func reclaim[K comparable, P, A any](k *ticket[K, P, A]) {
 	}
 	t.redeem(l, s, k)
 	if l.oversized(s.used()) {
-		submit(func(*batch) { t.shrink(l) })
+		submit(func() { t.shrink(l) })
 	}
 }
 

@@ -56,6 +56,9 @@ type sweeper interface {
 	// retireIfEmpty reports whether the table is empty and will register again
 	// when it is not.
 	retireIfEmpty() bool
+	// books returns how many entries were ever bound, and of these, how many were
+	// removed because they had died, and how many for a caller.
+	books() (inserted, reaped, deleted uint64)
 }
 
 // A sentinel holds a pointer so that the tiny allocator cannot keep it alive.
@@ -91,6 +94,17 @@ func (t *table[K, P, A]) retireIfEmpty() bool {
 	return !t.registered.CompareAndSwap(false, true)
 }
 
+func (t *table[K, P, A]) books() (inserted, reaped, deleted uint64) {
+	shards := t.layout.Load().shards
+	for i := range shards {
+		s := &shards[i]
+		reaped += s.reaped.Load() // before inserted, as deleted, so that none is more
+		deleted += s.deleted.Load()
+		inserted += s.inserted.Load()
+	}
+	return inserted, reaped, deleted
+}
+
 func (r *reaperState) settling() bool { return r.settlers.Load() > 0 }
 
 func (r *reaperState) add(table func() sweeper) {
@@ -119,7 +133,7 @@ func (r *reaperState) arm() {
 // announce starts the pass that the death of a sentinel, or of its twin, is to start.
 func (r *reaperState) announce(number uint64) {
 	if r.awaited.CompareAndSwap(number, 0) {
-		go r.pass()
+		launch(r.pass)
 	}
 }
 

@@ -66,7 +66,7 @@ func NewRef[T any](ptr *T, callback func()) *Ref[T] {
 func referentGone[T any](ref weak.Pointer[Ref[T]]) {
 	if r := ref.Value(); r != nil {
 		if callback := r.callback.Swap(nil); callback != nil {
-			callbacks.submit(func(*batch) { (*callback)() })
+			callbacks.submit(*callback)
 		}
 	}
 	followed.gone.Add(1)
