@@ -126,8 +126,14 @@ func (m *KeyMap[K, V]) storeIfAbsent(key *K, value V) (actual V, loaded bool) {
 // with other keys never wait. loaded is false for exactly one of them, the one
 // whose value was stored. A nil key panics.
 //
-// No lock is held while compute runs, and it may use the KeyMap; but
-// LoadOrCompute for the same key, from inside its own compute, deadlocks.
+// No lock is held while compute runs, and it may use the KeyMap. But loads that
+// wait for each other in a cycle wait for ever: one for the same key from inside its
+// own compute, and so two goroutines each of which computes what the other's compute
+// loads. With the build tag weakmapcheck that panics, unless compute has another
+// goroutine do the loading.
+//
+// In a bubble of testing/synctest, a call does not wait for a computation in another
+// bubble: it computes itself, and what is stored first wins.
 //
 // An error of compute is returned to its caller and to those who waited, and
 // nothing is stored. A panic or [runtime.Goexit] in compute goes to its caller,

@@ -57,9 +57,10 @@ package weakmap
 // # Locks
 //
 // In this order: reaper.turn, reaper.mu, table.growth, shard.mu (of several
-// shards, by number), then reports.mu and callbackQueue.mu, which are leaves. No
+// shards, by number), then reports.mu, then callbackQueue.mu, which is a leaf. No
 // lock is held while code of the user runs, but for Map.Hash and Interner.Hash,
-// which run before any is taken, and == on keys, which is Go's own.
+// which run before any is taken, and == on keys, which is Go's own, and for
+// tally.calling, which keeps two calls of one OnReap apart and nothing else.
 //
 // # Who calls what
 //
@@ -67,7 +68,8 @@ package weakmap
 //	compute, Compute's f  the caller's             yes                  goes to the caller
 //	del, keep, yield      the caller's             yes                  goes to the caller
 //	Hash, Clone           the caller's             Clone, yes; Hash, no goes to the caller
-//	OnReap                one of callbacks         yes                  ends the program
+//	OnReap                one of callbacks, or     yes                  ends the program
+//	                      of a synctest bubble
 //	callbacks of a Ref    one of callbacks         yes                  ends the program
 //	Finalizer functions   one of callbacks, or     yes                  ends the program, or
 //	                      of Call, RunAtExit                            goes to the caller
