@@ -4,6 +4,9 @@ import "fmt"
 
 // Config is the settings that all containers share. Set them before the first
 // use of the container and never after, as with http.Server.
+//
+// Of a container that stands in a struct, encoding/json, encoding/xml and
+// encoding/gob encode and decode its Config, and neither functions nor entries.
 type Config struct {
 	// Shards is the number of lock stripes, rounded up to a power of two; at
 	// most 1,024 are used. 0 means one for a small container and more as it

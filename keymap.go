@@ -36,7 +36,7 @@ type KeyMap[K, V any] struct {
 	// and with no lock held, so they may block and may use any container. There
 	// are no calls after the KeyMap itself was collected. A panic crashes the
 	// program.
-	OnReap func(value V)
+	OnReap func(value V) `json:"-" xml:"-"`
 
 	core    core[*K, K, V]
 	flights flights[*K, V]
