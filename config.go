@@ -90,8 +90,13 @@ type Stats struct {
 	Retained int    // values held strongly now by Config.Retain
 }
 
-// String returns s as one line for a log.
+// String returns s as one line for a log. It tells of hits and misses if any
+// were counted.
 func (s Stats) String() string {
-	return fmt.Sprintf("%d entries in %d slots, %d retained; %d inserted, %d reaped, %d deleted; %d hits, %d misses",
-		s.Entries, s.Capacity, s.Retained, s.Inserts, s.Reaped, s.Deleted, s.Hits, s.Misses)
+	line := fmt.Sprintf("%d entries in %d slots, %d retained; %d inserted, %d reaped, %d deleted",
+		s.Entries, s.Capacity, s.Retained, s.Inserts, s.Reaped, s.Deleted)
+	if s.Hits|s.Misses != 0 {
+		line += fmt.Sprintf("; %d hits, %d misses", s.Hits, s.Misses)
+	}
+	return line
 }
