@@ -1,4 +1,4 @@
-package suite
+package weakdebug_test
 
 import (
 	"encoding/json"
@@ -13,13 +13,15 @@ import (
 	"github.com/go-weak/weakmap/weakdebug"
 )
 
+type sheet struct{ _ [48]byte }
+
 // TestWhatIsNotCountedIsNotShown: without Config.Stats there is no number of hits and misses, not
 // even 0, in Stats as text, in weakdebug's JSON or for Prometheus. With it there is, from the first
 // insertion on.
 func TestWhatIsNotCountedIsNotShown(t *testing.T) {
 	const plain, counts = "uncounted/plain", "uncounted/counts"
-	var silent weakmap.Map[string, article]
-	counting := weakmap.Map[string, article]{Config: weakmap.Config{Stats: true}}
+	var silent weakmap.Map[string, sheet]
+	counting := weakmap.Map[string, sheet]{Config: weakmap.Config{Stats: true}}
 	weakdebug.Publish(plain, &silent)
 	weakdebug.Publish(counts, &counting)
 	defer weakdebug.Unpublish(plain)
@@ -33,8 +35,8 @@ func TestWhatIsNotCountedIsNotShown(t *testing.T) {
 		}
 		return string(text)
 	}
-	object := new(article)
-	for _, m := range []*weakmap.Map[string, article]{&silent, &counting} {
+	object := new(sheet)
+	for _, m := range []*weakmap.Map[string, sheet]{&silent, &counting} {
 		m.Store("a", object)
 	}
 	check := func(when string) {
@@ -76,7 +78,7 @@ func TestWhatIsNotCountedIsNotShown(t *testing.T) {
 		}
 	}
 	check("without lookups")
-	for _, m := range []*weakmap.Map[string, article]{&silent, &counting} {
+	for _, m := range []*weakmap.Map[string, sheet]{&silent, &counting} {
 		m.Load("a")
 		m.Load("a")
 	}
