@@ -4,6 +4,9 @@ import "fmt"
 
 // Config is the settings that all containers share. Set them before the first
 // use of the container and never after, as with http.Server.
+//
+// Of a container that stands in a struct, encoding/json, encoding/xml and
+// encoding/gob encode and decode its Config, and neither functions nor entries.
 type Config struct {
 	// Shards is the number of lock stripes, rounded up to a power of two; at
 	// most 1,024 are used. 0 means one for a small container and more as it
@@ -87,8 +90,13 @@ type Stats struct {
 	Retained int    // values held strongly now by Config.Retain
 }
 
-// String returns s as one line for a log.
+// String returns s as one line for a log. It tells of hits and misses if any
+// were counted.
 func (s Stats) String() string {
-	return fmt.Sprintf("%d entries in %d slots, %d retained; %d inserted, %d reaped, %d deleted; %d hits, %d misses",
-		s.Entries, s.Capacity, s.Retained, s.Inserts, s.Reaped, s.Deleted, s.Hits, s.Misses)
+	line := fmt.Sprintf("%d entries in %d slots, %d retained; %d inserted, %d reaped, %d deleted",
+		s.Entries, s.Capacity, s.Retained, s.Inserts, s.Reaped, s.Deleted)
+	if s.Hits|s.Misses != 0 {
+		line += fmt.Sprintf("; %d hits, %d misses", s.Hits, s.Misses)
+	}
+	return line
 }

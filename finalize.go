@@ -1,6 +1,7 @@
 package weakmap
 
 import (
+	"fmt"
 	"runtime"
 	"unsafe"
 	"weak"
@@ -32,10 +33,20 @@ type Finalizer[A any] struct {
 // runtime finalizer, that has run and not brought it back.
 //
 // Neither fn nor arg may refer to the object, or it would never go. Finalize
-// panics where it can tell: if arg is a pointer, slice or interface that refers
-// to it, or if fn, or an arg that is a function, is a closure that captured it
-// (from Go 1.26 on, and by samples where one line makes very many closures). It
-// panics if ptr or fn is nil.
+// panics where it can tell. It looks at arg, in the structs, arrays and
+// interfaces there, and one pointer deep: at what pointers and slices in arg
+// point to, as that is at the moment of the call. It looks at 64 pointers at
+// most. There looking ends: what is behind a second pointer, in a map or
+// channel, or in an interface behind a pointer, it does not see.
+//
+// From Go 1.26 on, it also panics if fn, or a function in arg, is a closure that
+// captured a pointer to the object. In a program of go test it looks at every
+// call; otherwise when a function literal, or method value, is used for the first
+// time with objects of this type. What a captured variable points to it does not
+// see.
+//
+// It panics if ptr or fn is nil, and if ptr points to memory that Go did not
+// allocate.
 //
 // No more is promised than by [runtime.AddCleanup]: objects of size zero,
 // pointer-free ones below 16 bytes and variables of packages may never go, and
@@ -57,6 +68,7 @@ func Finalize[T, A any](ptr *T, fn func(A), arg A) *Finalizer[A] {
 		if !added { // ptr is none of Go's, and the runtime panics.
 			f.neverArrives()
 			f.Detach()
+			panic(fmt.Sprintf("weakmap: Finalize: %v", recover()))
 		}
 	}()
 	// The cleanup cannot come before ptr is let go.

@@ -30,7 +30,7 @@ type Map[K comparable, V any] struct {
 
 	// Hash replaces the built-in hash. It must return the same for keys that
 	// are equal; how well it spreads others decides about speed only.
-	Hash func(K) uint64
+	Hash func(K) uint64 `json:"-" xml:"-"`
 
 	// OnReap, if not nil, is called once for each entry that was removed
 	// because its value had been collected, whoever noticed. Calls for one Map
@@ -38,7 +38,7 @@ type Map[K comparable, V any] struct {
 	// with no lock held, so they may block and may use any map. By the time of
 	// the call the key may be bound again. There are no calls after the Map
 	// itself was collected. A panic crashes the program.
-	OnReap func(key K)
+	OnReap func(key K) `json:"-" xml:"-"`
 
 	core    core[K, V, K]
 	flights flights[K, *V]
