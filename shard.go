@@ -325,9 +325,12 @@ type aftermath[P, A any] struct {
 	dropped []*entry[P, A] // live when they were removed: to be dismissed
 }
 
-// used is the number of entries. Without mu held it is a recent number.
+// used is the number of entries. Without mu held it is a recent number, and not less
+// than that of the keys that are bound throughout the call: an entry is counted as
+// inserted before it is published, and as removed after it was taken out or
+// replaced.
 func (s *shard[P, A]) used() int {
-	gone := s.reaped.Load() + s.deleted.Load() // before inserted, so that the difference is not negative
+	gone := s.reaped.Load() + s.deleted.Load() // before inserted: what comes meanwhile adds, and nothing is missing
 	return int(s.inserted.Load() - gone)
 }
 
@@ -343,10 +346,10 @@ func (s *shard[P, A]) bind(r *buckets[P, A], e *entry[P, A]) (passed int) {
 // Must be called with mu held.
 func (s *shard[P, A]) rebind(b *bucket[P, A], k int, old, e *entry[P, A], dead bool) {
 	s.journal.append(e, s.used())
+	s.inserted.Add(1) // Before old is counted as removed: the key is bound throughout, and used must not leave it out.
 	b.slots[k].store(e)
 	interleave("slot replaced")
 	s.retire(old, dead)
-	s.inserted.Add(1)
 }
 
 // unbind removes e unless it is removed already: compare-and-delete. Must be called with mu held.
