@@ -308,6 +308,7 @@ type shard[P, A any] struct {
 	journal  journal[P, A]    // the bound entries in the order of insertion. Guarded by mu.
 	dropped  *entry[P, A]     // the first of after.dropped: a single removal allocates nothing. Guarded by mu.
 	after    *aftermath[P, A] // what else is to be done once mu is released. Guarded by mu.
+	askAt    uint64           // how many entries must have been removed before layout.asks says so again. Guarded by mu.
 	traits   traits           // Immutable.
 	sparing  uint8            // how many more full buckets expelDead lets pass. Guarded by mu.
 	_        [shardPadding]byte
@@ -315,7 +316,7 @@ type shard[P, A any] struct {
 
 // shardPadding fills a shard up to two cache lines, which processors like to
 // fetch together.
-const shardPadding = 128 - 8 - 3*8 - (3*ptrSize + 8) - 2*ptrSize - 8
+const shardPadding = 128 - 8 - 3*8 - (3*ptrSize + 8) - 2*ptrSize - 8 - 8
 
 const ptrSize = int(unsafe.Sizeof(uintptr(0)))
 
