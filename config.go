@@ -15,9 +15,10 @@ type Config struct {
 	Shards int
 
 	// Capacity is the number of entries to make room for at the first
-	// insertion; 0 means to grow on demand. The room is kept until so many
-	// entries have been inserted. A negative number panics at the first
-	// insertion.
+	// insertion; 0 means to grow on demand. The room is kept, through Clear and
+	// the death of values too, until as many entries have been inserted. A number
+	// that is negative, or so large that no table could take it, panics at the
+	// first insertion.
 	Capacity int
 
 	// Reclaim says how entries of dead values leave; the zero value is PerCycle.
@@ -63,6 +64,10 @@ func (r Reclaim) String() string {
 	return fmt.Sprintf("Reclaim(%d)", uint8(r))
 }
 
+// maxCapacity is what maxBuckets take with room to spare, 4 billion entries (134 million where an int has 32 bits). What
+// is computed from it stays within an int.
+const maxCapacity = maxBuckets * 4
+
 // check panics if c cannot be meant.
 func (c Config) check() {
 	switch {
@@ -70,6 +75,8 @@ func (c Config) check() {
 		panic(fmt.Sprintf("weakmap: negative Config.Shards: %d", c.Shards))
 	case c.Capacity < 0:
 		panic(fmt.Sprintf("weakmap: negative Config.Capacity: %d", c.Capacity))
+	case c.Capacity > maxCapacity:
+		panic(fmt.Sprintf("weakmap: Config.Capacity too large: %d, the limit is %d", c.Capacity, maxCapacity))
 	case c.Retain < 0:
 		panic(fmt.Sprintf("weakmap: negative Config.Retain: %d", c.Retain))
 	case c.Reclaim > PerValue:

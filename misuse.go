@@ -108,7 +108,7 @@ type codeLine struct {
 // lines are those that were tried. A trial costs as much as all the rest of
 // Finalize, so each is tried the first time, and after that in tests only.
 var lines struct {
-	mu    sync.Mutex                       // Held to add one.
+	mu    sync.Mutex                           // Held to add one.
 	tried atomic.Pointer[map[codeLine]capture] // Replaced as a whole. Read without lock, written only with mu held.
 }
 

@@ -247,13 +247,16 @@ func (t *table[K, P, A]) sweepLocked(workers int) (removed int) {
 			removed += t.removeSome(l, &l.shards[i], batch)
 		}
 	}
-	t.shrinkLocked(l)
+	t.shrinkLocked(l, 0)
 	return removed
 }
 
 // journals appends the journals of all shards as they are now, to be read
 // without lock.
 func (l *layout[K, P, A]) journals(to []journal[P, A]) []journal[P, A] {
+	if len(l.shards) > cap(to) {
+		to = make([]journal[P, A], 0, len(l.shards))
+	}
 	for i := range l.shards {
 		s := &l.shards[i]
 		s.mu.Lock()

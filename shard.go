@@ -310,6 +310,7 @@ type shard[P, A any] struct {
 	journal  journal[P, A]    // the bound entries in the order of insertion. Guarded by mu.
 	dropped  *entry[P, A]     // the first of after.dropped: a single removal allocates nothing. Guarded by mu.
 	after    *aftermath[P, A] // what else is to be done once mu is released. Guarded by mu.
+	askAt    uint64           // how many entries must have been removed before layout.asks says so again. Guarded by mu.
 	traits   traits           // Immutable.
 	sparing  uint8            // how many more full buckets expelDead lets pass. Guarded by mu.
 	_        [shardPadding]byte
@@ -317,7 +318,7 @@ type shard[P, A any] struct {
 
 // shardPadding fills a shard up to two cache lines, which processors like to
 // fetch together.
-const shardPadding = 128 - 8 - 3*8 - (3*ptrSize + 8) - 2*ptrSize - 8
+const shardPadding = 128 - 8 - 3*8 - (3*ptrSize + 8) - 2*ptrSize - 8 - 8
 
 const ptrSize = int(unsafe.Sizeof(uintptr(0)))
 
@@ -327,9 +328,12 @@ type aftermath[P, A any] struct {
 	dropped []*entry[P, A] // live when they were removed: to be dismissed
 }
 
-// used is the number of entries. Without mu held it is a recent number.
+// used is the number of entries. Without mu held it is a recent number, and not less
+// than that of the keys that are bound throughout the call: an entry is counted as
+// inserted before it is published, and as removed after it was taken out or
+// replaced.
 func (s *shard[P, A]) used() int {
-	gone := s.reaped.Load() + s.deleted.Load() // before inserted, so that the difference is not negative
+	gone := s.reaped.Load() + s.deleted.Load() // before inserted: what comes meanwhile adds, and nothing is missing
 	return int(s.inserted.Load() - gone)
 }
 
@@ -345,10 +349,10 @@ func (s *shard[P, A]) bind(r *buckets[P, A], e *entry[P, A]) (passed int) {
 // Must be called with mu held.
 func (s *shard[P, A]) rebind(b *bucket[P, A], k int, old, e *entry[P, A], dead bool) {
 	s.journal.append(e, s.used())
+	s.inserted.Add(1) // Before old is counted as removed: the key is bound throughout, and used must not leave it out.
 	b.slots[k].store(e)
 	interleave("slot replaced")
 	s.retire(old, dead)
-	s.inserted.Add(1)
 }
 
 // unbind removes e unless it is removed already: compare-and-delete. Must be called with mu held.
