@@ -226,14 +226,14 @@ const exitPatience = time.Second
 // A cleanup or finalizer of the runtime that blocks, which is not one of ours,
 // keeps Settle for one second: then it goes on without what is behind that one.
 func Settle(ctx context.Context) error {
+	reaper.settlers.Add(1) // A pass that is under way does not pause any more.
+	defer reaper.settlers.Add(-1)
 	select {
 	case reaper.turn <- struct{}{}: // No pass may look at weak pointers while our collections mark.
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 	defer func() { <-reaper.turn }()
-	reaper.settlers.Add(1)
-	defer reaper.settlers.Add(-1)
 	backlog := newBacklog()
 	// An object behind a runtime finalizer dies one collection later than what
 	// it hangs on, so we go on until nothing comes any more. What the program
