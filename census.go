@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // A census asks every entry of a layout whether it is dead, and remembers which
@@ -70,7 +71,7 @@ func takeTogether[P, A any](journals []journal[P, A], rounds, workers int) censu
 	var wg sync.WaitGroup
 	for range workers {
 		wg.Go(func() {
-			found := 0
+			found, start := 0, time.Now()
 			for round := int(next.Add(1)) - 1; round < rounds; round = int(next.Add(1)) - 1 {
 				for i := range journals {
 					m, n := journals[i].findDead(round)
@@ -79,9 +80,12 @@ func takeTogether[P, A any](journals []journal[P, A], rounds, workers int) censu
 				}
 			}
 			dead.Add(int64(found))
+			reaper.helped.Add(int64(time.Since(start)))
 		})
 	}
+	start := time.Now()
 	wg.Wait()
+	reaper.helped.Add(-int64(time.Since(start))) // Who waits does not work.
 	return census[P, A]{journals, marks, int(dead.Load())}
 }
 

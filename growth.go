@@ -17,8 +17,8 @@ import (
 func (t *table[K, P, A]) makeRoom(l *layout[K, P, A], flood bool) {
 	t.growth.Lock()
 	defer t.growth.Unlock()
-	if t.layout.Load() == l && !flood && !reaper.settling() && t.sweptAt.Load() != collections() {
-		t.sweepLocked(1)
+	if t.layout.Load() == l && !flood && !reaper.settling() {
+		t.sweepLocked(reaper.scope(), 1)
 	}
 	if t.layout.Load() != l {
 		return // Somebody else has made room, or the sweep has.

@@ -19,6 +19,14 @@ type journal[P, A any] struct {
 	chunks [][]atomic.Pointer[entry[P, A]] // chunkSize slots each, but for the first, which grows up to that
 	end    uint32                          // positions given out
 	holes  uint32                          // of these, those whose entry was removed
+	first  uint32                          // at all positions before it are holes
+	epochs [2]epoch                        // the last two in which entries were inserted, the later one first
+}
+
+// An epoch is the time between two announcements of collections.
+type epoch struct {
+	number uint32 // how many collections had ended when it began
+	first  uint32 // the first position given out since
 }
 
 const (
@@ -48,6 +56,33 @@ func (j *journal[P, A]) append(e *entry[P, A], used int) {
 	j.end++
 }
 
+// begin is called before an insertion, with the number of collections that were
+// announced so far. What is inserted from here on was alive when the last of them had
+// ended, so nobody need ask it before another has: asked while that one marks, what is dying
+// would live on.
+func (j *journal[P, A]) begin(number uint32) {
+	if j.epochs[0].number != number {
+		j.epochs[0], j.epochs[1] = epoch{number, j.end}, j.epochs[0]
+	}
+}
+
+// before returns the end of what may hold victims of the first collections, as many as
+// number says: the first position given out after these had been announced, or a later one.
+func (j *journal[P, A]) before(number uint32) (end uint32) {
+	end = j.end
+	for _, e := range j.epochs {
+		if int32(e.number-number) >= 0 { // Numbers may wrap.
+			end = e.first
+		}
+	}
+	return end
+}
+
+// cut shortens a copy of a journal, which is only read from then on.
+func (j *journal[P, A]) cut(end uint32) {
+	j.chunks, j.end = j.chunks[:(end+chunkSize-1)>>chunkShift], end
+}
+
 // full reports whether the next position has no slot yet.
 func (j *journal[P, A]) full() bool {
 	last := len(j.chunks) - 1
@@ -75,8 +110,17 @@ func (j *journal[P, A]) grow() {
 // keeps e or its key.
 func (j *journal[P, A]) remove(e *entry[P, A]) {
 	pos := e.pos.Load()
-	j.chunks[pos>>chunkShift][pos%chunkSize].Store(nil)
+	j.at(pos).Store(nil)
 	j.strike(e)
+	if pos == j.first { // Each position is passed once, so removals cost the same whatever their order.
+		for j.first < j.end && j.at(j.first).Load() == nil {
+			j.first++
+		}
+	}
+}
+
+func (j *journal[P, A]) at(pos uint32) *atomic.Pointer[entry[P, A]] {
+	return &j.chunks[pos>>chunkShift][pos%chunkSize]
 }
 
 // strike marks e as removed and leaves it in its slot. The journal must be renewed
@@ -108,15 +152,24 @@ func (j *journal[P, A]) sparse(used int) bool {
 // chunks: snapshots of the old ones stay valid.
 func (j *journal[P, A]) compact(used int) {
 	old := *j
-	*j = journal[P, A]{}
+	*j = journal[P, A]{epochs: old.epochs}
+	for k := range j.epochs {
+		j.epochs[k].first = 0
+	}
 	if used > chunkSize/2 {
 		j.chunks = make([][]atomic.Pointer[entry[P, A]], 0, used/chunkSize+2)
 		j.chunks = append(j.chunks, make([]atomic.Pointer[entry[P, A]], chunkSize))
 	}
 	for e := range old.entries() {
-		if !e.isRemoved() { // As strike leaves them.
-			j.append(e, used)
+		if e.isRemoved() { // As strike leaves them.
+			continue
 		}
+		for k := range j.epochs {
+			if e.pos.Load() < old.epochs[k].first {
+				j.epochs[k].first++
+			}
+		}
+		j.append(e, used)
 	}
 }
 
@@ -138,11 +191,6 @@ func (j *journal[P, A]) entries() iter.Seq[*entry[P, A]] {
 			}
 		}
 	}
-}
-
-// list returns what is present, oldest first.
-func (j *journal[P, A]) list(used int) []*entry[P, A] {
-	return slices.AppendSeq(make([]*entry[P, A], 0, used), j.entries())
 }
 
 // chunk returns the slots of chunk i that were given out.

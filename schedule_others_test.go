@@ -161,9 +161,7 @@ var otherScenarios = []scenario{
 			m.remove(0)
 			r.keep(c1, c2)
 			r.start("pass", func(a *actor) {
-				reaper.mu.Lock()
-				reaper.prune()
-				reaper.mu.Unlock()
+				reaper.each(func(sweeper) {}, func() {})
 			})
 			r.start("one", func(a *actor) { m.store(0, c1) })
 			r.start("other", func(a *actor) { m.store(1, c2) })

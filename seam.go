@@ -40,3 +40,6 @@ func interleave(string) {}
 // strong marks a referent, or nil, that this goroutine holds from here on although
 // it did not ask a reference for it.
 func strong[P any](p *P) *P { return p }
+
+// collections returns how many collections have ended so far.
+func collections() uint64 { return collectionsEnded() }

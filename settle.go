@@ -74,14 +74,14 @@ func Settle(ctx context.Context) error {
 // settle is Settle outside of all bubbles. It waits for the callbacks of those
 // bubbles that it is asked for.
 func settle(ctx context.Context, in func(bubble uint64) bool) error {
+	reaper.settlers.Add(1) // A pass that is under way does not pause any more.
+	defer reaper.settlers.Add(-1)
 	select {
 	case reaper.turn <- struct{}{}: // No pass may look at weak pointers while our collections mark.
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 	defer func() { <-reaper.turn }()
-	reaper.settlers.Add(1)
-	defer reaper.settlers.Add(-1)
 	backlog := newBacklog()
 	made := readLedger()
 	links := made.present // how many rounds can each have taken something that was there
@@ -127,18 +127,19 @@ const settleRounds = 32
 // is there: of entries, and of the runtime cleanups that callbacks hang on.
 type ledger struct{ made, gone, present uint64 }
 
-// readLedger reads the books of all containers that have entries. One that gets its
+// readLedger reads the books of all containers that have entries. reaper.turn must be
+// held. One that gets its
 // first changes made, and one that loses its last changes gone.
 func readLedger() (l ledger) {
 	l.gone = uint64(followed.gone.Load())
 	l.made = exits.made.Load() + uint64(followed.refs.Load())
 	l.present = l.made - l.gone
-	for _, t := range reaper.live() {
+	reaper.each(func(t sweeper) {
 		inserted, reaped, deleted := t.books()
 		l.made += inserted
 		l.gone += reaped
 		l.present += inserted - reaped - deleted
-	}
+	}, func() {})
 	return l
 }
 

@@ -311,6 +311,7 @@ type shard[P, A any] struct {
 	dropped  *entry[P, A]     // the first of after.dropped: a single removal allocates nothing. Guarded by mu.
 	after    *aftermath[P, A] // what else is to be done once mu is released. Guarded by mu.
 	askAt    uint64           // how many entries must have been removed before layout.asks says so again. Guarded by mu.
+	tours    *tour[P, A]      // the iterations that are in the middle of the journal. Guarded by mu.
 	traits   traits           // Immutable.
 	sparing  uint8            // how many more full buckets expelDead lets pass. Guarded by mu.
 	_        [shardPadding]byte
@@ -318,7 +319,7 @@ type shard[P, A any] struct {
 
 // shardPadding fills a shard up to two cache lines, which processors like to
 // fetch together.
-const shardPadding = 128 - 8 - 3*8 - (3*ptrSize + 8) - 2*ptrSize - 8 - 8
+const shardPadding = 128 - 8 - 3*8 - int(unsafe.Sizeof(journal[byte, byte]{})) - 3*ptrSize - 8 - 2
 
 const ptrSize = int(unsafe.Sizeof(uintptr(0)))
 
@@ -350,6 +351,9 @@ func (s *shard[P, A]) bind(r *buckets[P, A], e *entry[P, A]) (passed int) {
 func (s *shard[P, A]) rebind(b *bucket[P, A], k int, old, e *entry[P, A], dead bool) {
 	s.journal.append(e, s.used())
 	s.inserted.Add(1) // Before old is counted as removed: the key is bound throughout, and used must not leave it out.
+	for w := s.tours; w != nil; w = w.next {
+		w.keep(old, &s.journal)
+	}
 	b.slots[k].store(e)
 	interleave("slot replaced")
 	s.retire(old, dead)
@@ -450,14 +454,20 @@ func (s *shard[P, A]) expelDead(r *buckets[P, A], h uint32) {
 		return
 	}
 	interleave(toAsk)
-	if e := b.slots[(h>>24)%slotsPerBucket].load(); e.weak.Value() != nil {
+	if e := b.slots[(h>>24)%slotsPerBucket].load(); !s.hasDied(e) {
 		s.sparing = fullSpared
 		return
 	}
 	for k := range b.slots {
 		interleave(toAsk)
-		if e := b.slots[k].load(); e.weak.Value() == nil {
+		if e := b.slots[k].load(); s.hasDied(e) {
 			s.unbind(r, e, true)
 		}
 	}
+}
+
+// hasDied reports whether e is dead, and does not ask what was inserted since the
+// last collection: see journal.begin. Must be called with mu held.
+func (s *shard[P, A]) hasDied(e *entry[P, A]) bool {
+	return e.pos.Load() < s.journal.epochs[0].first && e.weak.Value() == nil
 }

@@ -45,7 +45,7 @@ type table[K comparable, P, A any] struct {
 	laidOut    uint64                          // how many entries had been removed when the layout was made. Guarded by growth.
 	unpaid     uint64                          // how many must have been before shrinking is tried again. Guarded by growth.
 	passes     int                             // how many there were. Accessed by reaper.pass only.
-	sweptAt    atomic.Uint64                   // how many collections there had been when the last sweep began
+	sweptFor   uint64                          // how many collections there had been whose victims the last sweep removed. Guarded by growth.
 	flooded    atomic.Bool                     // whether hashes were changed by reseed, or are being changed
 	registered atomic.Bool                     // whether the reaper knows the table: see there
 	vetKeys    bool                            // whether keys that the caller hashes must be proved hashable. Immutable, as all below but reports.
@@ -426,6 +426,7 @@ func (c *core[K, P, A]) update(key K, next *entry[P, A], admit func(e *entry[P, 
 		flood, asks := false, false
 		if next != nil {
 			t.setHash(next, h)
+			s.journal.begin(uint32(reaper.announced.Load()))
 		}
 		switch {
 		case bound != nil && next != nil:
@@ -530,9 +531,7 @@ func (c *core[K, P, A]) clear() {
 	t.releaseAll(l)
 }
 
-// all yields each binding that is live when it is its turn, no key twice. It
-// copies the list of one shard's entries at a time, so a key that is unbound
-// and bound again meanwhile stands there once.
+// all yields each binding that is live when it is its turn, no key twice.
 func (c *core[K, P, A]) all(yield func(e *entry[P, A], v *P) bool) {
 	t := c.table.Load()
 	if t == nil {
@@ -541,28 +540,34 @@ func (c *core[K, P, A]) all(yield func(e *entry[P, A], v *P) bool) {
 	// If the entries are distributed over other shards meanwhile, what these
 	// held before stays to be listed.
 	shards := t.layout.Load().shards
+	var w tour[P, A]
+	defer w.end()
+	var batch [tourBatch]*entry[P, A]
 	for i := range shards {
-		s := &shards[i]
-		s.mu.Lock()
-		entries := s.journal.list(s.used())
-		s.mu.Unlock()
-		for k, e := range entries {
-			entries[k] = nil // Lets the key go once it was yielded.
-			interleave("listed")
-			v := e.weak.Value()
-			if v != nil {
-				t.use(e, v)
-			}
-			interleave("referent read")
-			if e.isRemoved() {
-				if t.identity != byAttached && v == nil {
-					continue // What it was bound to went with it.
+		entries, more := w.enter(&shards[i], batch[:0])
+		for {
+			for k, e := range entries {
+				entries[k] = nil // Lets the key go once it was yielded.
+				interleave("listed")
+				v := e.weak.Value()
+				if v != nil {
+					t.use(e, v)
 				}
-				e, v = c.find(*t.keyOf(e, &v), false)
+				interleave("referent read")
+				if e.isRemoved() {
+					if t.identity != byAttached && v == nil {
+						continue // What it was bound to went with it.
+					}
+					e, v = c.find(*t.keyOf(e, &v), false)
+				}
+				if v != nil && !yield(e, v) {
+					return
+				}
 			}
-			if v != nil && !yield(e, v) {
-				return
+			if !more {
+				break
 			}
+			entries, more = w.proceed(batch[:0])
 		}
 	}
 }
@@ -604,7 +609,7 @@ func (c *core[K, P, A]) deleteFunc(del func(e *entry[P, A], v *P) bool) (deleted
 
 func (c *core[K, P, A]) reap() (removed int) {
 	if t := c.table.Load(); t != nil {
-		removed = t.sweep(1)
+		removed = t.sweep(reaper.scope(), 1)
 	}
 	return removed
 }
