@@ -53,13 +53,14 @@ func runLocal(pass *analysis.Pass) (any, error) {
 		if x == nil {
 			continue
 		}
-		v := found.vars.local(x)
-		if v == nil || !onlyHere(pass, found.vars.all[v], weakly) {
+		v := found.vars.local(base(pass.TypesInfo, x))
+		if v == nil || !onlyHere(pass.TypesInfo, found.vars.all[v], weakly) {
 			continue
 		}
+		_, whole := x.(*ast.Ident)
 		kind := kindOfReference(v.Type())
 		switch {
-		case kind != "":
+		case kind != "" && whole:
 			report(pass, s.object, "%s is given the address of the variable %s, not the %s in it: nothing else has that address, so it dies when the function returns at the latest",
 				s.name, v.Name(), kind)
 		case s.role != cleans && !inTest(pass, s.call.Pos()):
@@ -92,50 +93,55 @@ func kindOfReference(t types.Type) string {
 	return ""
 }
 
-// onlyHere reports whether nothing has the address of a variable but what refers to
-// it weakly.
-func onlyHere(pass *analysis.Pass, v *variable, weakly map[ast.Expr]bool) bool {
+// onlyHere reports whether nothing has the address of a variable, or of a part of it,
+// but what refers to it weakly.
+func onlyHere(info *types.Info, v *variable, weakly map[ast.Expr]bool) bool {
 	for _, use := range v.uses {
-		if e, ok := parentOf(use).Node().(ast.Expr); ok && weakly[e] {
-			continue
-		}
-		if scopeOf(use) != v.scope || addresses(pass.TypesInfo, use) {
+		if by := addressedBy(info, use); scopeOf(use) != v.scope || by != nil && !weakly[by] {
 			return false
 		}
 	}
 	return true
 }
 
-// addresses reports whether the use of a variable takes its address, or that of a
-// part of it.
-func addresses(info *types.Info, use inspector.Cursor) bool {
+// addressedBy returns the expression that takes the address of a variable, or of a
+// part of it, where it is used: &x, &x.f, x.f[:] or a method x.m that has a pointer
+// receiver. Otherwise it returns nil.
+func addressedBy(info *types.Info, use inspector.Cursor) ast.Expr {
 	for at := use; ; {
 		parent := parentOf(at)
 		switch n := parent.Node().(type) {
 		case *ast.UnaryExpr:
-			return n.Op == token.AND
+			if n.Op == token.AND {
+				return n
+			}
+			return nil
 		case *ast.SelectorExpr:
 			sel := info.Selections[n]
-			if sel == nil {
-				return false
-			}
-			if sel.Kind() == types.MethodVal {
+			switch {
+			case sel == nil:
+				return nil
+			case sel.Kind() == types.MethodVal:
 				_, onPointer := sel.Obj().(*types.Func).Signature().Recv().Type().Underlying().(*types.Pointer)
 				_, isPointer := sel.Recv().Underlying().(*types.Pointer)
-				return onPointer && !isPointer
-			}
-			if sel.Indirect() {
-				return false
+				if onPointer && !isPointer {
+					return n
+				}
+				return nil
+			case sel.Indirect():
+				return nil
 			}
 		case *ast.IndexExpr:
 			if _, ok := info.TypeOf(n.X).Underlying().(*types.Array); !ok {
-				return false
+				return nil
 			}
 		case *ast.SliceExpr:
-			_, ok := info.TypeOf(n.X).Underlying().(*types.Array)
-			return ok
+			if _, ok := info.TypeOf(n.X).Underlying().(*types.Array); ok {
+				return n
+			}
+			return nil
 		default:
-			return false
+			return nil
 		}
 		at = parent
 	}

@@ -116,7 +116,7 @@ func looksAtField(info *types.Info, use inspector.Cursor) bool {
 		return false
 	}
 	sel := info.Selections[n]
-	return sel != nil && sel.Kind() == types.FieldVal && !addresses(info, parentOf(use)) && !kept(info, parentOf(use))
+	return sel != nil && sel.Kind() == types.FieldVal && addressedBy(info, parentOf(use)) == nil && !kept(info, parentOf(use))
 }
 
 // kept reports whether a selected field is a container that may keep the object,

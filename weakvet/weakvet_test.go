@@ -92,3 +92,7 @@ func TestFlags(t *testing.T) {
 		})
 	}
 }
+
+func TestFixes(t *testing.T) {
+	analysistest.RunWithSuggestedFixes(t, testdata(t), byName(t, "weakhand"), "./weakhand")
+}
