@@ -56,6 +56,8 @@ type sweeper interface {
 	// retireIfEmpty reports whether the table is empty and will register again
 	// when it is not.
 	retireIfEmpty() bool
+	// attached yields the live entries of a KeyMap, and nothing of a Map.
+	attached(yield func(key, value any) bool)
 }
 
 // A sentinel holds a pointer so that the tiny allocator cannot keep it alive.

@@ -41,6 +41,8 @@ type row struct {
 	Shards     []int    `json:",omitempty"` // the number of entries of each
 	LastPass   *pass    `json:",omitempty"` // absent if there was none
 	ReportsDue *int     `json:",omitempty"` // calls of OnReap that have not begun
+
+	keyed bool // whether it is a KeyMap, in which one may look for cycles
 }
 
 // A pass is the last search through a container's entries for dead ones.
