@@ -17,7 +17,8 @@
 //
 // # Suppression
 //
-// A comment on the line of a finding, or alone on the line above, silences it. It
+// A comment on the line of a finding, or alone on the line above, silences it; in the
+// comment of a declaration, such as a function, it silences all findings there. It
 // names the analyzer and gives a reason; without a reason it silences nothing.
 //
 //	files.Store("a", &file{}) //weakvet:ignore weakunheld shows that the entry goes
@@ -59,21 +60,22 @@ func reportFix(pass *analysis.Pass, at analysis.Range, fixes []analysis.Suggeste
 	pass.Report(analysis.Diagnostic{Pos: at.Pos(), End: at.End(), Message: message, SuggestedFixes: fixes})
 }
 
-// silenced reports whether a directive at pos names the analyzer, and whether it
-// gives a reason.
+// silenced reports whether a directive at pos, or in the comment of the declaration
+// around it, names the analyzer, and whether it gives a reason.
 func silenced(pass *analysis.Pass, pos token.Pos) (named, reason bool) {
 	file := fileOf(pass, pos)
 	if file == nil {
 		return false, false
 	}
 	line := pass.Fset.Position(pos).Line
+	doc := docAround(file, pos)
 	for _, group := range file.Comments {
 		for _, comment := range group.List {
 			rest, ok := strings.CutPrefix(comment.Text, directive+" ")
 			if !ok {
 				continue
 			}
-			if at := pass.Fset.Position(comment.Pos()).Line; at != line && at != line-1 {
+			if at := pass.Fset.Position(comment.Pos()).Line; at != line && at != line-1 && group != doc {
 				continue
 			}
 			fields := strings.Fields(rest)
@@ -83,6 +85,21 @@ func silenced(pass *analysis.Pass, pos token.Pos) (named, reason bool) {
 		}
 	}
 	return false, false
+}
+
+// docAround returns the comment of the declaration around pos, or nil.
+func docAround(file *ast.File, pos token.Pos) *ast.CommentGroup {
+	for _, decl := range file.Decls {
+		if decl.Pos() <= pos && pos < decl.End() {
+			switch d := decl.(type) {
+			case *ast.FuncDecl:
+				return d.Doc
+			case *ast.GenDecl:
+				return d.Doc
+			}
+		}
+	}
+	return nil
 }
 
 // fileOf returns the file of the package in which pos is.

@@ -15,3 +15,12 @@ func f() {
 	//weakvet:ignore weakunheld
 	pages.Store("d", &page{}) // want `gives no reason, so it silences nothing`
 }
+
+// g makes values that go.
+//
+//weakvet:ignore weakunheld all of them are to go
+func g() {
+	pages.Store("e", &page{})
+
+	pages.Store("f", &page{})
+}
