@@ -91,7 +91,7 @@ func TestCyclesNamesEachStep(t *testing.T) {
 }
 
 func TestCyclesOfEachEntry(t *testing.T) {
-	var m weakmap.KeyMap[Page, *view]
+	var m weakmap.KeyMap[Page, *view] //weakvet:ignore weakcycle cycles that are to be found
 	keys := make([]*Page, 10)
 	for i := range keys {
 		keys[i] = new(Page)
@@ -111,7 +111,7 @@ func TestCyclesOfEachEntry(t *testing.T) {
 	}
 	runtime.KeepAlive(keys)
 
-	var itself weakmap.KeyMap[Page, *Page]
+	var itself weakmap.KeyMap[Page, *Page] //weakvet:ignore weakcycle cycles that are to be found
 	itself.Store(keys[0], keys[0])
 	if paths := weakdebug.Cycles(&itself, 10); len(paths) != 1 || paths[0].String() != "*Page → the value itself" {
 		t.Errorf("paths %v of a value that is its key", paths)
@@ -183,7 +183,7 @@ func TestCyclesDoesNotHoldEntries(t *testing.T) {
 }
 
 func ExampleCycles() {
-	var views weakmap.KeyMap[Page, *holder]
+	var views weakmap.KeyMap[Page, *holder] //weakvet:ignore weakcycle a cycle that is to be found
 	page := &Page{title: "index"}
 	views.Store(page, &holder{view{page}})
 	for _, path := range weakdebug.Cycles(&views, 1000) {
