@@ -44,6 +44,13 @@ func init() {
 func runUnheld(pass *analysis.Pass) (any, error) {
 	found := pass.ResultOf[finder].(*sites)
 	retains, asked := false, false
+	weakly := make(map[ast.Expr]bool) // where the pointer to an object goes that nothing holds through it
+	for i := range found.calls {
+		if s := &found.calls[i]; s.object != nil && (!s.returns || s.dropped) {
+			weakly[s.object] = true
+		}
+	}
+	seen := make(map[*types.Var]bool)
 	for i := range found.calls {
 		s := &found.calls[i]
 		if inTest(pass, s.call.Pos()) {
@@ -53,7 +60,7 @@ func runUnheld(pass *analysis.Pass) (any, error) {
 			internUnheld(pass, s)
 			continue
 		}
-		if s.object == nil || s.role == cleans || s.returns && !s.dropped || !unheld(found.vars, s) {
+		if s.object == nil || s.role == cleans || s.returns && !s.dropped || !unheld(found.vars, s, weakly) {
 			continue
 		}
 		if s.holder != nil {
@@ -63,6 +70,12 @@ func runUnheld(pass *analysis.Pass) (any, error) {
 			if retains || valueReachesKey(pass, s) {
 				continue
 			}
+		}
+		if v := found.vars.local(s.object); v != nil {
+			if seen[v] {
+				continue // one finding for an object is enough
+			}
+			seen[v] = true
 		}
 		report(pass, s.object, "nothing but %s has this new object: it is gone after the next collection", s.name)
 	}
@@ -80,7 +93,7 @@ func internUnheld(pass *analysis.Pass, s *site) {
 }
 
 // unheld reports whether the object of a call is new and goes nowhere else.
-func unheld(vars *variables, s *site) bool {
+func unheld(vars *variables, s *site, weakly map[ast.Expr]bool) bool {
 	if isNew(vars.info, s.object) {
 		return true
 	}
@@ -94,10 +107,7 @@ func unheld(vars *variables, s *site) bool {
 		return false
 	}
 	for _, use := range known.uses {
-		if within(use, s.call) && ast.Unparen(use.Node().(ast.Expr)) == s.object {
-			continue
-		}
-		if scopeOf(use) != known.scope || !looksAtField(vars.info, use) {
+		if scopeOf(use) != known.scope || !weakly[use.Node().(ast.Expr)] && !looksAtField(vars.info, use) {
 			return false
 		}
 	}

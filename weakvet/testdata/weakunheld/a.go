@@ -43,6 +43,11 @@ func bad(name string) weak.Pointer[page] {
 	pages.LoadOrStore(name, q) // want `nothing but Map\.LoadOrStore has this new object`
 	_ = q.name
 
+	twice := &page{}
+	pages.Store(name, twice) // want `nothing but Map\.Store has this new object`
+	recent.Add(twice)
+	weakmap.Finalize(twice, func(string) {}, name)
+
 	_ = weakmap.NewRef(&page{}, nil) // want `nothing but weakmap\.NewRef has this new object`
 
 	var c cache[string, page]
