@@ -15,8 +15,9 @@ import (
 type Path struct{ text string }
 
 // String returns the type of the key, and the steps from the value to it: fields by
-// their names, elements of slices and arrays by their numbers, and [key], […] and
-// .(T) for the key of a map, the element of a map and what is in an interface.
+// their names, elements of slices and arrays by their numbers, and [key], […], .(T)
+// and .* for the key of a map, the element of a map, what is in an interface and what
+// a pointer to something other than a struct points to.
 //
 //	*Page → .view.of
 //

@@ -70,6 +70,7 @@ func TestCyclesNamesEachStep(t *testing.T) {
 		{&key.title, "*Page → the value itself"},
 		{&shared, "*Page → […].(*view).of"},
 		{&swapped, "*Page → .of"},
+		{&[]*Page{key}, "*Page → .*[0]"},
 		{view{other}, ""},
 		{*key, ""},
 		{weak.Make(key), ""},

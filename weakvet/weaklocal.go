@@ -46,7 +46,7 @@ func runLocal(pass *analysis.Pass) (any, error) {
 	}
 	for i := range found.calls {
 		s := &found.calls[i]
-		if !weakly[s.object] {
+		if !weakly[s.object] || s.name == "weak.Make" && s.dropped {
 			continue
 		}
 		x := addressOf(s.object)

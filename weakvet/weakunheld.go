@@ -60,7 +60,7 @@ func runUnheld(pass *analysis.Pass) (any, error) {
 			internUnheld(pass, s)
 			continue
 		}
-		if s.object == nil || s.role == cleans || s.returns && !s.dropped || !unheld(found.vars, s, weakly) {
+		if s.object == nil || s.role == cleans || s.name == "weak.Make" && s.dropped || s.returns && !s.dropped || !unheld(found.vars, s, weakly) {
 			continue
 		}
 		if s.holder != nil {

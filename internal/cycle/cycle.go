@@ -124,7 +124,11 @@ func (w *Walk) look(s spot) (end *way, found bool) {
 			return s.way, true
 		}
 		if w.first(place{v.UnsafePointer(), v.Type(), 0}) {
-			w.later(v.Elem(), s.way, "")
+			step := "" // p.f is a step from a pointer too
+			if v.Type().Elem().Kind() != reflect.Struct {
+				step = ".*"
+			}
+			w.later(v.Elem(), s.way, step)
 		}
 	case reflect.Interface:
 		if !v.IsNil() {

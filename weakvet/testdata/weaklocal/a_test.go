@@ -13,4 +13,7 @@ func TestDies(t *testing.T) {
 	q := new(page)
 	v := weak.Make(&q) // want `weak\.Make is given the address of the variable q, not the pointer in it`
 	t.Log(v)
+
+	b := make([]byte, 1024)
+	weak.Make(&b) // does nothing, and promises nothing
 }
