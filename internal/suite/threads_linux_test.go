@@ -39,9 +39,9 @@ func TestCallbacksInSystemCallsDoNotEndTheProgram(t *testing.T) {
 func manySystemCalls(t *testing.T) {
 	n, span := 3000, 200*time.Millisecond
 	if testing.Short() {
-		n, span = 1000, 20*time.Millisecond
+		n, span = 1000, 100*time.Millisecond
 	}
-	debug.SetMaxThreads(500)
+	debug.SetMaxThreads(min(500, n/3))
 	runtime.GOMAXPROCS(2)
 	var ran atomic.Int32
 	gctest.Elsewhere(func() {
