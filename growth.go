@@ -41,39 +41,83 @@ func (t *table[K, P, A]) makeRoom(l *layout[K, P, A], flood bool) {
 	}
 }
 
-// oversized reports whether a table of this layout should shrink, when the
-// shards hold about perShard entries each.
-func (l *layout[K, P, A]) oversized(perShard int) bool {
-	return l.len() > smallBuckets && perShard*8 <= l.len()/int(l.step)*slotsPerBucket
+// asks reports whether an entry's removal from s gives reason to ask whether the
+// table should shrink, which is for shrink to decide: s is nearly empty, and has not
+// asked for a while. The answer costs a look at every shard, so a shard asks once in
+// as many removals as there are shards. Must be called with s.mu held.
+func (l *layout[K, P, A]) asks(s *shard[P, A]) bool {
+	if !l.sparse(s.used(), 1) || l.len() <= max(smallBuckets, l.table.minShards) {
+		return false
+	}
+	gone := s.reaped.Load() + s.deleted.Load()
+	if gone < s.askAt {
+		return false
+	}
+	s.askAt = gone + uint64(max(len(l.shards), asksApart))
+	return true
 }
 
-// smallBuckets need no shrinking when entries are deleted one by one.
-const smallBuckets = 8
+// sparse reports whether so many shards of l, which have that many entries, are
+// full to an eighth at most.
+func (l *layout[K, P, A]) sparse(used, shards int) bool {
+	return used*8 <= l.len()/int(l.step)*shards*slotsPerBucket
+}
 
-// shrink replaces l by a smaller layout, if there is little in it. If somebody
-// else is busy with the layout, it leaves that to a later call.
+const (
+	// smallBuckets need no shrinking when entries are deleted one by one.
+	smallBuckets = 8
+
+	// asksApart is how many removals at least are between two questions of a shard.
+	asksApart = 16
+
+	// rebuildShare is the share of a layout's buckets that must have been removed in
+	// entries since it was made before deletions make another: a rebuild costs each
+	// of them the filling of so many buckets. The mean of honest use is far above,
+	// nine slots in eight of a bucket.
+	rebuildShare = 8
+)
+
+// shrink replaces l by a smaller layout, if there is little in it and enough was
+// removed since it was made. If another goroutine is busy with the layout, it leaves
+// that to a later call.
 func (t *table[K, P, A]) shrink(l *layout[K, P, A]) {
 	if t.growth.TryLock() {
 		defer t.growth.Unlock()
-		t.shrinkLocked(l)
+		t.shrinkLocked(l, l.len()/rebuildShare)
 	}
 }
 
-// shrinkLocked is shrink with t.growth held.
-func (t *table[K, P, A]) shrinkLocked(l *layout[K, P, A]) {
-	if t.layout.Load() != l || !l.oversized(l.used()/len(l.shards)) {
+// shrinkLocked replaces l by a smaller layout if it is sparse, if that many entries
+// at least were removed since l was made, and if the new layout is at most half as
+// large. The last is known only when the entries of each shard are counted; where it
+// is not so, as with keys that crowd into a few shards, there is no other attempt
+// until half of what was counted is gone. Must be called with t.growth held.
+func (t *table[K, P, A]) shrinkLocked(l *layout[K, P, A], removals int) {
+	if t.layout.Load() != l || l.len() <= smallBuckets {
 		return
 	}
-	var inserted uint64
-	for i := range l.shards {
-		inserted += l.shards[i].inserted.Load()
-	}
-	if inserted < uint64(t.options.config.Capacity) {
-		return // The room was asked for, and is not used up yet.
+	used, inserted, gone := l.counts()
+	if !l.sparse(used, len(l.shards)) || 2*t.least(inserted) > l.len() ||
+		gone < t.laidOut+uint64(removals) || gone < t.unpaid {
+		return
 	}
 	t.lockAll(l)
-	t.relayout(l, 0, false)
-	t.releaseAll(l)
+	defer t.releaseAll(l)
+	n, shards := t.fit(l, max(bucketsFor(used*3/2), t.least(inserted)), false)
+	if 2*n > l.len() {
+		t.unpaid = gone + uint64(used+1)/2
+		return
+	}
+	t.build(l, &layout[K, P, A]{kind: l.kind, table: t, seed: l.seed}, n, shards)
+}
+
+// least returns how many buckets the table has at least, when so many entries were
+// ever inserted: the room that was asked for stays until it was used up.
+func (t *table[K, P, A]) least(inserted uint64) int {
+	if inserted < uint64(t.options.config.Capacity) {
+		return t.reserved
+	}
+	return t.minShards
 }
 
 func (t *table[K, P, A]) lockAll(l *layout[K, P, A]) {
@@ -97,9 +141,16 @@ func (t *table[K, P, A]) relayout(l *layout[K, P, A], n int, seeded bool) {
 		next.kind, next.seed = hashSeeded, maphash.MakeSeed()
 		t.reseed(l, next.seed)
 	}
-	n, shards := t.fit(l, max(n, bucketsFor(l.used()*3/2), t.minShards), seeded)
+	used, inserted, _ := l.counts()
+	n, shards := t.fit(l, max(n, bucketsFor(used*3/2), t.least(inserted)), seeded)
+	t.build(l, next, n, shards)
+}
+
+// build fills next, which has so many buckets and shards, with the entries of l, and
+// publishes it. Must be called with t.growth and the locks of all shards of l held.
+func (t *table[K, P, A]) build(l, next *layout[K, P, A], n, shards int) {
 	next.buckets = makeBuckets[P, A](n, shards)
-	if shards == len(l.shards) && !seeded {
+	if shards == len(l.shards) && next.kind == l.kind {
 		next.shards = l.shards
 		for i := range next.shards {
 			s := &next.shards[i]
@@ -122,6 +173,7 @@ func (t *table[K, P, A]) relayout(l *layout[K, P, A], n int, seeded bool) {
 		next.place(batch)
 		batch = batch[:0]
 	}
+	_, _, t.laidOut = next.counts()
 	t.layout.Store(next) // All of it becomes visible at once.
 }
 
@@ -130,6 +182,8 @@ func (t *table[K, P, A]) relayout(l *layout[K, P, A], n int, seeded bool) {
 const placedTogether = 32
 
 // fit returns how many buckets and shards take the entries of l, n buckets at least.
+// In a layout smaller than l no shard is full from the beginning: the next insertion
+// would undo what was paid for.
 func (t *table[K, P, A]) fit(l *layout[K, P, A], n int, rehashed bool) (buckets, shards int) {
 	for ; ; n *= 2 {
 		shards = t.shardsFor(n)
@@ -145,9 +199,12 @@ func (t *table[K, P, A]) fit(l *layout[K, P, A], n int, rehashed bool) (buckets,
 				}
 			}
 		}
-		fits := true
+		fits, limit := true, limitOf(n/shards)
+		if n < l.len() {
+			limit = limit * 3 / 4
+		}
 		for _, u := range used {
-			fits = fits && u <= limitOf(n/shards)
+			fits = fits && u <= limit
 		}
 		if fits {
 			return n, shards

@@ -42,6 +42,7 @@ func (c *core[K, P, A]) figures() (f inspect.Figures, ok bool) {
 		f.Shards[i] = l.shards[i].used()
 	}
 	f.ReportsDue = t.reports.waiting()
+	f.Counts = t.hits != nil
 	t.lastPass.mu.Lock()
 	f.LastPass = t.lastPass.pass
 	t.lastPass.mu.Unlock()

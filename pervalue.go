@@ -99,10 +99,11 @@ func reclaim[K comparable, P, A any](k *ticket[K, P, A]) {
 	l := t.layout.Load()
 	s := l.shard(atomic.LoadUint32(&k.hash))
 	if !s.mu.TryLock() {
-		submit(func(*batch) {
+		submit(func() {
 			l, s := t.lockFor(&k.hash)
-			t.redeem(l, s, k)
-			t.shrink(l)
+			if t.redeem(l, s, k) {
+				t.shrink(l)
+			}
 		})
 		return
 	}
@@ -111,18 +112,20 @@ func reclaim[K comparable, P, A any](k *ticket[K, P, A]) {
 		reclaim(k)
 		return
 	}
-	t.redeem(l, s, k)
-	if l.oversized(s.used()) {
-		submit(func(*batch) { t.shrink(l) })
+	if t.redeem(l, s, k) {
+		submit(func() { t.shrink(l) })
 	}
 }
 
 // redeem removes k's entry if it is bound still, and unlocks s, which must be locked.
-func (t *table[K, P, A]) redeem(l *layout[K, P, A], s *shard[P, A], k *ticket[K, P, A]) {
+// It reports whether there is reason to ask whether the table should shrink.
+func (t *table[K, P, A]) redeem(l *layout[K, P, A], s *shard[P, A], k *ticket[K, P, A]) (asks bool) {
 	if _, _, e := l.search(k.hash, func(e *entry[P, A]) bool {
 		return extensionOf[K](e).ticket == k
 	}); e != nil {
 		s.unbind(&l.buckets, e, true)
+		asks = l.asks(s)
 	}
 	t.release(s)
+	return asks
 }

@@ -74,6 +74,9 @@ type sweeper interface {
 	// retireIfEmpty reports whether the table is empty and will register again
 	// when it is not.
 	retireIfEmpty() bool
+	// books returns how many entries were ever bound, and of these, how many were
+	// removed because they had died, and how many for a caller.
+	books() (inserted, reaped, deleted uint64)
 }
 
 // A sentinel holds a pointer so that the tiny allocator cannot keep it alive.
@@ -107,6 +110,17 @@ func (t *table[K, P, A]) retireIfEmpty() bool {
 	// If an insertion has taken registration upon itself, it adds the table anew,
 	// and this listing goes.
 	return !t.registered.CompareAndSwap(false, true)
+}
+
+func (t *table[K, P, A]) books() (inserted, reaped, deleted uint64) {
+	shards := t.layout.Load().shards
+	for i := range shards {
+		s := &shards[i]
+		reaped += s.reaped.Load() // before inserted, as deleted, so that none is more
+		deleted += s.deleted.Load()
+		inserted += s.inserted.Load()
+	}
+	return inserted, reaped, deleted
 }
 
 func (r *reaperState) settling() bool { return r.settlers.Load() > 0 }
@@ -184,7 +198,8 @@ func (r *reaperState) arm() {
 // announce starts the pass that the death of a sentinel, or of its twin, is to start.
 func (r *reaperState) announce(number uint64) {
 	if r.awaited.CompareAndSwap(number, 0) {
-		go r.pass(collections())
+		ended := collections()
+		launch(func() { r.pass(ended) })
 	}
 }
 
@@ -357,13 +372,16 @@ func (t *table[K, P, A]) sweepLocked(scope scope, workers int) (removed int) {
 			removed += t.removeSome(l, &l.shards[i], batch)
 		}
 	}
-	t.shrinkLocked(l)
+	t.shrinkLocked(l, 0)
 	return removed
 }
 
 // journals appends the journals of all shards as they are now, to be read
 // without lock.
 func (l *layout[K, P, A]) journals(to []journal[P, A]) []journal[P, A] {
+	if len(l.shards) > cap(to) {
+		to = make([]journal[P, A], 0, len(l.shards))
+	}
 	for i := range l.shards {
 		s := &l.shards[i]
 		s.mu.Lock()

@@ -192,7 +192,7 @@ func (m *weakMap) check() error {
 	if m.Config.Reclaim == PerCycle {
 		m.Reap()
 	}
-	if err := callbacks.wait(context.Background()); err != nil {
+	if err := callbacks.wait(context.Background(), everywhere); err != nil {
 		return err
 	}
 	st, told := m.Stats(), uint64(m.told.Load())

@@ -29,8 +29,8 @@ type mutex = sync.Mutex
 // await waits for a computation to end.
 func await(done <-chan struct{}) { <-done }
 
-// submit has f run soon, on another goroutine.
-func submit(f func(*batch)) { callbacks.submit(f) }
+// submit has f, which is not the user's, run soon, on another goroutine.
+func submit(f func()) { callbacks.chore(f) }
 
 // interleave marks a moment at which what other goroutines do makes a
 // difference, and says what has just been done or is just to be done. After

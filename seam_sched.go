@@ -103,12 +103,12 @@ func await(done <-chan struct{}) {
 	<-done
 }
 
-func submit(f func(*batch)) {
+func submit(f func()) {
 	if schedule == nil {
-		callbacks.submit(f)
+		callbacks.chore(f)
 		return
 	}
-	schedule.submit(func() { f(nil) })
+	schedule.submit(f)
 }
 
 func interleave(at string) {

@@ -57,9 +57,10 @@ package weakmap
 // # Locks
 //
 // In this order: reaper.turn, reaper.mu, table.growth, shard.mu (of several
-// shards, by number), then reports.mu and callbackQueue.mu, which are leaves. No
+// shards, by number), then reports.mu, then callbackQueue.mu, which is a leaf. No
 // lock is held while code of the user runs, but for Map.Hash and Interner.Hash,
-// which run before any is taken, and == on keys, which is Go's own.
+// which run before any is taken, and == on keys, which is Go's own, and for
+// tally.calling, which keeps two calls of one OnReap apart and nothing else.
 //
 // # Who calls what
 //
@@ -67,7 +68,8 @@ package weakmap
 //	compute, Compute's f  the caller's             yes                  goes to the caller
 //	del, keep, yield      the caller's             yes                  goes to the caller
 //	Hash, Clone           the caller's             Clone, yes; Hash, no goes to the caller
-//	OnReap                one of callbacks         yes                  ends the program
+//	OnReap                one of callbacks, or     yes                  ends the program
+//	                      of a synctest bubble
 //	callbacks of a Ref    one of callbacks         yes                  ends the program
 //	Finalizer functions   one of callbacks, or     yes                  ends the program, or
 //	                      of Call, RunAtExit                            goes to the caller
@@ -308,6 +310,7 @@ type shard[P, A any] struct {
 	journal  journal[P, A]    // the bound entries in the order of insertion. Guarded by mu.
 	dropped  *entry[P, A]     // the first of after.dropped: a single removal allocates nothing. Guarded by mu.
 	after    *aftermath[P, A] // what else is to be done once mu is released. Guarded by mu.
+	askAt    uint64           // how many entries must have been removed before layout.asks says so again. Guarded by mu.
 	tours    *tour[P, A]      // the iterations that are in the middle of the journal. Guarded by mu.
 	traits   traits           // Immutable.
 	sparing  uint8            // how many more full buckets expelDead lets pass. Guarded by mu.
@@ -316,7 +319,7 @@ type shard[P, A any] struct {
 
 // shardPadding fills a shard up to two cache lines, which processors like to
 // fetch together.
-const shardPadding = 128 - 8 - 3*8 - int(unsafe.Sizeof(journal[byte, byte]{})) - 3*ptrSize - 2
+const shardPadding = 128 - 8 - 3*8 - int(unsafe.Sizeof(journal[byte, byte]{})) - 3*ptrSize - 8 - 2
 
 const ptrSize = int(unsafe.Sizeof(uintptr(0)))
 
@@ -326,9 +329,12 @@ type aftermath[P, A any] struct {
 	dropped []*entry[P, A] // live when they were removed: to be dismissed
 }
 
-// used is the number of entries. Without mu held it is a recent number.
+// used is the number of entries. Without mu held it is a recent number, and not less
+// than that of the keys that are bound throughout the call: an entry is counted as
+// inserted before it is published, and as removed after it was taken out or
+// replaced.
 func (s *shard[P, A]) used() int {
-	gone := s.reaped.Load() + s.deleted.Load() // before inserted, so that the difference is not negative
+	gone := s.reaped.Load() + s.deleted.Load() // before inserted: what comes meanwhile adds, and nothing is missing
 	return int(s.inserted.Load() - gone)
 }
 
@@ -344,13 +350,13 @@ func (s *shard[P, A]) bind(r *buckets[P, A], e *entry[P, A]) (passed int) {
 // Must be called with mu held.
 func (s *shard[P, A]) rebind(b *bucket[P, A], k int, old, e *entry[P, A], dead bool) {
 	s.journal.append(e, s.used())
+	s.inserted.Add(1) // Before old is counted as removed: the key is bound throughout, and used must not leave it out.
 	for w := s.tours; w != nil; w = w.next {
 		w.keep(old, &s.journal)
 	}
 	b.slots[k].store(e)
 	interleave("slot replaced")
 	s.retire(old, dead)
-	s.inserted.Add(1)
 }
 
 // unbind removes e unless it is removed already: compare-and-delete. Must be called with mu held.

@@ -42,6 +42,8 @@ type core[K comparable, P, A any] struct {
 type table[K comparable, P, A any] struct {
 	layout     atomic.Pointer[layout[K, P, A]] // Read without lock, written with every shard of the old layout locked.
 	growth     mutex                           // held by whoever makes room. Taken before shard.mu.
+	laidOut    uint64                          // how many entries had been removed when the layout was made. Guarded by growth.
+	unpaid     uint64                          // how many must have been before shrinking is tried again. Guarded by growth.
 	passes     int                             // how many there were. Accessed by reaper.pass only.
 	sweptFor   uint64                          // how many collections there had been whose victims the last sweep removed. Guarded by growth.
 	flooded    atomic.Bool                     // whether hashes were changed by reseed, or are being changed
@@ -51,6 +53,7 @@ type table[K comparable, P, A any] struct {
 	identity   identity
 	maxShards  int
 	minShards  int
+	reserved   int // buckets for Config.Capacity entries
 	options    options[K, A]
 	self       weak.Pointer[table[K, P, A]]
 	reclaim    func(*ticket[K, P, A]) // PerValue's cleanup; kept, because making the function value allocates
@@ -85,6 +88,10 @@ const (
 
 	// shardsLimit keeps an empty table under 8,192 slots.
 	shardsLimit = 1024
+
+	// maxBuckets is beyond what memory takes, and within what 32 bits of hash tell
+	// apart. A bucket takes 64 bytes, or 36 where an int has 32 bits.
+	maxBuckets = 1 << (20 + 5*ptrSize/4)
 
 	// floodPassed full buckets are never passed by honest keys. With three slots in
 	// four used in every shard the most seen in 430 million insertions is 39, in
@@ -144,8 +151,8 @@ func newTable[K comparable, P, A any](o options[K, A]) *table[K, P, A] {
 		// Keys spread over shards with a deviation of the root of their number.
 		n += n/16 + 8*t.maxShards
 	}
-	buckets := max(bucketsFor(n), t.minShards)
-	l.buckets = makeBuckets[P, A](buckets, t.shardsFor(buckets))
+	t.reserved = max(bucketsFor(n), t.minShards)
+	l.buckets = makeBuckets[P, A](t.reserved, t.shardsFor(t.reserved))
 	l.shards = t.newShards(int(l.step))
 	t.layout.Store(l)
 	return t
@@ -416,7 +423,7 @@ func (c *core[K, P, A]) update(key K, next *entry[P, A], admit func(e *entry[P, 
 			continue
 		}
 		interleave("admitted")
-		flood := false
+		flood, asks := false, false
 		if next != nil {
 			t.setHash(next, h)
 			s.journal.begin(uint32(reaper.announced.Load()))
@@ -426,6 +433,7 @@ func (c *core[K, P, A]) update(key K, next *entry[P, A], admit func(e *entry[P, 
 			s.rebind(b, k, bound, next, v == nil)
 		case bound != nil:
 			s.unbind(&l.buckets, bound, v == nil)
+			asks = l.asks(s)
 		case next != nil:
 			if !reaper.settling() {
 				s.expelDead(&l.buckets, h)
@@ -436,7 +444,7 @@ func (c *core[K, P, A]) update(key K, next *entry[P, A], admit func(e *entry[P, 
 		switch {
 		case flood:
 			t.makeRoom(l, true)
-		case next == nil && l.oversized(s.used()):
+		case asks:
 			t.shrink(l)
 		}
 		if next != nil {
@@ -459,8 +467,9 @@ func (t *table[K, P, A]) setHash(e *entry[P, A], h uint32) {
 func (t *table[K, P, A]) remove(e *entry[P, A], v *P) (removed bool) {
 	l, s := t.lockFor(&e.hash)
 	removed = s.unbind(&l.buckets, e, false)
+	asks := removed && l.asks(s)
 	t.release(s)
-	if l.oversized(s.used()) {
+	if asks {
 		t.shrink(l)
 	}
 	runtime.KeepAlive(v) // It did not die before its removal was counted as one by a caller.
@@ -572,11 +581,20 @@ func (c *core[K, P, A]) length() int {
 }
 
 // used is the number of entries. Without the shards locked it is a recent number.
-func (l *layout[K, P, A]) used() (n int) {
+func (l *layout[K, P, A]) used() int {
+	used, _, _ := l.counts()
+	return used
+}
+
+// counts returns how many entries there are, how many were ever inserted, and how many
+// of these are gone. Without the shards locked these are recent numbers: see shard.used.
+func (l *layout[K, P, A]) counts() (used int, inserted, gone uint64) {
 	for i := range l.shards {
-		n += l.shards[i].used()
+		s := &l.shards[i]
+		gone += s.reaped.Load() + s.deleted.Load()
+		inserted += s.inserted.Load()
 	}
-	return n
+	return int(inserted - gone), inserted, gone
 }
 
 // deleteFunc removes the bindings of which del says so, and returns how many.

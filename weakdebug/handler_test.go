@@ -305,8 +305,8 @@ func TestPrometheus(t *testing.T) {
 	for metric, want := range map[string]map[string]float64{
 		"weakmap_entries":               {"full": 30, "plain": 0, "unused": 0},
 		"weakmap_capacity_slots":        {"full": 120, "plain": 0, "unused": 0},
-		"weakmap_hits_total":            {"full": 9, "plain": 0, "unused": 0},
-		"weakmap_misses_total":          {"full": 3, "plain": 0, "unused": 0},
+		"weakmap_hits_total":            {"full": 9},
+		"weakmap_misses_total":          {"full": 3},
 		"weakmap_inserts_total":         {"full": 12_345_678, "plain": 0, "unused": 0},
 		"weakmap_reaped_total":          {"full": 20, "plain": 0, "unused": 0},
 		"weakmap_deleted_total":         {"full": 12_345_628, "plain": 0, "unused": 0},

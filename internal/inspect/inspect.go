@@ -26,6 +26,7 @@ type Figures struct {
 	Shards     []int // the number of entries of each shard
 	LastPass   Pass  // the last search through all entries for dead ones; zero if there was none
 	ReportsDue int   // calls of OnReap that have not begun
+	Counts     bool  // whether hits and misses are counted
 }
 
 // A Pass is one search through all entries of a container for dead ones.
