@@ -11,12 +11,6 @@ import (
 	"github.com/go-weak/weakmap/internal/gctest"
 )
 
-// An object is what the tests of this package store: large enough to die by itself.
-type object struct {
-	next *object
-	n    [2]int
-}
-
 // What was stored after a collection is asked by nobody before the next one has
 // ended: not by the pass after the former, which may still be under way.
 func TestWhatNobodyHoldsIsGoneAfterTheNextCollection(t *testing.T) {
