@@ -16,8 +16,8 @@ import (
 // for a large argument.
 const looks = 64
 
-// An object is what a callback is to wait for.
-type object struct {
+// An awaited is the object that a callback is to wait for.
+type awaited struct {
 	at     unsafe.Pointer
 	size   uintptr
 	typ    reflect.Type // of the pointer to it
@@ -25,19 +25,19 @@ type object struct {
 	left   int          // looks
 }
 
-func objectAt[T any](caller string, ptr *T) object {
-	return object{unsafe.Pointer(ptr), unsafe.Sizeof(*ptr), reflect.TypeFor[*T](), caller, looks}
+func objectAt[T any](caller string, ptr *T) awaited {
+	return awaited{unsafe.Pointer(ptr), unsafe.Sizeof(*ptr), reflect.TypeFor[*T](), caller, looks}
 }
 
 // kind identifies the type of o.
-func (o *object) kind() uintptr {
+func (o *awaited) kind() uintptr {
 	return uintptr((*[2]unsafe.Pointer)(unsafe.Pointer(&o.typ))[1])
 }
 
 // has reports whether address is one of o's.
-func (o *object) has(address uintptr) bool { return address-uintptr(o.at) < o.size }
+func (o *awaited) has(address uintptr) bool { return address-uintptr(o.at) < o.size }
 
-func (o *object) panics() {
+func (o *awaited) panics() {
 	panic("weakmap: " + o.caller + ": arg refers to ptr, so it would never be collected")
 }
 
@@ -128,7 +128,7 @@ func (s *shape) add(t reflect.Type, base uintptr) {
 }
 
 // parts panics if a value of shape s at p refers to o. It must not change meanwhile.
-func (o *object) parts(p unsafe.Pointer, s *shape) {
+func (o *awaited) parts(p unsafe.Pointer, s *shape) {
 	for _, part := range s.parts {
 		at := unsafe.Add(p, part.offset)
 		if part.typ.Kind() == reflect.Interface {
@@ -141,7 +141,7 @@ func (o *object) parts(p unsafe.Pointer, s *shape) {
 
 // part panics if a pointer, function or slice at p refers to o. It must not change
 // meanwhile.
-func (o *object) part(p unsafe.Pointer, t reflect.Type) {
+func (o *awaited) part(p unsafe.Pointer, t reflect.Type) {
 	to := *(*unsafe.Pointer)(p)
 	if o.left--; to == nil || o.left < 0 {
 		return
@@ -166,7 +166,7 @@ func (o *object) part(p unsafe.Pointer, t reflect.Type) {
 }
 
 // value is part for what an interface holds.
-func (o *object) value(v reflect.Value) {
+func (o *awaited) value(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Pointer, reflect.UnsafePointer, reflect.Func:
 		held := v.Interface()
@@ -181,7 +181,7 @@ func (o *object) value(v reflect.Value) {
 }
 
 // span panics if the object of size bytes at p is o, or a part of it, or o a part of that.
-func (o *object) span(p unsafe.Pointer, size uintptr) {
+func (o *awaited) span(p unsafe.Pointer, size uintptr) {
 	from, at := uintptr(p), uintptr(o.at)
 	if from < at+o.size && at < from+max(size, 1) {
 		o.panics()
@@ -189,7 +189,7 @@ func (o *object) span(p unsafe.Pointer, size uintptr) {
 }
 
 // words panics if one of n values of type t at p has a pointer into o.
-func (o *object) words(p unsafe.Pointer, n int, t reflect.Type) {
+func (o *awaited) words(p unsafe.Pointer, n int, t reflect.Type) {
 	s := shapeOf(t)
 	if s == nil {
 		return

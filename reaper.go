@@ -77,6 +77,8 @@ type sweeper interface {
 	// books returns how many entries were ever bound, and of these, how many were
 	// removed because they had died, and how many for a caller.
 	books() (inserted, reaped, deleted uint64)
+	// attached yields the live entries of a KeyMap, and nothing of a Map.
+	attached(yield func(key, value any) bool)
 }
 
 // A sentinel holds a pointer so that the tiny allocator cannot keep it alive.
@@ -315,11 +317,27 @@ func (r *reaperState) each(visit func(sweeper), pause func()) {
 	}
 }
 
-// live reports whether there is a table that is not gone.
-func (r *reaperState) live() bool {
+// live yields the tables that are not gone, one at a time.
+func (r *reaperState) live(yield func(sweeper) bool) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.ContainsFunc(r.tables, func(table func() sweeper) bool { return table != nil && table() != nil })
+	tables := slices.Clone(r.tables)
+	r.mu.Unlock()
+	for _, table := range tables {
+		if table == nil { // each has found it gone.
+			continue
+		}
+		if t := table(); t != nil && !yield(t) {
+			return
+		}
+	}
+}
+
+// idle reports whether there is no table that is not gone.
+func (r *reaperState) idle() bool {
+	for range r.live {
+		return false
+	}
+	return true
 }
 
 // collected implements PerCycle. With PerValue it is there for what runtime

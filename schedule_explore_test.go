@@ -185,7 +185,7 @@ func TestSchedules(t *testing.T) {
 		reaper.tables = nil
 		<-reaper.turn
 	}()
-	if reaper.live() {
+	if !reaper.idle() {
 		t.Fatal("containers of other tests are alive, which cleanups may use amid a schedule: run this test alone")
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))

@@ -127,19 +127,18 @@ const settleRounds = 32
 // is there: of entries, and of the runtime cleanups that callbacks hang on.
 type ledger struct{ made, gone, present uint64 }
 
-// readLedger reads the books of all containers that have entries. reaper.turn must be
-// held. One that gets its
+// readLedger reads the books of all containers that have entries. One that gets its
 // first changes made, and one that loses its last changes gone.
 func readLedger() (l ledger) {
 	l.gone = uint64(followed.gone.Load())
 	l.made = exits.made.Load() + uint64(followed.refs.Load())
 	l.present = l.made - l.gone
-	reaper.each(func(t sweeper) {
+	for t := range reaper.live {
 		inserted, reaped, deleted := t.books()
 		l.made += inserted
 		l.gone += reaped
 		l.present += inserted - reaped - deleted
-	}, func() {})
+	}
 	return l
 }
 

@@ -43,6 +43,7 @@ type row struct {
 	ReportsDue *int     `json:",omitempty"` // calls of OnReap that have not begun
 
 	counts bool // whether hits and misses are known to be counted
+	keyed  bool // whether it is a KeyMap, in which one may look for cycles
 }
 
 // MarshalJSON leaves out hits and misses where they are not counted.

@@ -62,8 +62,11 @@ func Collect(t testing.TB, what string, cond func() bool) bool {
 // Dies runs collections until the object of p is dead, and reports whether it
 // died in time. If it did not, the test fails with a message that says what is
 // known of who holds it: whether it is of a kind that never dies, which goroutines
-// have it among the arguments of their calls, and what else to look for. A zero
-// p fails as well: it never referred to anything.
+// have it among the arguments of their calls, and what else to look for. Then it
+// follows the values of all KeyMaps, as far as [weakdebug.Cycles] does, and names the
+// path to the object if it finds one, above all from a value to its own key; that
+// reads the values without a lock. A zero p fails as well: it never referred to
+// anything.
 //
 // An object with a runtime finalizer counts as dead before the finalizer runs.
 func Dies[T any](t testing.TB, p weak.Pointer[T]) bool {
@@ -76,6 +79,11 @@ func Dies[T any](t testing.TB, p weak.Pointer[T]) bool {
 		return true
 	}
 	t.Errorf("weaktest: a %v that should have died lives after %v of collections\n%s", reflect.TypeFor[T](), w.elapsed(), holders(p))
+	// After the failure is reported: where a goroutine still writes to a map that is
+	// reached, this ends the program.
+	if paths := attached(p); paths != "" {
+		t.Log(paths)
+	}
 	return false
 }
 

@@ -31,6 +31,7 @@ func newRecorder(t *testing.T) *recorder {
 
 func (r *recorder) Helper()                     { r.helped = true }
 func (r *recorder) Deadline() (time.Time, bool) { return r.started.Add(r.time), true }
+func (r *recorder) Log(a ...any)                { r.failures = append(r.failures, fmt.Sprint(a...)) }
 func (r *recorder) Logf(format string, a ...any) {
 	r.Errorf(format, a...)
 }
@@ -176,6 +177,27 @@ func TestDiesDoesNotCallMortalsImmortal(t *testing.T) {
 	runtime.KeepAlive(large)
 	runtime.KeepAlive(word)
 	runtime.KeepAlive(array)
+}
+
+type attachment struct{ to struct{ node *node } }
+
+func TestDiesNamesThePathOfACycle(t *testing.T) {
+	notes, other := new(weakmap.KeyMap[node, *attachment]), new(weakmap.KeyMap[attachment, []*node]) //weakvet:ignore weakcycle a cycle that is to be found
+	p := func() weak.Pointer[node] {
+		n := &node{id: 3}
+		a := &attachment{}
+		a.to.node = n
+		notes.Store(n, a)
+		other.Store(a, []*node{nil, n})
+		return weak.Make(n)
+	}()
+	r := newRecorder(t)
+	r.wantFailure(t, weaktest.Dies(r, p), `held by a value in a KeyMap whose key it is itself, so that both live: \*node → \.to\.node`,
+		`held by a value in a KeyMap whose key is a \*attachment: \*node → \[1\]`)
+	runtime.KeepAlive(other)
+	notes.Clear()
+	other.Clear()
+	weaktest.Dies(t, p)
 }
 
 func TestLives(t *testing.T) {

@@ -14,14 +14,14 @@ import (
 func TestCapacityIsKept(t *testing.T) {
 	const n = 20_000
 	for _, shards := range []int{0, 64} {
-		m := weakmap.Map[uint64, boundValue]{Config: weakmap.Config{Capacity: n, Shards: shards}}
+		m := weakmap.Map[uint64, object]{Config: weakmap.Config{Capacity: n, Shards: shards}}
 		kept := func(when string) {
 			t.Helper()
 			if got := m.Stats().Capacity; got < n {
 				t.Fatalf("Capacity = %d %s, want %d at least", got, when, n)
 			}
 		}
-		var value boundValue
+		var value object
 		inserted := uint64(0)
 		insert := func(count int) {
 			for range count {
@@ -41,7 +41,7 @@ func TestCapacityIsKept(t *testing.T) {
 		gctest.Elsewhere(func() {
 			for range 5000 {
 				inserted++
-				m.Store(inserted, new(boundValue))
+				m.Store(inserted, new(object))
 			}
 		})
 		gctest.Settle(t)
@@ -63,9 +63,9 @@ func TestCapacityIsKept(t *testing.T) {
 // A Capacity that cannot be meant is told at the first insertion, and at each that follows.
 func TestCapacityThatIsTooLargePanics(t *testing.T) {
 	for _, capacity := range []int{math.MaxInt, math.MaxInt - 1, math.MaxInt / 2, math.MaxInt / 8} {
-		m := weakmap.Map[uint64, boundValue]{Config: weakmap.Config{Capacity: capacity}}
+		m := weakmap.Map[uint64, object]{Config: weakmap.Config{Capacity: capacity}}
 		for range 2 {
-			text := gctest.PanicText(func() { m.Store(1, new(boundValue)) })
+			text := gctest.PanicText(func() { m.Store(1, new(object)) })
 			if !strings.HasPrefix(text, "weakmap: ") || !strings.Contains(text, "Config.Capacity") {
 				t.Errorf("Capacity %d: panic %q, want one that starts with weakmap: and names Config.Capacity", capacity, text)
 			}

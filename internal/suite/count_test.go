@@ -10,21 +10,14 @@ import (
 	"github.com/go-weak/weakmap"
 )
 
-// A boundValue is the value type of the tests of the table. It holds a pointer, so that the
-// collector reports the death of each one by itself.
-type boundValue struct {
-	link *boundValue
-	_    [24]byte
-}
-
 // Keys that are bound throughout a call of Len or Stats are counted by it, also while they are
 // replaced, and while others that come and go make the table grow and shrink.
 func TestLenCountsWhatIsBoundThroughout(t *testing.T) {
 	for _, shards := range []int{0, 1} {
 		for _, most := range []int64{0, 3000} {
 			t.Run(fmt.Sprintf("Shards=%d/others=%d", shards, most), func(t *testing.T) {
-				m := weakmap.Map[uint64, boundValue]{Config: weakmap.Config{Shards: shards}}
-				values := [2]*boundValue{new(boundValue), new(boundValue)}
+				m := weakmap.Map[uint64, object]{Config: weakmap.Config{Shards: shards}}
+				values := [2]*object{new(object), new(object)}
 				m.Store(0, values[0])
 				var wg sync.WaitGroup
 				quit := make(chan struct{})

@@ -44,10 +44,10 @@ func TestDeleteCostsTheSameWithAllSettings(t *testing.T) {
 		{weakmap.Config{Capacity: 1 << 16}, 2},
 		{weakmap.Config{Shards: 1024, Capacity: 1 << 16}, 2},
 	}
-	var value boundValue
+	var value object
 	var work []func()
 	for _, c := range configs {
-		m := &weakmap.Map[uint64, boundValue]{Config: c.Config}
+		m := &weakmap.Map[uint64, object]{Config: c.Config}
 		for key := range uint64(10) {
 			m.Store(key, &value)
 		}
@@ -94,9 +94,9 @@ func keyInShard(wanted func(shard uint64) bool) uint64 {
 // A Delete costs the same whatever the keys.
 func TestDeleteCostsTheSameWithChosenKeys(t *testing.T) {
 	const n, pairs = 25_000, 20
-	var chosen, random weakmap.Map[uint64, boundValue]
+	var chosen, random weakmap.Map[uint64, object]
 	chosen.Config.Shards, random.Config.Shards = 16, 16
-	var value boundValue
+	var value object
 	for _, key := range crowded(n) {
 		chosen.Store(key, &value)
 		random.Store(rand.Uint64(), &value)
@@ -115,7 +115,7 @@ func TestDeleteCostsTheSameWithChosenKeys(t *testing.T) {
 		rounds := time.Duration(0)
 		for took[0]+took[1] < 200*time.Millisecond {
 			rounds++
-			for i, m := range []*weakmap.Map[uint64, boundValue]{&random, &chosen} {
+			for i, m := range []*weakmap.Map[uint64, object]{&random, &chosen} {
 				start := time.Now()
 				for _, key := range others {
 					m.Store(key, &value)
@@ -139,9 +139,9 @@ func TestDeleteCostsTheSameWithChosenKeys(t *testing.T) {
 // What crowds into few shards is not rebuilt by each pass either, and shrinks once it is gone.
 func TestATableOfChosenKeysShrinksWhenTheyGo(t *testing.T) {
 	const n = 50_000
-	var m weakmap.Map[uint64, boundValue]
+	var m weakmap.Map[uint64, object]
 	m.Config.Shards = 16
-	var value boundValue
+	var value object
 	keys := crowded(n)
 	for _, key := range keys {
 		m.Store(key, &value)
@@ -158,8 +158,8 @@ func TestATableOfChosenKeysShrinksWhenTheyGo(t *testing.T) {
 
 // Passes over an idle map with few entries and many shards find nothing to do.
 func TestAnIdleMapOfManyShardsAllocatesLittle(t *testing.T) {
-	m := weakmap.Map[uint64, boundValue]{Config: weakmap.Config{Shards: 1024}}
-	var value boundValue
+	m := weakmap.Map[uint64, object]{Config: weakmap.Config{Shards: 1024}}
+	var value object
 	for key := range uint64(10) {
 		m.Store(key, &value)
 	}
