@@ -346,8 +346,9 @@ func (r *reaperState) idle() bool {
 func (t *table[K, P, A]) collected(ended time.Time, scope scope, workers int) {
 	t.passes++
 	if t.traits&retains != 0 {
-		t.letGoUnused(uint32(min(scope.collections-t.agedAt, maxRetain)))
-		t.agedAt = scope.collections
+		n := collections() // The scope may lag behind, and what was used since would age too fast.
+		t.letGoUnused(uint32(min(n-t.agedAt, maxRetain)))
+		t.agedAt = n
 	}
 	if t.options.config.Reclaim == PerCycle || t.passes%passesPerStray == 0 {
 		entries := t.layout.Load().used()

@@ -9,11 +9,12 @@ type mutant struct {
 	suite    suite
 }
 
-// A suite is what is to kill a mutant: first the scenarios, then the tests, then the
-// controlled schedules. Each is a regexp, or "" for none.
+// A suite is what is to kill a mutant: first the scenarios, then the tests, those of
+// promises last, then the controlled schedules. Each is a regexp, or "" for none.
 type suite struct {
 	scenarios string // for the stress command
 	tests     string // for go test in the root folder
+	promises  string // for go test in internal/suite
 	schedules string // for the names under TestSchedules there, with the tag weakmapsched
 }
 
@@ -102,9 +103,22 @@ var mutants = []mutant{
 		"	n = max(n, l.len())\n	next.buckets = makeBuckets[P, A](n, shards)",
 		"a table stays as large as it ever was", suite{scenarios: "^population/mass-death$"}},
 	{"one-pass-only", "reaper.go",
-		"if r.armed = len(r.tables) > 0; r.armed {",
-		"if r.armed = len(r.tables) > 0; false {",
+		"	if r.armed.Load() {\n		r.arm()",
+		"	if false {\n		r.arm()",
 		"the pass makes no new sentinel", suite{scenarios: "^population/mass-death$"}},
+	{"young-asked", "journal.go",
+		"		if int32(e.number-number) >= 0 {",
+		"		if false {",
+		"a pass asks what was stored after the collection that has started it, and keeps what is dying",
+		suite{promises: "^TestWhatNobodyHoldsIsGoneAfterTheNextCollection$"}},
+	{"asked-again", "reaper.go",
+		"	if t.sweptFor >= scope.collections {",
+		"	if false {",
+		"Reap asks everything although nothing can have died since the last time", suite{promises: "^TestReapInALoopRemovesWhatDied$"}},
+	{"replaced-not-yielded", "tour.go",
+		"		w.kept = append(w.kept, e)\n",
+		"",
+		"an iteration misses what is replaced before its turn", suite{promises: "^TestAnIterationYieldsOnceWhatIsBoundAllTheTime$"}},
 	{"no-twin", "reaper.go",
 		"		r.finalized.Add(1)\n		r.announce(number)",
 		"		r.finalized.Add(1)",
@@ -134,7 +148,7 @@ var mutants = []mutant{
 		"case false:",
 		"a hit on a held value does not make it young again", suite{scenarios: "^retain/used$"}},
 	{"iteration-no-use", "table.go",
-		"			if v != nil {\n				t.use(e, v)\n			}",
+		"				if v != nil {\n					t.use(e, v)\n				}\n",
 		"",
 		"what is yielded to an iteration does not count as used", suite{scenarios: "^retain/iterated$"}},
 	{"aged-since-ever", "reaper.go",
@@ -158,8 +172,8 @@ var mutants = []mutant{
 		"",
 		"a use of a held value is not noted", suite{scenarios: "^retain/used$"}},
 	{"slow-way-no-use", "table.go",
-		"				if v != nil {\n					t.use(e, v)\n",
-		"				if v != nil {\n",
+		"					t.use(e, v)\n					if count {",
+		"					if count {",
 		"what a lookup finds beyond the first entry with its tag does not count as used", suite{scenarios: "^retain/used$"}},
 	{"not-held-again", "retain.go",
 		"h.referent.CompareAndSwap(nil, v)",
@@ -234,8 +248,8 @@ var mutants = []mutant{
 		"			_ = t\n",
 		"a Goexit in OnReap stops the reports after it", suite{scenarios: "^fault/goexit$"}},
 	{"iterates-anew", "table.go",
-		"		s := &shards[i]\n		s.mu.Lock()\n		entries",
-		"		now := t.layout.Load().shards\n		s := &now[i%len(now)]\n		s.mu.Lock()\n		entries",
+		"w.enter(&shards[i], batch[:0])",
+		"w.enter(&t.layout.Load().shards[i%len(t.layout.Load().shards)], batch[:0])",
 		"an iteration goes on in other shards when the table has got them", suite{scenarios: "^iterate/map$"}},
 	{"hash-trusted-in-flood", "growth.go",
 		"	t.flooded.Store(true) // Before any hash changes: see matchReferent.\n",

@@ -1,0 +1,139 @@
+package suite
+
+import (
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/go-weak/weakmap"
+)
+
+// An iteration that ends at once costs the same at any size, so taking one element
+// at a time until none is left takes time in proportion to their number.
+func TestTakingOneAtATimeIsLinear(t *testing.T) {
+	take := func(n int) time.Duration {
+		elements := make([]*object, n)
+		var s weakmap.Set[object]
+		for i := range elements {
+			elements[i] = new(object)
+			s.Add(elements[i])
+		}
+		start := time.Now()
+		for taken := range n {
+			found := false
+			for e := range s.All() {
+				found = s.Remove(e)
+				break
+			}
+			if !found {
+				t.Fatalf("nothing to take after %d of %d", taken, n)
+			}
+		}
+		took := time.Since(start)
+		for range s.All() {
+			t.Fatalf("something is left of %d", n)
+		}
+		runtime.KeepAlive(elements)
+		return took
+	}
+	few, many := time.Duration(1<<62), time.Duration(1<<62)
+	for range 3 {
+		few = min(few, take(10_000))
+		many = min(many, take(40_000))
+	}
+	t.Logf("10,000: %v, 40,000: %v", few, many)
+	if many > 8*few {
+		t.Errorf("40,000 elements took %v to take one by one, 10,000 took %v: more than twice as long for each", many, few)
+	}
+}
+
+// What is bound all the time is yielded once, also while it is replaced, and while what
+// stands around it comes and goes.
+func TestAnIterationYieldsOnceWhatIsBoundAllTheTime(t *testing.T) {
+	const n = 1000
+	values := make([]*object, n)
+	var m weakmap.Map[int, object]
+	for i := range values {
+		values[i] = new(object)
+		m.Store(i, values[i])
+	}
+	for round := range 50 {
+		times := make([]int, n)
+		steps := 0
+		for k, v := range m.All() {
+			if k < n {
+				if times[k]++; v != values[k] {
+					t.Fatalf("round %d: key %d is yielded with another value", round, k)
+				}
+			}
+			steps++
+			for i := range 20 { // Far ahead, just ahead and behind.
+				r := (k + i*n/20 + steps) % n
+				m.Store(r, values[r])
+				m.Store(n+r, values[r])
+				m.Delete(n + (r+7)%n)
+			}
+			if steps == n/2 && round%5 == 0 {
+				m.Store(1<<30+round, values[0])
+				for i := range 4 * n { // The table grows, and the list of its entries is made anew.
+					m.Store(10*n+i, values[0])
+				}
+				for i := range 4 * n {
+					m.Delete(10*n + i)
+				}
+			}
+		}
+		for k, c := range times {
+			if c != 1 {
+				t.Fatalf("round %d: key %d, which was bound all the time, was yielded %d times", round, k, c)
+			}
+		}
+	}
+	runtime.KeepAlive(values)
+}
+
+// An iteration that was left, whether by break, panic or Goexit, leaves nothing behind that
+// others would wait for, and a later one finds everything.
+func TestAnIterationThatWasLeft(t *testing.T) {
+	const n = 1000
+	values := make([]*object, n)
+	var m weakmap.Map[int, object]
+	for i := range values {
+		values[i] = new(object)
+		m.Store(i, values[i])
+	}
+	leave := map[string]func(){
+		"break":  nil,
+		"panic":  func() { panic("leaves") },
+		"Goexit": runtime.Goexit,
+	}
+	for how, f := range leave {
+		for at := range 80 {
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				defer func() { _ = recover() }()
+				for range m.All() {
+					if at--; at < 0 {
+						if f == nil {
+							break
+						}
+						f()
+					}
+				}
+			}()
+			<-done
+			for i := range 20 {
+				m.Store(i*n/20, values[i*n/20])
+			}
+		}
+		count := 0
+		for range m.All() {
+			count++
+		}
+		if count != n {
+			t.Errorf("after iterations left by %s, %d of %d are yielded", how, count, n)
+		}
+	}
+	runtime.KeepAlive(values)
+}
