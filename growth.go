@@ -32,7 +32,8 @@ func (t *table[K, P, A]) makeRoom(l *layout[K, P, A], flood bool) {
 		total += used
 	}
 	// A hash that fills one shard while the others are nearly empty is flooded too.
-	uneven := l.kind != hashSeeded && total*8 < l.limit()*len(l.shards)
+	// Shards of one or two buckets are filled by chance.
+	uneven := l.kind != hashSeeded && l.limit() >= limitOf(bucketsPerShard) && total*8 < l.limit()*len(l.shards)
 	switch {
 	case flood || full && uneven:
 		t.relayout(l, max(buckets, bucketsFor(2*total)), true)
@@ -240,7 +241,7 @@ func (t *table[K, P, A]) distribute(l, next *layout[K, P, A]) {
 // that it must be a flood. No user code runs: maphash hashes what the keys
 // hold. Must be called with the locks of all shards of l held.
 func (t *table[K, P, A]) reseed(l *layout[K, P, A], seed maphash.Seed) {
-	t.flooded.Store(true) // Before any hash changes: see matchReferent.
+	l.rehash.Store(true) // Before any hash changes: see matchReferent.
 	for i := range l.shards {
 		s := &l.shards[i]
 		for e := range s.journal.entries() {

@@ -238,7 +238,7 @@ var mutants = []mutant{
 		"		now := t.layout.Load().shards\n		s := &now[i%len(now)]\n		s.mu.Lock()\n		entries",
 		"an iteration goes on in other shards when the table has got them", suite{scenarios: "^iterate/map$"}},
 	{"hash-trusted-in-flood", "growth.go",
-		"	t.flooded.Store(true) // Before any hash changes: see matchReferent.\n",
+		"	l.rehash.Store(true) // Before any hash changes: see matchReferent.\n",
 		"",
 		"a lookup trusts hashes while they change", suite{scenarios: "^owner/interner$"}},
 }
