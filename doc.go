@@ -42,8 +42,9 @@
 // package, never on the runtime's cleanup goroutine. They may block and may use
 // any container. What a panic in them does, the methods say.
 //
-// Nothing is left behind. Containers without entries have no goroutine and no
-// heap memory but for what they need to be told from new ones; memory shrinks
+// Nothing is left behind. Containers without entries have no goroutine; unused
+// ones have no heap memory, and emptied ones about 600 bytes, besides what
+// Config.Shards and Config.Capacity ask for. Memory shrinks
 // after a mass death; a container that is dropped goes at once with all its keys,
 // while its values live on.
 //

@@ -112,6 +112,29 @@ func (t *table[K, P, A]) shrinkLocked(l *layout[K, P, A], removals int) {
 	t.build(l, &layout[K, P, A]{kind: l.kind, table: t, seed: l.seed}, n, shards)
 }
 
+// empty drops what a table without entries does not need: the buckets that it grew to,
+// and the chunks of its journals. If another goroutine is busy with the layout, or has
+// inserted meanwhile, it leaves everything.
+func (t *table[K, P, A]) empty() {
+	if !t.growth.TryLock() {
+		return
+	}
+	defer t.growth.Unlock()
+	l := t.layout.Load()
+	t.lockAll(l)
+	defer t.releaseAll(l)
+	used, inserted, _ := l.counts()
+	switch {
+	case used > 0:
+	case l.len() > t.least(inserted):
+		t.relayout(l, 0, false)
+	default:
+		for i := range l.shards {
+			l.shards[i].journal.compact(0)
+		}
+	}
+}
+
 // least returns how many buckets the table has at least, when so many entries were
 // ever inserted: the room that was asked for stays until it was used up.
 func (t *table[K, P, A]) least(inserted uint64) int {

@@ -136,6 +136,7 @@ func together(selected []mutant) (all suite) {
 	return suite{
 		scenarios: join(func(s suite) string { return s.scenarios }),
 		tests:     join(func(s suite) string { return s.tests }),
+		promises:  join(func(s suite) string { return s.promises }),
 		schedules: join(func(s suite) string { return s.schedules }),
 	}
 }

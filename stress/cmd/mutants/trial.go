@@ -117,11 +117,15 @@ func (l *laboratory) examine(ctx context.Context, s suite) (r result, err error)
 	if s.schedules != "" {
 		s.schedules = "^TestSchedules$/(" + s.schedules + ")"
 	}
-	for _, tests := range []struct{ tags, pattern string }{{"", s.tests}, {"weakmapsched", s.schedules}} {
+	for _, tests := range []struct{ tags, folder, pattern string }{
+		{"", ".", s.tests},
+		{"", "./internal/suite", s.promises},
+		{"weakmapsched", ".", s.schedules},
+	} {
 		if tests.pattern == "" {
 			continue
 		}
-		if output, err := l.command(ctx, "go", "test", "-c", "-tags", tests.tags, "-o", l.tests, "."); err != nil {
+		if output, err := l.command(ctx, "go", "test", "-c", "-tags", tests.tags, "-o", l.tests, tests.folder); err != nil {
 			return r, fmt.Errorf("it does not compile, and so is no mutant: %w\n%s", err, output)
 		}
 		output, err := run(l.tests, "-test.short", "-test.failfast", "-test.run", tests.pattern)
