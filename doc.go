@@ -53,8 +53,9 @@
 // that a call in a bubble found dead runs in that bubble, unless OnReap of that
 // container is at work outside.
 //
-// Nothing is left behind. Containers without entries have no goroutine and no
-// heap memory but for what they need to be told from new ones; memory shrinks
+// Nothing is left behind. Containers without entries have no goroutine; unused
+// ones have no heap memory, and emptied ones about 600 bytes, besides what
+// Config.Shards and Config.Capacity ask for. Memory shrinks
 // after a mass death; a container that is dropped goes at once with all its keys,
 // while its values live on.
 //

@@ -178,22 +178,31 @@ func TestInlining(t *testing.T) {
 	}
 }
 
-// floodPassed is far from what honest keys do, even with every shard full. The
+// floodPassed and floodAlike are far from what honest keys do, even with every shard full. The
 // hashes are the same in every run: one run in a thousand of others would go past
-// the bound, with nothing wrong.
+// half the bound, with nothing wrong.
 func TestHonestKeysAreNoFlood(t *testing.T) {
-	worst := 0
+	worst, alike := 0, 0
 	hashes := rand.New(rand.NewPCG(1, 2))
 	for _, n := range []int{4, 32, 256, 4096, 32768} {
 		for range max(1, 32768/n/8) {
 			row := makeBuckets[int, struct{}](n, 1)
 			for range row.limit() {
-				worst = max(worst, row.insert(&entry[int, struct{}]{hash: hashes.Uint32()}))
+				hash, others := hashes.Uint32(), 0
+				row.search(hash, func(*entry[int, struct{}]) bool {
+					others++
+					return false
+				})
+				alike = max(alike, others)
+				worst = max(worst, row.insert(&entry[int, struct{}]{hash: hash}))
 			}
 		}
 	}
 	if t.Logf("the most buckets passed: %d", worst); worst > floodPassed/2 {
 		t.Errorf("an honest key passed %d buckets; floodPassed is %d", worst, floodPassed)
+	}
+	if t.Logf("the most entries met under a key's tag: %d", alike); alike > floodAlike/2 {
+		t.Errorf("an honest key met %d entries under its tag; floodAlike is %d", alike, floodAlike)
 	}
 }
 

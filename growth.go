@@ -32,7 +32,8 @@ func (t *table[K, P, A]) makeRoom(l *layout[K, P, A], flood bool) {
 		total += used
 	}
 	// A hash that fills one shard while the others are nearly empty is flooded too.
-	uneven := l.kind != hashSeeded && total*8 < l.limit()*len(l.shards)
+	// Shards of one or two buckets are filled by chance.
+	uneven := l.kind != hashSeeded && l.limit() >= limitOf(bucketsPerShard) && total*8 < l.limit()*len(l.shards)
 	switch {
 	case flood || full && uneven:
 		t.relayout(l, max(buckets, bucketsFor(2*total)), true)
@@ -109,6 +110,29 @@ func (t *table[K, P, A]) shrinkLocked(l *layout[K, P, A], removals int) {
 		return
 	}
 	t.build(l, &layout[K, P, A]{kind: l.kind, table: t, seed: l.seed}, n, shards)
+}
+
+// empty drops what a table without entries does not need: the buckets that it grew to,
+// and the chunks of its journals. If another goroutine is busy with the layout, or has
+// inserted meanwhile, it leaves everything.
+func (t *table[K, P, A]) empty() {
+	if !t.growth.TryLock() {
+		return
+	}
+	defer t.growth.Unlock()
+	l := t.layout.Load()
+	t.lockAll(l)
+	defer t.releaseAll(l)
+	used, inserted, _ := l.counts()
+	switch {
+	case used > 0:
+	case l.len() > t.least(inserted):
+		t.relayout(l, 0, false)
+	default:
+		for i := range l.shards {
+			l.shards[i].journal.compact(0)
+		}
+	}
 }
 
 // least returns how many buckets the table has at least, when so many entries were
@@ -240,7 +264,7 @@ func (t *table[K, P, A]) distribute(l, next *layout[K, P, A]) {
 // that it must be a flood. No user code runs: maphash hashes what the keys
 // hold. Must be called with the locks of all shards of l held.
 func (t *table[K, P, A]) reseed(l *layout[K, P, A], seed maphash.Seed) {
-	t.flooded.Store(true) // Before any hash changes: see matchReferent.
+	l.rehash.Store(true) // Before any hash changes: see matchReferent.
 	for i := range l.shards {
 		s := &l.shards[i]
 		for e := range s.journal.entries() {

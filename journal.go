@@ -32,7 +32,7 @@ type epoch struct {
 const (
 	chunkShift = 7 // 128 entries: 1 KiB of pointers
 	chunkSize  = 1 << chunkShift
-	firstChunk = 8 // slots in the first chunk at first, so that a small map stays small
+	firstChunk = 2 // slots in the first chunk at first, so that a small map stays small
 
 	// sparseFloor is how many holes a journal may have beside as many as it has
 	// entries.

@@ -118,7 +118,7 @@ func TestAReplacedLayoutKeepsWhatDiedBeforeAFlood(t *testing.T) {
 		Config: Config{Shards: 1, Capacity: 4000}, // It does not grow, which would remove the dead.
 		Hash:   func(s string) uint64 { return uint64(len(s)) },
 	}
-	for i := range 40 {
+	for i := range floodAlike {
 		strings.Intern(fmt.Sprint(i))
 	}
 	runtime.GC()

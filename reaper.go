@@ -106,6 +106,7 @@ func (t *table[K, P, A]) retireIfEmpty() bool {
 	t.registered.Store(false)
 	interleave("registration cleared")
 	if t.layout.Load().used() == 0 {
+		t.empty()
 		return true
 	}
 	interleave("found not empty")

@@ -147,6 +147,7 @@ func (s *slot[P, A]) store(e *entry[P, A]) {
 const (
 	lowBits     = 0x0001010101010101 // bit 0 of each tag
 	highBits    = 0x0080808080808080 // bit 7 of each tag
+	tagShift    = 24                 // of the tag in a hash
 	passedShift = 56
 	passedUnit  = 1 << passedShift
 	passedMax   = 255 // A count that got here stays, until the buckets are replaced.
@@ -156,7 +157,7 @@ const (
 // 0. Bits 24 to 31 are disjoint from those that choose the bucket until there
 // are 16 million of these; then tags discriminate less.
 func tagOf(h uint32) uint64 {
-	t := uint64(h >> 24)
+	t := uint64(h >> tagShift)
 	t |= (t - 1) >> 63
 	return t * lowBits
 }

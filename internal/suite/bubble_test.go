@@ -19,9 +19,9 @@ import (
 // An object is the value type of these tests. It holds a pointer and is of some size, so that
 // each dies by itself.
 type object struct {
-	id int
-	_  *object
-	_  [48]byte
+	id   int
+	next *object
+	_    [48]byte
 }
 
 type objects = weakmap.Map[int, object]
