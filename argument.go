@@ -29,153 +29,162 @@ func objectAt[T any](caller string, ptr *T) awaited {
 	return awaited{unsafe.Pointer(ptr), unsafe.Sizeof(*ptr), reflect.TypeFor[*T](), caller, looks}
 }
 
-// kind identifies the type of o.
-func (o *awaited) kind() uintptr {
-	return uintptr((*[2]unsafe.Pointer)(unsafe.Pointer(&o.typ))[1])
-}
-
 // has reports whether address is one of o's.
 func (o *awaited) has(address uintptr) bool { return address-uintptr(o.at) < o.size }
-
-func (o *awaited) panics() {
-	panic("weakmap: " + o.caller + ": arg refers to ptr, so it would never be collected")
-}
 
 // vetArg panics if arg refers to *ptr where that can be seen.
 func vetArg[T, A any](caller string, ptr *T, arg A) {
 	t := reflect.TypeFor[A]()
-	switch t.Kind() { // Most arguments are let go here, at little cost.
-	case reflect.Pointer, reflect.UnsafePointer, reflect.Func, reflect.Slice, reflect.Interface, reflect.Struct, reflect.Array:
+	switch {
+	case !mayRefer(t): // Most arguments are let go here, at little cost.
+	case t.Kind() == reflect.Interface:
+		o := objectAt(caller, ptr)
+		o.dynamic(reflect.ValueOf(any(arg)))
 	default:
-		return
-	}
-	o := objectAt(caller, ptr)
-	switch t.Kind() {
-	case reflect.Interface:
-		o.value(reflect.ValueOf(any(arg)))
-	case reflect.Struct, reflect.Array:
-		if s := shapeOf(t); s != nil {
+		s := shapeOf(t)
+		o := objectAt(caller, ptr)
+		o.parts(unsafe.Pointer(&arg), s)
+		if len(s.interfaces) > 0 {
 			boxed := new(A)
 			*boxed = arg
-			o.parts(unsafe.Pointer(boxed), s)
+			o.interfaces(unsafe.Pointer(boxed), s)
 		}
-	default:
-		o.part(unsafe.Pointer(&arg), t)
 	}
 }
 
+// mayRefer tells kinds of types whose values may refer to an object where that is
+// looked for.
+func mayRefer(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Pointer, reflect.UnsafePointer, reflect.Func, reflect.Slice, reflect.Interface, reflect.Struct, reflect.Array:
+		return true
+	}
+	return false
+}
+
 // A shape says where values of a type have what may refer to an object: the first
-// ones, as many as are looked at.
+// ones, as many as are looked at. It is immutable once it is made.
 type shape struct {
-	parts []part
-	words []uintptr // the offset of the pointer in each part
+	plain      []part
+	interfaces []part
+	words      []uintptr // the offset of the pointer in each of both
 }
 
 // A part is a pointer, function, slice or interface somewhere in structs and arrays.
 type part struct {
 	offset uintptr
 	typ    reflect.Type
+	kind   reflect.Kind
+	size   uintptr   // of what a pointer or the elements of a slice are
+	behind []uintptr // the offsets of the pointers there
 }
 
 var shapes sync.Map // of reflect.Type to *shape
 
-// shapeOf returns the shape of t, or nil if nothing there can refer to an object.
 func shapeOf(t reflect.Type) *shape {
-	switch t.Kind() {
-	case reflect.Pointer, reflect.UnsafePointer, reflect.Func, reflect.Slice, reflect.Interface, reflect.Struct, reflect.Array:
-	default:
-		return nil
-	}
 	if s, ok := shapes.Load(t); ok {
 		return s.(*shape)
 	}
 	s := new(shape)
-	if s.add(t, 0); len(s.parts) == 0 {
-		s = nil
-	}
+	s.add(t, 0, true)
 	shapes.Store(t, s)
 	return s
 }
 
-// add adds the parts of a t that stands at base.
-func (s *shape) add(t reflect.Type, base uintptr) {
-	if len(s.parts) == looks {
+// add adds what is in a t that stands at base, all of it or words only.
+func (s *shape) add(t reflect.Type, base uintptr, all bool) {
+	if len(s.words) == looks || !mayRefer(t) {
 		return
 	}
+	p := part{offset: base, typ: t, kind: t.Kind(), size: 1}
 	word := base
-	switch t.Kind() {
-	case reflect.Pointer, reflect.UnsafePointer, reflect.Func, reflect.Slice:
-	case reflect.Interface:
-		word += uintptr(ptrSize) // after the type
+	switch p.kind {
 	case reflect.Array:
-		if elem := t.Elem(); shapeOf(elem) != nil {
-			for i := range min(t.Len(), looks) {
-				s.add(elem, base+uintptr(i)*elem.Size())
+		for i, n := 0, len(s.words); i < t.Len(); i++ {
+			if s.add(t.Elem(), base+uintptr(i)*t.Elem().Size(), all); len(s.words) == n || len(s.words) == looks {
+				return // There is nothing in an element, or enough.
 			}
 		}
 		return
 	case reflect.Struct:
 		for i := range t.NumField() {
 			f := t.Field(i)
-			s.add(f.Type, base+f.Offset)
+			s.add(f.Type, base+f.Offset, all)
 		}
 		return
-	default:
-		return
+	case reflect.Pointer, reflect.Slice:
+		if all {
+			var behind shape
+			behind.add(t.Elem(), 0, false)
+			p.size, p.behind = t.Elem().Size(), behind.words
+		}
+	case reflect.Interface:
+		word += uintptr(ptrSize) // after the type
 	}
-	s.parts = append(s.parts, part{base, t})
 	s.words = append(s.words, word)
+	switch {
+	case !all:
+	case p.kind == reflect.Interface:
+		s.interfaces = append(s.interfaces, p)
+	default:
+		s.plain = append(s.plain, p)
+	}
 }
 
-// parts panics if a value of shape s at p refers to o. It must not change meanwhile.
+// parts panics if something in a value of shape s at p refers to o, save for what
+// is in interfaces. The value must not change meanwhile.
 func (o *awaited) parts(p unsafe.Pointer, s *shape) {
-	for _, part := range s.parts {
+	for i := range s.plain {
+		part := &s.plain[i]
 		at := unsafe.Add(p, part.offset)
-		if part.typ.Kind() == reflect.Interface {
-			o.value(reflect.NewAt(part.typ, at).Elem().Elem())
-		} else {
-			o.part(at, part.typ)
+		to := *(*unsafe.Pointer)(at)
+		if o.left--; to == nil || o.left < 0 {
+			continue
+		}
+		switch part.kind {
+		case reflect.Func:
+			o.function("arg", to)
+		case reflect.Slice:
+			header := *(*[]struct{})(at) // whatever the type of the elements
+			o.span(to, uintptr(cap(header))*part.size)
+			o.words(to, len(header), part)
+		default:
+			// Objects of size zero share one address: only the type says that the same is meant.
+			if o.size == 0 && to == o.at && part.typ == o.typ {
+				o.refuse()
+			}
+			o.span(to, part.size)
+			o.words(to, 1, part)
 		}
 	}
 }
 
-// part panics if a pointer, function or slice at p refers to o. It must not change
-// meanwhile.
-func (o *awaited) part(p unsafe.Pointer, t reflect.Type) {
-	to := *(*unsafe.Pointer)(p)
-	if o.left--; to == nil || o.left < 0 {
+// interfaces is parts for what is in interfaces.
+func (o *awaited) interfaces(p unsafe.Pointer, s *shape) {
+	for _, part := range s.interfaces {
+		if o.left--; o.left < 0 {
+			return
+		}
+		o.dynamic(reflect.NewAt(part.typ, unsafe.Add(p, part.offset)).Elem().Elem())
+	}
+}
+
+// dynamic panics if v, which stands in an interface, refers to o.
+func (o *awaited) dynamic(v reflect.Value) {
+	if !v.IsValid() || !mayRefer(v.Type()) {
 		return
 	}
-	switch t.Kind() {
-	case reflect.UnsafePointer:
-		o.span(to, 1)
-	case reflect.Func:
-		o.function("arg", to)
-	case reflect.Pointer:
-		elem := t.Elem()
-		if o.size == 0 && t == o.typ && to == o.at {
-			o.panics() // Objects of size zero share one address: only the type says that the same is meant.
-		}
-		o.span(to, elem.Size())
-		o.words(to, 1, elem)
-	case reflect.Slice:
-		header, elem := *(*[]struct{})(p), t.Elem() // Of the header, the type of the elements is no part.
-		o.span(to, uintptr(cap(header))*elem.Size())
-		o.words(to, len(header), elem)
-	}
-}
-
-// value is part for what an interface holds.
-func (o *awaited) value(v reflect.Value) {
+	s := shapeOf(v.Type())
 	switch v.Kind() {
-	case reflect.Pointer, reflect.UnsafePointer, reflect.Func:
+	case reflect.Pointer, reflect.UnsafePointer, reflect.Func: // These stand in the interface themselves.
 		held := v.Interface()
-		o.part(unsafe.Pointer(&(*[2]unsafe.Pointer)(unsafe.Pointer(&held))[1]), v.Type())
-	case reflect.Slice, reflect.Struct, reflect.Array:
-		if s := shapeOf(v.Type()); s != nil {
+		o.parts(unsafe.Pointer(&(*[2]unsafe.Pointer)(unsafe.Pointer(&held))[1]), s)
+	default:
+		if len(s.words) > 0 {
 			boxed := reflect.New(v.Type())
 			boxed.Elem().Set(v)
 			o.parts(boxed.UnsafePointer(), s)
+			o.interfaces(boxed.UnsafePointer(), s)
 		}
 	}
 }
@@ -184,26 +193,27 @@ func (o *awaited) value(v reflect.Value) {
 func (o *awaited) span(p unsafe.Pointer, size uintptr) {
 	from, at := uintptr(p), uintptr(o.at)
 	if from < at+o.size && at < from+max(size, 1) {
-		o.panics()
+		o.refuse()
 	}
 }
 
-// words panics if one of n values of type t at p has a pointer into o.
-func (o *awaited) words(p unsafe.Pointer, n int, t reflect.Type) {
-	s := shapeOf(t)
-	if s == nil {
-		return
-	}
-	for i := 0; i < n && o.left > 0; i++ {
-		for _, offset := range s.words {
+// words panics if one of n values at p, of the type behind the part, has a pointer into o.
+func (o *awaited) words(p unsafe.Pointer, n int, behind *part) {
+	for i := 0; i < n && len(behind.behind) > 0; i++ {
+		for _, offset := range behind.behind {
 			if o.left--; o.left < 0 {
 				return
 			}
-			if o.has(loadWord(unsafe.Add(p, uintptr(i)*t.Size()+offset))) {
-				o.panics()
+			if o.has(loadWord(unsafe.Add(p, uintptr(i)*behind.size+offset))) {
+				o.refuse()
 			}
 		}
 	}
+}
+
+// refuse panics.
+func (o *awaited) refuse() {
+	panic("weakmap: " + o.caller + ": arg refers to ptr, so it would never be collected")
 }
 
 // loadWord reads a word that others may be writing. The value may be an old one;

@@ -30,9 +30,17 @@ type stock[B any] struct {
 	size    int // how many there were at first
 }
 
-// stockMax is about how many objects of 16 bytes a stretch of memory has. With 64
-// most of the gain is gone.
-const stockMax = 512
+const (
+	// stockMax is about how many objects of 16 bytes a stretch of memory has. With 64
+	// most of the gain is gone.
+	stockMax = 512
+
+	// stockBytes bounds what a stock takes, so that it is small beside what it is
+	// for: each processor may have one of each type, and one more from before the
+	// last collection. It bounds no stock of objects of up to 128 bytes; of large
+	// objects a stretch of memory has few, and the lists are short.
+	stockBytes = 64 << 10
+)
 
 // fromStock returns a new object from one of stocks, all of which are of B. The runtime
 // frees a stock that nobody takes from between two collections.
@@ -42,7 +50,7 @@ func fromStock[B any](stocks *sync.Pool) *B {
 		s = new(stock[B])
 	}
 	if len(s.objects) == 0 {
-		s.size = min(2*s.size+1, stockMax)
+		s.size = min(2*s.size+1, stockMax, max(stockBytes/int(unsafe.Sizeof(*new(B))), 1))
 		for range s.size {
 			s.objects = append(s.objects, new(B))
 		}

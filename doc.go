@@ -79,7 +79,8 @@
 // global ones never die. Nothing runs at exit but what [RunAtExit] is asked to
 // run. There is no order among callbacks, nor among keys in an iteration, which
 // is no snapshot either. A value of a [KeyMap] that reaches its own key keeps
-// both. Pointers to memory that Go did not allocate crash the program.
+// both. Pointers to memory that Go did not allocate crash the program, save that
+// [Finalize] panics.
 //
 // A local variable is dead after its last use, not at the end of its scope:
 // [runtime.KeepAlive] says where a value must live on.

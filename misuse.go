@@ -2,7 +2,7 @@ package weakmap
 
 import (
 	"fmt"
-	"maps"
+	"math/bits"
 	"os"
 	"runtime"
 	"strings"
@@ -98,27 +98,15 @@ var runtimeSeesClosures = sync.OnceValue(func() bool {
 	return o.capturedBy(*(*unsafe.Pointer)(unsafe.Pointer(&fn)))
 })
 
-// A codeLine is a function literal, a method value or the like, for objects of one
-// type. What one closure captures, the next one from the same line does too.
-type codeLine struct {
-	code uintptr // where its code begins
-	kind uintptr // where the type of the objects stands
-}
+// lines are those that were tried of late, each a function literal, a method value
+// or the like, for objects of one type: what one closure captures, the next one from
+// the same line does too. A trial costs as much as all the rest of Finalize, so
+// each is tried the first time, and after that in tests only. Of two lines with one
+// place each is tried again when the other has been.
+var lines [1 << 12]atomic.Uint64 // Read and written without lock: losing a race costs a trial.
 
-// lines are those that were tried. A trial costs as much as all the rest of
-// Finalize, so each is tried the first time, and after that in tests only.
-var lines struct {
-	mu    sync.Mutex                           // Held to add one.
-	tried atomic.Pointer[map[codeLine]capture] // Replaced as a whole. Read without lock, written only with mu held.
-}
-
-// A capture says what is known of the functions of a line.
-type capture uint8
-
-const (
-	capturesMaybe   capture = iota
-	capturesNothing         // there is one function only: it is no closure
-)
+// isNone marks a line whose function is no closure.
+const isNone = 1
 
 // inTest reports whether the program is one of go test. To ask package testing
 // for it would make every program larger by a twentieth.
@@ -138,23 +126,19 @@ func shouldTry(fn unsafe.Pointer, o *awaited) bool {
 	if !runtimeSeesClosures() {
 		return false
 	}
-	l := codeLine{*(*uintptr)(fn), o.kind()}
-	if tried := lines.tried.Load(); tried != nil {
-		if c, ok := (*tried)[l]; ok {
-			return inTest && c == capturesMaybe
-		}
+	kind := uint64(uintptr((*[2]unsafe.Pointer)(unsafe.Pointer(&o.typ))[1])) // where the type stands
+	line := (bits.RotateLeft64(kind*0x9e3779b97f4a7c15, 32)^uint64(*(*uintptr)(fn)))*0x9e3779b97f4a7c15 | isNone
+	place := &lines[line>>(64-12)]
+	switch place.Load() {
+	case line:
+		return false
+	case line - isNone:
+		return inTest
 	}
-	c := capturesMaybe
 	if inTest && strings.HasPrefix(refusal(fn, func(int) {}, 0), notGos) { // It stands in the program's text.
-		c = capturesNothing
+		place.Store(line)
+		return false
 	}
-	lines.mu.Lock()
-	defer lines.mu.Unlock()
-	more := make(map[codeLine]capture)
-	if tried := lines.tried.Load(); tried != nil {
-		maps.Copy(more, *tried)
-	}
-	more[l] = c
-	lines.tried.Store(&more)
+	place.Store(line - isNone)
 	return true
 }

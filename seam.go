@@ -23,6 +23,9 @@ type cleanup = runtime.Cleanup
 
 func addCleanup[P, T any](p *P, f func(T), arg T) cleanup { return runtime.AddCleanup(p, f, arg) }
 
+// whenGone has f run on the runtime's cleanup goroutine when the table at t is gone.
+func whenGone[T, A any](t *T, f func(A), arg A) { runtime.AddCleanup(t, f, arg) }
+
 // A mutex is any lock that is held while another goroutine may be let go first.
 type mutex = sync.Mutex
 

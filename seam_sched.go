@@ -62,6 +62,13 @@ func addCleanup[P, T any](p *P, f func(T), arg T) cleanup {
 	return schedule.refer(unsafe.Pointer(p)).atDeath(func() { f(arg) })
 }
 
+// whenGone does nothing in a schedule: its tables outlive it.
+func whenGone[T, A any](t *T, f func(A), arg A) {
+	if schedule == nil {
+		runtime.AddCleanup(t, f, arg)
+	}
+}
+
 // A mutex gives way to the others of its schedule while it is held.
 type mutex struct{ real sync.Mutex }
 

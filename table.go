@@ -56,6 +56,7 @@ type table[K comparable, P, A any] struct {
 	options    options[K, A]
 	self       weak.Pointer[table[K, P, A]]
 	reclaim    func(*ticket[K, P, A]) // PerValue's cleanup; kept, because making the function value allocates
+	tickets    *tickets[K, P, A]      // nil unless the table has the trait cleaned. Immutable.
 	reports    reports[A]
 	lastPass   passFigures
 	agedAt     uint64         // how many collections there had been when entries were last aged. Accessed by reaper.pass only.
@@ -142,6 +143,7 @@ func newTable[K comparable, P, A any](o options[K, A]) *table[K, P, A] {
 	if o.config.Reclaim == PerValue {
 		t.traits |= extended | cleaned
 		t.reclaim = reclaim[K, P, A]
+		t.tickets = newTickets(t)
 	}
 	if o.config.Stats {
 		t.hits, t.misses = xsync.NewCounter(), xsync.NewCounter()

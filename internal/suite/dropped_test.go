@@ -1,0 +1,45 @@
+package suite
+
+import (
+	"runtime"
+	"testing"
+
+	"github.com/go-weak/weakmap"
+	"github.com/go-weak/weakmap/internal/gctest"
+)
+
+// TestDroppedContainersLeaveNothingOnLiveValues: in either mode of reclaim, with one value in many
+// containers and with many values in one; also where a key refers to its own container.
+func TestDroppedContainersLeaveNothingOnLiveValues(t *testing.T) {
+	type key struct{ of *weakmap.Map[*key, article] }
+	for _, reclaim := range []weakmap.Reclaim{weakmap.PerCycle, weakmap.PerValue} {
+		for name, sizes := range map[string]struct{ containers, values int }{
+			"many containers": {6000, 1},
+			"many values":     {3, 2000},
+		} {
+			values := make([]*article, sizes.values)
+			for i := range values {
+				values[i] = new(article)
+			}
+			round := func() {
+				for range sizes.containers {
+					m := &weakmap.Map[*key, article]{Config: weakmap.Config{Reclaim: reclaim}}
+					for _, v := range values {
+						m.Store(&key{m}, v)
+					}
+				}
+			}
+			gctest.Elsewhere(round) // What values need once, such as the runtime's handle for weak pointers, is there after this.
+			gctest.Settle(t)
+			before := gctest.HeapObjects()
+			gctest.Elsewhere(round)
+			const tolerated = 1000 // what runtime and tests leave meanwhile
+			var left int64
+			gctest.Eventually(t, reclaim.String()+", "+name+": what dropped containers left is gone", func() bool {
+				left = int64(gctest.HeapObjects() - before)
+				return left < tolerated
+			})
+			runtime.KeepAlive(values)
+		}
+	}
+}
