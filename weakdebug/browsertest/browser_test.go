@@ -266,7 +266,10 @@ func TestTheButtonLooksForCycles(t *testing.T) {
 	if said := ask(t, tab, chromedp.Text(button)); !strings.Contains(said, "100,000 objects, unlocked") {
 		t.Errorf("the button says %q", said)
 	}
-	do(t, tab, chromedp.Click(button), until(`document.body.textContent.includes("1  *page → .*")`))
+	do(t, tab, chromedp.Click(button), chromedp.WaitVisible(chromedp.CSS("pre")))
+	if said := ask(t, tab, chromedp.Text(chromedp.CSS("pre"))); !strings.Contains(said, "1  *page → .*") {
+		t.Errorf("behind the button stands %q", said)
+	}
 	weakdebug.Unpublish("views")
 	runtime.KeepAlive(views)
 }

@@ -27,9 +27,9 @@ var (
 )
 
 func bad(name string, data []byte, r io.Reader, p *page) {
-	bodies.Store(name, &data) // want `Map\.Store is given the address of the variable data, not the slice in it`
-	readers.Store(name, &r)   // want `not the interface value in it`
-	_ = weak.Make(&p)         // want `weak\.Make is given the address of the variable p, not the pointer in it`
+	bodies.Store(name, &data)      // want `Map\.Store is given the address of the variable data, not the slice in it`
+	readers.Store(name, &r)        // want `not the interface value in it`
+	println(weak.Make(&p).Value()) // want `weak\.Make is given the address of the variable p, not the pointer in it`
 
 	var local page
 	local.name = name
