@@ -16,8 +16,8 @@ import (
 // for a large argument.
 const looks = 64
 
-// An object is what a callback is to wait for.
-type object struct {
+// An awaited is the object that a callback is to wait for.
+type awaited struct {
 	at     unsafe.Pointer
 	size   uintptr
 	typ    reflect.Type // of the pointer to it
@@ -25,12 +25,12 @@ type object struct {
 	left   int          // looks
 }
 
-func objectAt[T any](caller string, ptr *T) object {
-	return object{unsafe.Pointer(ptr), unsafe.Sizeof(*ptr), reflect.TypeFor[*T](), caller, looks}
+func awaitedAt[T any](caller string, ptr *T) awaited {
+	return awaited{unsafe.Pointer(ptr), unsafe.Sizeof(*ptr), reflect.TypeFor[*T](), caller, looks}
 }
 
 // has reports whether address is one of o's.
-func (o *object) has(address uintptr) bool { return address-uintptr(o.at) < o.size }
+func (o *awaited) has(address uintptr) bool { return address-uintptr(o.at) < o.size }
 
 // vetArg panics if arg refers to *ptr where that can be seen.
 func vetArg[T, A any](caller string, ptr *T, arg A) {
@@ -38,11 +38,11 @@ func vetArg[T, A any](caller string, ptr *T, arg A) {
 	switch {
 	case !mayRefer(t): // Most arguments are let go here, at little cost.
 	case t.Kind() == reflect.Interface:
-		o := objectAt(caller, ptr)
+		o := awaitedAt(caller, ptr)
 		o.dynamic(reflect.ValueOf(any(arg)))
 	default:
 		s := shapeOf(t)
-		o := objectAt(caller, ptr)
+		o := awaitedAt(caller, ptr)
 		o.parts(unsafe.Pointer(&arg), s)
 		if len(s.interfaces) > 0 {
 			boxed := new(A)
@@ -133,7 +133,7 @@ func (s *shape) add(t reflect.Type, base uintptr, all bool) {
 
 // parts panics if something in a value of shape s at p refers to o, save for what
 // is in interfaces. The value must not change meanwhile.
-func (o *object) parts(p unsafe.Pointer, s *shape) {
+func (o *awaited) parts(p unsafe.Pointer, s *shape) {
 	for i := range s.plain {
 		part := &s.plain[i]
 		at := unsafe.Add(p, part.offset)
@@ -160,7 +160,7 @@ func (o *object) parts(p unsafe.Pointer, s *shape) {
 }
 
 // interfaces is parts for what is in interfaces.
-func (o *object) interfaces(p unsafe.Pointer, s *shape) {
+func (o *awaited) interfaces(p unsafe.Pointer, s *shape) {
 	for _, part := range s.interfaces {
 		if o.left--; o.left < 0 {
 			return
@@ -170,7 +170,7 @@ func (o *object) interfaces(p unsafe.Pointer, s *shape) {
 }
 
 // dynamic panics if v, which stands in an interface, refers to o.
-func (o *object) dynamic(v reflect.Value) {
+func (o *awaited) dynamic(v reflect.Value) {
 	if !v.IsValid() || !mayRefer(v.Type()) {
 		return
 	}
@@ -190,7 +190,7 @@ func (o *object) dynamic(v reflect.Value) {
 }
 
 // span panics if the object of size bytes at p is o, or a part of it, or o a part of that.
-func (o *object) span(p unsafe.Pointer, size uintptr) {
+func (o *awaited) span(p unsafe.Pointer, size uintptr) {
 	from, at := uintptr(p), uintptr(o.at)
 	if from < at+o.size && at < from+max(size, 1) {
 		o.refuse()
@@ -198,7 +198,7 @@ func (o *object) span(p unsafe.Pointer, size uintptr) {
 }
 
 // words panics if one of n values at p, of the type behind the part, has a pointer into o.
-func (o *object) words(p unsafe.Pointer, n int, behind *part) {
+func (o *awaited) words(p unsafe.Pointer, n int, behind *part) {
 	for i := 0; i < n && len(behind.behind) > 0; i++ {
 		for _, offset := range behind.behind {
 			if o.left--; o.left < 0 {
@@ -212,7 +212,7 @@ func (o *object) words(p unsafe.Pointer, n int, behind *part) {
 }
 
 // refuse panics.
-func (o *object) refuse() {
+func (o *awaited) refuse() {
 	panic("weakmap: " + o.caller + ": arg refers to ptr, so it would never be collected")
 }
 

@@ -21,13 +21,13 @@ import (
 // vetFunc panics if fn, which must be a function that is not nil, is a closure
 // that captured a pointer to what ptr points to.
 func vetFunc[T, F any](caller, name string, ptr *T, fn F) {
-	o := objectAt(caller, ptr)
+	o := awaitedAt(caller, ptr)
 	o.function(name, *(*unsafe.Pointer)(unsafe.Pointer(&fn)))
 }
 
 // function panics if fn is a closure that captured a pointer into o. A function
 // value points to the address of its code, and then what it captured.
-func (o *object) function(name string, fn unsafe.Pointer) {
+func (o *awaited) function(name string, fn unsafe.Pointer) {
 	if shouldTry(fn, o) && o.capturedBy(fn) {
 		panic("weakmap: " + o.caller + ": " + name + " is a closure over ptr, so it would never be collected")
 	}
@@ -57,7 +57,7 @@ func refusal[A any](p unsafe.Pointer, f func(A), arg A) (text string) {
 // the runtime's judgement. fn need not be of the type it is passed as: since o is
 // held until the cleanup is stopped, it is never called. What the runtime has
 // against the object itself is none of the closure's fault.
-func (o *object) capturedBy(fn unsafe.Pointer) bool {
+func (o *awaited) capturedBy(fn unsafe.Pointer) bool {
 	defer runtime.KeepAlive(o.at)
 	if !strings.HasPrefix(refusal(o.at, *(*func(*byte))(unsafe.Pointer(&fn)), nil), closesOver) {
 		return false
@@ -72,7 +72,7 @@ const tinyBlock = 16
 // isTiny reports whether o may share a block with others, which the runtime does
 // not tell from it. It tells them apart in an argument: only there it allows a
 // pointer to another place of the block.
-func (o *object) isTiny() bool {
+func (o *awaited) isTiny() bool {
 	besides := unsafe.Add(o.at, 1-2*int(uintptr(o.at)&1)) // in the same word
 	return !strings.HasPrefix(refusal(o.at, func(unsafe.Pointer) {}, besides), withinArg)
 }
@@ -80,7 +80,7 @@ func (o *object) isTiny() bool {
 // capturedAsTiny tells o from others in its tiny block, where the runtime has
 // found that fn captured one of them. Hence the search has an end inside the
 // closure. If fn captured several, the first one counts.
-func (o *object) capturedAsTiny(fn unsafe.Pointer) bool {
+func (o *awaited) capturedAsTiny(fn unsafe.Pointer) bool {
 	block := uintptr(o.at) &^ (tinyBlock - 1)
 	for word := fn; ; {
 		word = unsafe.Add(word, ptrSize)
@@ -93,7 +93,7 @@ func (o *object) capturedAsTiny(fn unsafe.Pointer) bool {
 // runtimeSeesClosures reports whether this runtime looks at closures at all.
 var runtimeSeesClosures = sync.OnceValue(func() bool {
 	ptr := new([tinyBlock]*byte)
-	o := objectAt("", ptr)
+	o := awaitedAt("", ptr)
 	fn := func(*byte) { ptr[0] = nil }
 	return o.capturedBy(*(*unsafe.Pointer)(unsafe.Pointer(&fn)))
 })
@@ -122,7 +122,7 @@ func isTest(args []string) bool {
 }
 
 // shouldTry reports whether fn is to be tried on o, and notes that it is.
-func shouldTry(fn unsafe.Pointer, o *object) bool {
+func shouldTry(fn unsafe.Pointer, o *awaited) bool {
 	if !runtimeSeesClosures() {
 		return false
 	}
