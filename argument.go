@@ -25,7 +25,7 @@ type awaited struct {
 	left   int          // looks
 }
 
-func objectAt[T any](caller string, ptr *T) awaited {
+func awaitedAt[T any](caller string, ptr *T) awaited {
 	return awaited{unsafe.Pointer(ptr), unsafe.Sizeof(*ptr), reflect.TypeFor[*T](), caller, looks}
 }
 
@@ -38,11 +38,11 @@ func vetArg[T, A any](caller string, ptr *T, arg A) {
 	switch {
 	case !mayRefer(t): // Most arguments are let go here, at little cost.
 	case t.Kind() == reflect.Interface:
-		o := objectAt(caller, ptr)
+		o := awaitedAt(caller, ptr)
 		o.dynamic(reflect.ValueOf(any(arg)))
 	default:
 		s := shapeOf(t)
-		o := objectAt(caller, ptr)
+		o := awaitedAt(caller, ptr)
 		o.parts(unsafe.Pointer(&arg), s)
 		if len(s.interfaces) > 0 {
 			boxed := new(A)

@@ -21,7 +21,7 @@ import (
 // vetFunc panics if fn, which must be a function that is not nil, is a closure
 // that captured a pointer to what ptr points to.
 func vetFunc[T, F any](caller, name string, ptr *T, fn F) {
-	o := objectAt(caller, ptr)
+	o := awaitedAt(caller, ptr)
 	o.function(name, *(*unsafe.Pointer)(unsafe.Pointer(&fn)))
 }
 
@@ -93,7 +93,7 @@ func (o *awaited) capturedAsTiny(fn unsafe.Pointer) bool {
 // runtimeSeesClosures reports whether this runtime looks at closures at all.
 var runtimeSeesClosures = sync.OnceValue(func() bool {
 	ptr := new([tinyBlock]*byte)
-	o := objectAt("", ptr)
+	o := awaitedAt("", ptr)
 	fn := func(*byte) { ptr[0] = nil }
 	return o.capturedBy(*(*unsafe.Pointer)(unsafe.Pointer(&fn)))
 })

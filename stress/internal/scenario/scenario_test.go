@@ -1,6 +1,8 @@
 package scenario
 
 import (
+	"context"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -31,6 +33,37 @@ func TestVacuityFails(t *testing.T) {
 	r := plays(func(r *Run) { r.ops.Add(1); r.hits.Add(1) }).Play(t.Context(), budget)
 	if want := "no death, no collection"; !r.Failed() || strings.Join(r.Missing, ", ") != want {
 		t.Errorf("missing %q, want %q", r.Missing, want)
+	}
+}
+
+// A share that is too short on a busy machine is no failure.
+func TestAScenarioThatHasSeenTooLittleGoesOn(t *testing.T) {
+	plenty := func(r *Run) { r.ops.Add(1); r.hits.Add(1); r.dead.Add(1); runtime.GC() }
+	for sees := 1; sees <= 5; sees++ { // in which turn it sees all it needs
+		var turns []time.Duration
+		r := plays(func(r *Run) {
+			if turns = append(turns, r.Duration); len(turns) == sees {
+				plenty(r)
+			}
+		}).Play(t.Context(), budget)
+		if r.Failed() || len(turns) != sees || r.Ops != 1 || r.Deaths != 1 {
+			t.Errorf("after %d turns: %v; want all that was seen in turn %d, and no failure", len(turns), r, sees)
+		}
+	}
+	var all time.Duration
+	r := plays(func(r *Run) { all += r.Duration; r.ops.Add(1) }).Play(t.Context(), budget)
+	if most := 20 * budget.Duration; !slices.Contains(r.Missing, "no death") || all != most {
+		t.Errorf("went on for %v, and misses %q; want deaths to be missed after %v", all, r.Missing, most)
+	}
+	turns := 0
+	r = plays(func(r *Run) { turns++; r.violation("at once") }).Play(t.Context(), budget)
+	if turns != 1 || r.Violated != 1 || r.Missing != nil {
+		t.Errorf("%d turns after a violation: %v; want one", turns, r)
+	}
+	turns = 0
+	ctx, cancel := context.WithCancel(t.Context())
+	if r = plays(func(*Run) { turns++; cancel() }).Play(ctx, budget); turns != 1 || r.Failed() {
+		t.Errorf("%d turns after an interrupt: %v; want one, and no blame", turns, r)
 	}
 }
 
