@@ -1,6 +1,7 @@
 package weakmap
 
 import (
+	"hash/maphash"
 	"reflect"
 	"strings"
 	"sync"
@@ -8,7 +9,7 @@ import (
 )
 
 // A cloner makes canonical values of type T.
-type cloner[T any] struct {
+type cloner[T comparable] struct {
 	once    sync.Once
 	strings []uintptr  // where in a T strings stand. Written by once.
 	stocks  *sync.Pool // of T, or of roomy[T] where that is tiny. Written by once. Apart from the cloner, because the runtime keeps pools.
@@ -30,12 +31,28 @@ func (c *cloner[T]) clone(value T) *T {
 			return (*T)(unsafe.Pointer(s))
 		}
 	}
+	return c.box(c.own(value))
+}
+
+// own returns value with strings of its own. To the compiler nothing of the argument is
+// in the result but what is no string: that of value may be on the caller's stack.
+func (c *cloner[T]) own(value T) T {
+	c.prepare()
+	if reveal {
+		// This puts on the heap what value refers to, strings excepted: an address on
+		// a stack has no hash.
+		maphash.Comparable(keySeed, value)
+	}
+	own := *(*T)(noescape(unsafe.Pointer(&value)))
 	for _, offset := range c.strings {
-		s := (*string)(unsafe.Add(unsafe.Pointer(&value), offset))
+		s := (*string)(unsafe.Add(unsafe.Pointer(&own), offset))
 		*s = strings.Clone(*s)
 	}
-	return c.box(value)
+	return own
 }
+
+// reveal is false, and the compiler does not know.
+var reveal bool
 
 // box returns a pointer to value in an object of its own.
 func (c *cloner[T]) box(value T) *T {

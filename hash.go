@@ -127,5 +127,17 @@ func (l *layout[K, P, A]) hash(key K) uint32 {
 	if l.table.vetKeys {
 		mustBeHashable(key)
 	}
-	return uint32(avalanche(l.table.options.hash(key)))
+	// A function of the caller's may do anything with its argument, as far as the
+	// compiler knows. It must not keep it, so that a lookup by a string that was made
+	// for it alone allocates nothing.
+	return uint32(avalanche(l.table.options.hash(*(*K)(noescape(unsafe.Pointer(&key))))))
+}
+
+// noescape returns p, of which the compiler does not see that it is the same.
+//
+//go:nosplit
+//go:nocheckptr
+func noescape(p unsafe.Pointer) unsafe.Pointer {
+	address := uintptr(p)
+	return *(*unsafe.Pointer)(unsafe.Pointer(&address))
 }

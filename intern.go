@@ -52,7 +52,7 @@ func (in *Interner[T]) Intern(value T) *T {
 		return canonical
 	}
 	if in.Clone != nil {
-		return in.insert(in.cloner.box(in.Clone(value)))
+		return in.insert(in.cloner.box(in.Clone(in.cloner.own(value))))
 	}
 	return in.insert(in.cloner.clone(value))
 }
