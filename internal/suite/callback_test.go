@@ -235,6 +235,8 @@ func TestComputeHasItsCallersLabels(t *testing.T) {
 }
 
 // Each link of a chain can die only when the one before is gone.
+//
+//weakvet:ignore weakcycle each value is another key, and the last has none
 func TestSettleGoesToTheEndOfAChain(t *testing.T) {
 	for _, reclaim := range []weakmap.Reclaim{weakmap.PerCycle, weakmap.PerValue} {
 		m := &weakmap.KeyMap[object, *object]{Config: weakmap.Config{Reclaim: reclaim}}

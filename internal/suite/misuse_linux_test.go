@@ -13,6 +13,9 @@ import (
 
 // TestFinalizeOnForeignMemory: on memory that Go did not allocate it panics and says so, whatever
 // the size of the type and whatever fn captured. It accuses no closure, and reads nothing but it.
+//
+//weakvet:ignore weakcapture the panic is what is tested
+//weakvet:ignore weaktiny the panic is what is tested
 func TestFinalizeOnForeignMemory(t *testing.T) {
 	memory, err := syscall.Mmap(-1, 0, 1<<16, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
 	if err != nil {

@@ -146,6 +146,8 @@ func TestFinalizeLooksWhileOthersWrite(t *testing.T) {
 }
 
 // seesClosures reports whether this runtime tells what a closure captured, as it does since Go 1.26.
+//
+//weakvet:ignore weakcapture the panic is what is tested
 func seesClosures() bool {
 	p := new(thing)
 	return gctest.PanicText(func() { runtime.AddCleanup(p, func(int) { p.small = 1 }, 0).Stop() }) != ""
@@ -189,6 +191,9 @@ func TestClosuresOverTheObjectPanicEachTime(t *testing.T) {
 const childVariable = "WEAKMAP_SUITE_MISUSE"
 
 // The program that TestTheFirstClosureOfALinePanics runs.
+//
+//weakvet:ignore weakcapture the panic is what is tested
+//weakvet:ignore weakdropped the panic is what is tested
 func init() {
 	if os.Getenv(childVariable) == "" {
 		return
@@ -230,6 +235,9 @@ func TestTheFirstClosureOfALinePanics(t *testing.T) {
 
 // TestClosuresBesideATinyObject: a pointer-free object below 16 bytes is told from its neighbours in
 // one block, and a field of a larger object from what it is not, without a look beyond the closure.
+//
+//weakvet:ignore weakcapture the panic is what is tested
+//weakvet:ignore weaktiny the panic is what is tested
 func TestClosuresBesideATinyObject(t *testing.T) {
 	if !seesClosures() {
 		t.Skip("this runtime does not look at closures")

@@ -146,7 +146,7 @@ func goexits(r *Round) {
 			o := &object{}
 			m.Store(id, o)
 			weakmap.Finalize(o, func(id int64) { runs.report(id); exit(id) }, id)
-			refs[id] = weakmap.NewRef(o, func() { calls.report(id); exit(id) })
+			refs[id] = weakmap.NewRef(o, func() { calls.report(id); exit(id) }) //weakvet:ignore weakunheld dies on purpose
 			w.did += 3
 		}
 		w.over.Store(true)

@@ -155,6 +155,7 @@ func burst(*Run) func() int {
 			set.Add(o)
 			in.Intern(i) //weakvet:ignore weakunheld is to die
 			weakmap.Finalize(o, func(int) {}, i)
+			//weakvet:ignore weakunheld is to die
 			weakmap.NewRef(o, func() {}) //weakvet:ignore weakdropped is to die
 		}
 		return 5 * perRound
