@@ -26,13 +26,15 @@ type Interner[T comparable] struct {
 	Config Config
 
 	// Hash replaces the built-in hash. It must return the same for values that
-	// are equal, and must not keep its argument: see [InternBytes].
+	// are equal, and must not keep its argument, whose strings may be on the
+	// stack of the caller or, with [InternBytes], be written to later.
 	Hash func(T) uint64 `json:"-" xml:"-"`
 
 	// Clone makes the canonical value from the first of its kind. If it is nil,
 	// strings are cloned wherever they stand in T, named types, fields and array
 	// elements too, so that a substring does not keep what it was cut from;
-	// everything else is copied. The result must be equal to the argument.
+	// everything else is copied. The result must be equal to the argument. The
+	// strings of that are copies already, so Clone may keep them.
 	Clone func(T) T `json:"-" xml:"-"`
 
 	core   core[T, T, struct{}]

@@ -162,7 +162,7 @@ func (r *reaperState) tick(n uint64) {
 	defer r.clock.Unlock()
 	if last := r.announced.Load(); last < n {
 		now := time.Now()
-		r.inDoubt = now.Add(min(2*now.Sub(r.ticked), maxDoubt))
+		r.inDoubt = now.Add(2 * min(now.Sub(r.ticked), maxDoubt/2))
 		r.ticked = now
 		r.announcedBefore.Store(last)
 		r.announced.Store(n)
@@ -455,7 +455,7 @@ const (
 	shift = 10 * time.Millisecond
 
 	// maxDoubt is how long at most a pass waits for news of a collection that may be
-	// near: as long as one takes that marks a gigabyte. No evidence for its exact size.
+	// near. No evidence for its exact size.
 	maxDoubt = 100 * time.Millisecond
 
 	// tablesKept is how many places for tables may be vacant beside as many as are taken.

@@ -29,7 +29,8 @@ type Map[K comparable, V any] struct {
 	Config Config
 
 	// Hash replaces the built-in hash. It must return the same for keys that
-	// are equal; how well it spreads others decides about speed only.
+	// are equal; how well it spreads others decides about speed only. It must not
+	// keep its argument, whose strings may be on the stack of a caller of Load.
 	Hash func(K) uint64 `json:"-" xml:"-"`
 
 	// OnReap, if not nil, is called once for each entry that was removed
@@ -257,8 +258,9 @@ func (m *Map[K, V]) Values() iter.Seq[*V] {
 func (m *Map[K, V]) Len() int { return m.core.length() }
 
 // Reap removes the entries of values found dead by the collections so far, and
-// returns how many it removed. It runs no collection. Entries are removed
-// without it; it is for those who want to see them gone now.
+// returns how many it removed. It runs no collection, and returns 0 at once if none
+// has ended since the last search for dead entries. Entries are removed without
+// it; it is for those who want to see them gone now.
 func (m *Map[K, V]) Reap() (removed int) { return m.core.reap() }
 
 // Stats returns the counts of the Map.

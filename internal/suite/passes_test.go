@@ -50,9 +50,13 @@ func TestReapInALoopRemovesWhatDied(t *testing.T) {
 	}()
 	for round := range 3 {
 		gctest.Elsewhere(func() {
-			for i := range n {
-				m.Store(i, new(object))
+			values := make([]*object, n)
+			for i := range values {
+				values[i] = new(object)
+				m.Store(i, values[i])
 			}
+			runtime.GC() // From here on they may have died, so Reap may ask them.
+			runtime.KeepAlive(values)
 		})
 		for range 5 {
 			runtime.GC()
