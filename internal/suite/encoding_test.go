@@ -12,10 +12,7 @@ import (
 
 // An article is what the containers of a catalog hold weakly. It has a pointer, so that the
 // collector reports the death of each one by itself.
-type article struct {
-	id   int
-	next *article
-}
+type article struct{ _ [6]*int }
 
 // A catalog is a struct of a user who puts containers among fields that are encoded.
 type catalog struct {

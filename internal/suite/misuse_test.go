@@ -34,7 +34,6 @@ type wrap struct {
 
 type (
 	node struct {
-		name  string
 		inner [2]struct{ any any }
 	}
 	stringer struct{ fmt.Stringer }
