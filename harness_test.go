@@ -18,8 +18,6 @@ import (
 )
 
 // The harness that other packages use too.
-const patience = gctest.Patience
-
 var (
 	eventually          = gctest.Eventually
 	within              = gctest.Within
