@@ -64,8 +64,8 @@ func (r Reclaim) String() string {
 	return fmt.Sprintf("Reclaim(%d)", uint8(r))
 }
 
-// maxCapacity is what maxBuckets take with room to spare, 4 billion entries (134 million where an int has 32 bits). What
-// is computed from it stays within an int.
+// maxCapacity is what maxBuckets take with room to spare: 4 billion entries, or 134
+// million where an int has 32 bits. What is computed from it stays within an int.
 const maxCapacity = maxBuckets * 4
 
 // check panics if c cannot be meant.

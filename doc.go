@@ -40,7 +40,7 @@
 // Your code runs unlocked. Functions that you pass are called with no lock held,
 // and those that the collector causes to be called run on goroutines of this
 // package, never on the runtime's cleanup goroutine. They may block and may use
-// any container. What a panic in them does, the methods say.
+// any container. Each method documents what a panic in its callback does.
 //
 // One that blocks delays no others, until 64 of them block and four for each
 // processor: from then on each further one that blocks delays those behind it by
@@ -55,19 +55,18 @@
 //
 // Nothing is left behind. Containers without entries have no goroutine; unused
 // ones have no heap memory, and emptied ones about 600 bytes, besides what
-// Config.Shards and Config.Capacity ask for. Memory shrinks
-// after a mass death; a container that is dropped goes at once with all its keys,
-// while its values live on.
+// Config.Shards and Config.Capacity ask for. Memory shrinks after a mass death; a
+// container that is dropped goes at the next collection with all its keys, while
+// its values live on.
 //
 // # When entries go
 //
 // The collector decides when a value is dead; this package removes the entry
 // soon after that collection, in one pass over all containers ([PerCycle], the
 // default) or by a runtime cleanup for each value ([PerValue]). Where collections
-// follow each other closely, passes leave some out; they take a tenth of one processor
-// at most. Until an entry is removed,
-// Len counts it; nothing else shows it. Reap removes what is dead now, and
-// [Settle] waits until all is.
+// follow each other closely, passes leave some out; they take a tenth of one
+// processor at most. Until an entry is removed, Len counts it; nothing else shows
+// it. Reap removes what is dead now, and [Settle] waits until all is.
 //
 // A value is dead once its [weak.Pointer.Value] is nil. If it has a runtime
 // finalizer, that is before the finalizer runs; a [Ref] and a [Finalizer] follow
