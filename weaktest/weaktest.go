@@ -201,14 +201,16 @@ func (w wait) now() time.Time {
 
 func (w wait) elapsed() time.Duration { return w.now().Sub(w.start).Round(time.Millisecond) }
 
-// collect runs collections until cond holds, and reports whether it did in time.
+// collect runs collections until cond holds, one at least unless it holds from the
+// beginning, and reports whether it did in time.
 func (w wait) collect(cond func() bool) bool {
-	for pause := time.Microsecond; !cond(); pause = min(2*pause, longestPause) {
-		if w.now().Sub(w.start) > w.limit {
+	for pause, late := time.Microsecond, false; !cond(); pause = min(2*pause, longestPause) {
+		if late {
 			return false
 		}
 		runtime.GC()
 		w.rest(pause)
+		late = w.now().Sub(w.start) > w.limit
 	}
 	return true
 }
