@@ -325,13 +325,15 @@ func TestABurstLeavesNothingBehind(t *testing.T) {
 		for burst := range after {
 			storeDoomed(m, numbers(n)...)
 			eventually(t, "the burst is dead and gone", func() bool { return m.Len() == 0 && m.Stats().Capacity <= 8192 })
-			after[burst], off[burst] = heapInUse(), offHeap()
-		}
-		if grown := after[0] - start; grown > 512*kib {
-			t.Errorf("the heap has grown by %d bytes after %d entries came and went", grown, n)
-		}
-		if grown := after[2] - after[0]; grown > 128*kib {
-			t.Errorf("the heap has grown by %d bytes from the first to the third burst", grown)
+			// The pass that has removed the last of them may be about to give their places back.
+			limit, what := start+512*kib, "the heap has grown by 512 KiB at most"
+			if burst > 0 {
+				limit, what = after[0]+128*kib, "the heap has grown by 128 KiB at most since the first burst"
+			}
+			eventually(t, what, func() bool {
+				after[burst], off[burst] = heapInUse(), offHeap()
+				return after[burst] <= limit
+			})
 		}
 		if grown := off[2] - off[0]; grown > mib {
 			t.Errorf("the runtime's structures have grown by %d bytes from the first to the third burst", grown)
