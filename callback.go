@@ -131,36 +131,36 @@ func (q *callbackQueue) wait(ctx context.Context) error {
 
 // reports are the attached parts of a table's dead entries, waiting for the
 // container's OnReap. They hang on the table, so they go with it.
-type reports[A any] struct {
+type reports struct {
 	mu      sync.Mutex
-	due     []A  // Guarded by mu.
-	taken   int  // how many of due were taken. Guarded by mu.
-	serving bool // whether a function that calls OnReap is in callbacks. Guarded by mu.
+	due     []reaped // Guarded by mu.
+	taken   int      // how many of due were taken. Guarded by mu.
+	serving bool     // whether a function that calls OnReap is in callbacks. Guarded by mu.
 }
 
 // next takes the oldest report. When there is none, serving ends.
-func (r *reports[A]) next() (a A, ok bool) {
+func (r *reports) next() (a reaped, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.taken == len(r.due) {
 		r.due, r.taken, r.serving = nil, 0, false
 		return a, false
 	}
-	var zero A
+	var zero reaped
 	a, r.due[r.taken] = r.due[r.taken], zero
 	r.taken++
 	return a, true
 }
 
 // waiting is the number of reports not taken.
-func (r *reports[A]) waiting() int {
+func (r *reports) waiting() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.due) - r.taken
 }
 
 // report has OnReap called for each of dead.
-func (t *table[K, P, A]) report(dead []A) {
+func (t *table) report(dead []reaped) {
 	r := &t.reports
 	r.mu.Lock()
 	r.due = append(r.due, dead...)
@@ -176,7 +176,7 @@ func (t *table[K, P, A]) report(dead []A) {
 // Between calls it holds the table weakly: a report that waits behind a slow
 // one keeps neither the container nor its keys, and none comes once the
 // container was collected.
-func (t *table[K, P, A]) serveReports() {
+func (t *table) serveReports() {
 	self := t.self
 	callbacks.submit(func(b *batch) {
 		left := -1 // reports to go before whoever waits for this batch has all that he waits for
@@ -203,7 +203,7 @@ func (t *table[K, P, A]) serveReports() {
 				return
 			}
 			left--
-			onReap := t.options.onReap
+			onReap := t.onReap
 			t = nil
 			goexit = true
 			onReap(a)

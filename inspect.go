@@ -31,7 +31,7 @@ func (m *KeyMap[K, V]) figures() (inspect.Figures, bool) { return m.core.figures
 func (s *Set[T]) figures() (inspect.Figures, bool)       { return s.core.figures() }
 func (in *Interner[T]) figures() (inspect.Figures, bool) { return in.core.figures() }
 
-func (c *core[K, P, A]) figures() (f inspect.Figures, ok bool) {
+func (c *core) figures() (f inspect.Figures, ok bool) {
 	t := c.table.Load()
 	if t == nil {
 		return f, false

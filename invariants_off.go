@@ -2,4 +2,4 @@
 
 package weakmap
 
-func (t *table[K, P, A]) checkInvariants(*shard[P, A]) {}
+func (t *table) checkInvariants(*shard) {}

@@ -5,102 +5,45 @@ import (
 	"sync/atomic"
 	"unsafe"
 	"weak"
+
+	"github.com/go-weak/weakmap/internal/seam"
 )
 
-// What Config.Reclaim = PerValue adds: a runtime cleanup on each stored value,
-// which deletes the value's entry.
+// What Config.Reclaim = PerValue adds: a runtime cleanup on each stored value, which unbinds it.
 
-// A ticket is the argument of one entry's cleanup, and names the entry without
-// keeping it: the runtime holds arguments strongly while the value lives, and a
-// dropped map must go, keys and all.
-type ticket[K comparable, P, A any] struct {
-	table   weak.Pointer[table[K, P, A]] // Immutable.
-	hash    uint32                       // as entry.hash, under the same protocol
-	cleanup cleanup                      // Immutable once the entry is published.
+// A ticket is the argument of one binding's cleanup, and names the binding without keeping it:
+// the runtime holds arguments strongly while the value lives, and a dropped map must go, keys
+// and all.
+type ticket struct {
+	table   weak.Pointer[table] // Immutable.
+	word    unsafe.Pointer      // the word of the weak pointer to the value. Immutable.
+	hash    atomic.Uint32       // Written before publication, and with all shards locked.
+	cleanup seam.Cleanup        // Immutable once the binding is published.
 }
 
-// An extension is an entry with what only some tables need.
-type extension[K comparable, P, A any] struct {
-	entry[P, A]
-	hold   hold[P]
-	ticket *ticket[K, P, A] // nil unless the table has the trait cleaned. Immutable.
-}
-
-// extensionOf returns the extension that e is the first field of. The table
-// must have the trait extended.
-func extensionOf[K comparable, P, A any](e *entry[P, A]) *extension[K, P, A] {
-	return (*extension[K, P, A])(unsafe.Pointer(e))
-}
-
-// newEntry makes an entry that binds key to v, to which w points if it was made
-// already; it is not bound yet. The caller keeps v alive until it is, or
-// discards it.
-func (t *table[K, P, A]) newEntry(key K, v *P, w reference[P], attached A) *entry[P, A] {
-	l := t.layout.Load()
-	l.prefetch(l.hash(key)) // The bucket comes while the weak pointer is made: a sixth of an insertion.
-	if w == (weak.Pointer[P]{}) {
-		w = refer(v)
-	}
-	if t.traits&extended == 0 {
-		return &entry[P, A]{weak: w, attached: attached}
-	}
-	x := &extension[K, P, A]{entry: entry[P, A]{weak: w, attached: attached}}
-	if t.traits&cleaned != 0 {
-		// v is held by the caller, so the cleanup cannot come before the entry is
-		// published.
-		x.ticket = &ticket[K, P, A]{table: t.self}
-		x.ticket.cleanup = addCleanup(v, t.reclaim, x.ticket)
-	}
-	if t.traits&retains != 0 {
-		x.hold.referent.Store(v)
-		t.retained.Inc()
-	}
-	return &x.entry
-}
-
-// discard undoes newEntry for an entry that was not bound after all.
-func (t *table[K, P, A]) discard(e *entry[P, A]) {
-	if t.traits&extended != 0 {
-		t.dismiss(e)
+// stop stops the cleanup of a binding that was removed while its referent lived, so that nothing
+// piles up on a long-lived value. The caller holds the referent: on a dead object Stop can crash
+// the process (golang/go#81435). It does nothing without a ticket or a referent.
+func (k *ticket) stop(referent unsafe.Pointer) {
+	if k != nil && referent != nil {
+		k.cleanup.Stop()
+		runtime.KeepAlive(referent)
 	}
 }
 
-// dismiss does what is to be done, without a lock, about an extension that was
-// removed while its referent lived.
-func (t *table[K, P, A]) dismiss(e *entry[P, A]) {
-	if t.traits&cleaned != 0 {
-		stopCleanup[K](e)
-	}
-	if t.traits&retains != 0 {
-		t.letGo(e)
-	}
-}
-
-// stopCleanup stops the cleanup of an entry that was removed while its value
-// lived, so that nothing piles up on a long-lived value. Stop is called only
-// while the value is held: on a dead object it can crash the process
-// (golang/go#81435). If the value has died meanwhile, the cleanup finds nothing
-// to delete.
-func stopCleanup[K comparable, P, A any](e *entry[P, A]) {
-	if v := e.weak.Value(); v != nil {
-		extensionOf[K](e).ticket.cleanup.Stop()
-		runtime.KeepAlive(v)
-	}
-}
-
-// reclaim runs on the runtime's cleanup goroutine when the value of k's entry
-// is gone. It neither waits for a lock there nor runs code of the user: what
-// takes time goes to a goroutine of this package.
-func reclaim[K comparable, P, A any](k *ticket[K, P, A]) {
+// reclaim runs on the runtime's cleanup goroutine when the value of k's binding is gone. It
+// neither waits for a lock there nor runs code of the user: what takes time goes to a goroutine
+// of this package.
+func reclaim(k *ticket) {
 	t := k.table.Value()
 	if t == nil {
 		return
 	}
 	l := t.layout.Load()
-	s := l.shard(atomic.LoadUint32(&k.hash))
+	s := l.shard(k.hash.Load())
 	if !s.mu.TryLock() {
 		submit(func(*batch) {
-			l, s := t.lockFor(&k.hash)
+			l, s := t.lockFor(k)
 			t.redeem(l, s, k)
 			t.shrink(l)
 		})
@@ -117,12 +60,21 @@ func reclaim[K comparable, P, A any](k *ticket[K, P, A]) {
 	}
 }
 
-// redeem removes k's entry if it is bound still, and unlocks s, which must be locked.
-func (t *table[K, P, A]) redeem(l *layout[K, P, A], s *shard[P, A], k *ticket[K, P, A]) {
-	if _, _, e := l.search(k.hash, func(e *entry[P, A]) bool {
-		return extensionOf[K](e).ticket == k
-	}); e != nil {
-		s.unbind(&l.buckets, e, true)
+// lockFor locks the shard of a ticket, whose hash a layout may change.
+func (t *table) lockFor(k *ticket) (*layout, *shard) {
+	for {
+		l := t.layout.Load()
+		s := l.shard(k.hash.Load())
+		s.mu.Lock()
+		if t.layout.Load() == l {
+			return l, s
+		}
+		s.mu.Unlock()
 	}
-	t.release(s)
+}
+
+// redeem unbinds k's binding if it is bound still, and unlocks s, which must be locked.
+func (t *table) redeem(l *layout, s *shard, k *ticket) {
+	t.unbindDead(l, s, k.hash.Load(), k.word)
+	t.unlock(s)
 }

@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/go-weak/weakmap/internal/inspect"
+	"github.com/go-weak/weakmap/internal/seam"
 )
 
 // The reaper runs one pass after each collection, over every table that has
@@ -36,7 +36,7 @@ type reaperState struct {
 	// would keep what Settle waits for. Accessed atomically.
 	settlers atomic.Int32
 
-	mu     mutex
+	mu     seam.Mutex
 	tables []func() sweeper // weak: nil once the table is gone. Guarded by mu.
 	rested time.Time        // when the next pass may begin. Accessed by pass only, of which there is one at a time.
 	armed  bool             // whether a sentinel or a pass under way will arm again. Guarded by mu.
@@ -63,10 +63,10 @@ type sentinel struct{ _ *byte }
 
 // register makes the table known to the reaper. It is called after each
 // insertion, when the entry is counted.
-func (t *table[K, P, A]) register() {
+func (t *table) register() {
 	// retireIfEmpty clears registered before it looks at the counts, we count
 	// before we look at registered: one of us sees the other.
-	interleave("entry counted")
+	seam.Interleave("entry counted")
 	if t.registered.Load() || !t.registered.CompareAndSwap(false, true) {
 		return
 	}
@@ -79,13 +79,13 @@ func (t *table[K, P, A]) register() {
 	})
 }
 
-func (t *table[K, P, A]) retireIfEmpty() bool {
+func (t *table) retireIfEmpty() bool {
 	t.registered.Store(false)
-	interleave("registration cleared")
+	seam.Interleave("registration cleared")
 	if t.layout.Load().used() == 0 {
 		return true
 	}
-	interleave("found not empty")
+	seam.Interleave("found not empty")
 	// If an insertion has taken registration upon itself, it adds the table anew,
 	// and this listing goes.
 	return !t.registered.CompareAndSwap(false, true)
@@ -193,96 +193,7 @@ func (r *reaperState) prune() {
 	r.tables = kept
 }
 
-// collected implements PerCycle. With PerValue it is there for what runtime
-// cleanups leave behind: the entry of a value that a finalizer has resurrected is
-// dead although its cleanup does not come, perhaps never.
-func (t *table[K, P, A]) collected(ended time.Time, workers int) {
-	t.passes++
-	if t.traits&retains != 0 {
-		n := collections()
-		t.letGoUnused(uint32(min(n-t.agedAt, maxRetain)))
-		t.agedAt = n
-	}
-	if t.options.config.Reclaim == PerCycle || t.passes%passesPerStray == 0 {
-		entries := t.layout.Load().used()
-		dead := t.sweep(workers)
-		t.lastPass.set(inspect.Pass{Collection: t.sweptAt.Load(), Lag: time.Since(ended), Entries: entries, Dead: dead})
-	}
-}
-
-// sweep removes every entry that is dead, and returns how many that were.
-func (t *table[K, P, A]) sweep(workers int) (removed int) {
-	t.growth.Lock()
-	defer t.growth.Unlock()
-	return t.sweepLocked(workers)
-}
-
-// sweepLocked is sweep with t.growth held, so that there is one layout
-// throughout.
-func (t *table[K, P, A]) sweepLocked(workers int) (removed int) {
-	t.sweptAt.Store(collections())
-	l := t.layout.Load()
-	var few [fewShards]journal[P, A]
-	c := census[P, A]{journals: l.journals(few[:0])}
-	c.take(workers)
-	if c.dead > massDeath && c.dead > l.used()/2 {
-		return t.removeMost(l, &c)
-	}
-	for i := range c.journals {
-		for batch := range c.found(i) {
-			removed += t.removeSome(l, &l.shards[i], batch)
-		}
-	}
-	t.shrinkLocked(l)
-	return removed
-}
-
-// journals appends the journals of all shards as they are now, to be read
-// without lock.
-func (l *layout[K, P, A]) journals(to []journal[P, A]) []journal[P, A] {
-	for i := range l.shards {
-		s := &l.shards[i]
-		s.mu.Lock()
-		to = append(to, s.journal)
-		s.mu.Unlock()
-	}
-	return to
-}
-
-// removeSome takes a few dead entries out of their buckets.
-func (t *table[K, P, A]) removeSome(l *layout[K, P, A], s *shard[P, A], dead []*entry[P, A]) (removed int) {
-	for _, e := range dead {
-		l.prefetch(atomic.LoadUint32(&e.hash))
-	}
-	s.mu.Lock()
-	for _, e := range dead {
-		if s.unbind(&l.buckets, e, true) {
-			removed++
-		}
-	}
-	t.release(s)
-	return removed
-}
-
-// removeMost makes a new layout of those that are not dead, which is sooner done
-// than to take out so many. t.growth must be held.
-func (t *table[K, P, A]) removeMost(l *layout[K, P, A], c *census[P, A]) (removed int) {
-	t.lockAll(l)
-	for i := range c.journals {
-		for batch := range c.found(i) {
-			removed += l.shards[i].retireAll(batch)
-		}
-	}
-	t.relayout(l, 0, false)
-	t.releaseAll(l)
-	return removed
-}
-
 const (
-	// passesPerStray is how many collections a table with PerValue waits before it
-	// looks for dead entries itself.
-	passesPerStray = 8
-
 	// The pause between passes: a multiple of what the last pass took, within bounds.
 	restPerWork = 4
 	minRest     = 10 * time.Millisecond
@@ -290,7 +201,4 @@ const (
 
 	// tablesKept is how many places for tables may be vacant beside as many as are taken.
 	tablesKept = 64
-
-	// massDeath is how many deaths at least make a new layout worth its while.
-	massDeath = 256
 )
