@@ -76,7 +76,7 @@ type work struct{ cleanups, finalizers uint64 }
 // been run. It gives up when nothing has moved for backlogPatience.
 func (b *backlog) wait(ctx context.Context) error {
 	cleanups := following()
-	finalizers := cleanups || len(reaper.live()) > 0
+	finalizers := cleanups || !reaper.idle()
 	queued, executed := b.count()
 	done := func() bool {
 		if b.samples == nil {

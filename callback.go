@@ -2,126 +2,231 @@ package weakmap
 
 import (
 	"context"
+	"runtime"
 	"slices"
 	"sync"
-	"sync/atomic"
+	"time"
 )
 
-// callbacks runs all that the collector causes to be called: OnReap, and what
-// a cleanup could not do at once.
+// callbacks runs all that the collector causes to be called, OnReap among it, and
+// what a cleanup could not do at once.
 var callbacks callbackQueue
 
 // A callbackQueue runs functions on goroutines that come and go: none while
-// nothing is due. A function that blocks delays no other, since whoever takes
-// one makes sure first that somebody is there for the next.
+// nothing is due. Functions that block delay the others little: whoever takes one
+// makes sure first that there is a goroutine for the next. There are no more than
+// workersMax of them, though, since each that is in a system call is a thread, and
+// the runtime ends a program that has too many. If all of them block, one more is
+// started for each span of workersPatience in which none has begun or ended a
+// function.
+//
+// Its goroutines belong to no bubble of testing/synctest. What is to run in one has
+// a goroutine of its own there, and is only counted here: see report.go.
 type callbackQueue struct {
 	mu       sync.Mutex
-	due      []callback // not taken yet, oldest first, from head on. Guarded by mu.
-	head     int        // Guarded by mu.
-	starting bool       // whether a goroutine was started that has not taken a function yet. Guarded by mu.
-	batches  []*batch   // those not done, oldest first; the last one is open. Guarded by mu.
+	due      fifo[callback] // not taken yet. Guarded by mu.
+	workers  int            // goroutines that were started and have not ended. Guarded by mu.
+	starting bool           // whether one of them has not taken a function yet. Guarded by mu.
+	watched  bool           // whether look will be called. Guarded by mu.
+	progress uint64         // how many functions were begun or have ended. Guarded by mu.
+	chores   fifo[callback] // as due, for what the package itself has to do. Guarded by mu.
+	busy     bool           // whether there is a goroutine for chores. Guarded by mu.
+	batches  []*batch       // what was counted and has not ended, by bubble, oldest first. Guarded by mu.
 }
 
-// A callback is a function that is due. It is told its batch.
+// A callback is a function that is due.
 type callback struct {
-	run   func(*batch)
-	batch *batch
+	run   func()
+	batch *batch // in which it is counted; nil if it counts by itself
 }
 
-// A batch is the callbacks that came between two calls of wait. It is open
-// until the second of them, and then done once all of them have returned.
+// A batch is what came in one bubble, or outside of all, between two calls of
+// wait. It is open until the second of them, and then done once all of it has
+// returned.
 type batch struct {
-	pending int // callbacks that have not returned. Guarded by callbackQueue.mu.
-	sealed  atomic.Bool
-	done    chan struct{}
+	bubble  uint64          // 0 = outside of all. Immutable.
+	pending int             // how much of it has not returned. Guarded by callbackQueue.mu.
+	sealed  bool            // Guarded by callbackQueue.mu.
+	waiters []chan struct{} // to be closed when it is done. Guarded by callbackQueue.mu.
 }
 
-// submit has f run soon.
-func (q *callbackQueue) submit(f func(*batch)) {
+const (
+	// workersMax and 4 for each processor can block at a time: few beside the
+	// 10,000 threads that a program may have, many beside what blocks by design.
+	workersMax = 64
+
+	// workersPatience is what a function waits at most for each one that blocks
+	// before it beyond these. No evidence for its exact size.
+	workersPatience = 10 * time.Millisecond
+)
+
+// submit has f run soon. It must be called outside of all bubbles.
+func (q *callbackQueue) submit(f func()) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if n := len(q.batches); n == 0 || q.batches[n-1].sealed.Load() {
-		q.batches = append(q.batches, &batch{done: make(chan struct{})})
-	}
-	b := q.batches[len(q.batches)-1]
+	b := q.open(0)
 	b.pending++
-	q.due = append(q.due, callback{f, b})
+	q.due.push(callback{f, b})
 	q.startIfDue()
 }
 
+// submitCounted is submit for a function that is counted by a tally.
+func (q *callbackQueue) submitCounted(f func()) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.due.push(callback{f, nil})
+	q.startIfDue()
+}
+
+// chore has f, which never blocks for long, run soon, whatever else blocks. It
+// must be called outside of all bubbles.
+func (q *callbackQueue) chore(f func()) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	b := q.open(0)
+	b.pending++
+	if q.chores.push(callback{f, b}); !q.busy {
+		q.busy = true
+		launch(q.doChores)
+	}
+}
+
+// launch calls f on a new goroutine that has none of the caller's profiler labels,
+// as the child of another goroutine would: a timer starts it. It must be called
+// outside of all bubbles.
+func launch(f func()) { time.AfterFunc(0, f) }
+
 // startIfDue makes sure that somebody comes for what is due. Must be called with q.mu held.
 func (q *callbackQueue) startIfDue() {
-	if q.head < len(q.due) && !q.starting {
-		q.starting = true
-		go q.serve()
+	switch {
+	case q.due.n == 0 || q.starting:
+	case q.workers < workersMax || q.workers < workersMax+4*runtime.GOMAXPROCS(0):
+		q.start()
+	case !q.watched:
+		q.watched = true
+		seen := q.progress
+		time.AfterFunc(workersPatience, func() { q.look(seen) })
 	}
+}
+
+// start starts one more goroutine. Must be called with q.mu held.
+func (q *callbackQueue) start() {
+	q.starting = true
+	q.workers++
+	launch(q.serve)
+}
+
+// look starts one more goroutine if there was no progress since it was what is given.
+func (q *callbackQueue) look(seen uint64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.watched = false
+	if q.due.n > 0 && !q.starting && q.progress == seen {
+		q.start()
+		return // It will ask for the next look when it takes what is due.
+	}
+	q.startIfDue()
 }
 
 // waiting returns how many functions wait for a goroutine.
 func (q *callbackQueue) waiting() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.due) - q.head
+	return q.due.n + q.chores.n
 }
 
 // serve runs what is due until nothing is.
 func (q *callbackQueue) serve() {
 	q.mu.Lock()
 	q.starting = false
-	for q.head < len(q.due) {
-		f := q.due[q.head]
-		q.due[q.head] = callback{}
-		if q.head++; q.head == len(q.due) {
-			q.due, q.head = q.due[:0], 0
-			if cap(q.due) > dueKept {
-				q.due = nil
-			}
-		}
+	for q.due.n > 0 {
+		c := q.due.pop()
+		q.progress++
 		q.startIfDue()
 		q.mu.Unlock()
-		q.run(f)
+		q.run(c)
 		q.mu.Lock()
 	}
+	q.workers--
 	q.mu.Unlock()
 }
 
-// dueKept is how many slots of an empty queue are kept for later.
-const dueKept = 1024
-
-// run calls f. It accounts for its end also if that is a Goexit, after which
+// run calls c. It accounts for its end also if that is a Goexit, after which
 // others run what is due.
-func (q *callbackQueue) run(f callback) {
+func (q *callbackQueue) run(c callback) {
+	returned := false
 	defer func() {
 		q.mu.Lock()
 		defer q.mu.Unlock()
-		q.startIfDue()
-		f.batch.pending--
-		q.finish(f.batch)
+		q.progress++
+		if c.batch != nil {
+			q.leave(c.batch)
+		}
+		if !returned {
+			q.workers--
+			q.startIfDue()
+		}
 	}()
-	f.run(f.batch)
+	c.run()
+	returned = true
 }
 
-// finish closes b if it is done. Must be called with q.mu held.
-func (q *callbackQueue) finish(b *batch) {
-	if b.pending == 0 && b.sealed.Load() {
-		close(b.done)
-		q.batches = slices.DeleteFunc(q.batches, func(other *batch) bool { return other == b })
-	}
-}
-
-// wait returns once all that is due now has returned, or ctx is done.
-func (q *callbackQueue) wait(ctx context.Context) error {
+// doChores is serve for chores.
+func (q *callbackQueue) doChores() {
 	q.mu.Lock()
-	waiting := slices.Clone(q.batches)
-	for _, b := range waiting {
-		if !b.sealed.Swap(true) {
-			q.finish(b)
+	for q.chores.n > 0 {
+		c := q.chores.pop()
+		q.mu.Unlock()
+		c.run()
+		q.mu.Lock()
+		q.leave(c.batch)
+	}
+	q.busy = false
+	q.mu.Unlock()
+}
+
+// open returns the batch of a bubble that is open. Must be called with q.mu held.
+func (q *callbackQueue) open(bubble uint64) *batch {
+	for _, b := range q.batches {
+		if b.bubble == bubble && !b.sealed {
+			return b
+		}
+	}
+	b := &batch{bubble: bubble}
+	q.batches = append(q.batches, b)
+	return b
+}
+
+// leave counts the end of one in b. Must be called with q.mu held.
+func (q *callbackQueue) leave(b *batch) {
+	if b.pending--; b.pending > 0 || b.bubble == 0 && !b.sealed { // The open one of those outside is kept for the next.
+		return
+	}
+	for _, done := range b.waiters {
+		close(done)
+	}
+	q.batches = slices.DeleteFunc(q.batches, func(other *batch) bool { return other == b })
+}
+
+// wait returns once all that is due now in the bubbles that it is asked for, of
+// which 0 is one, has returned, or ctx is done. In a bubble it may be asked for that
+// bubble only: what it waits for is closed by those that it waits for, and to close
+// what was made in another bubble would end the program.
+func (q *callbackQueue) wait(ctx context.Context, in func(bubble uint64) bool) error {
+	var waiting []chan struct{}
+	q.mu.Lock()
+	for _, b := range q.batches {
+		if b.pending > 0 && in(b.bubble) {
+			b.sealed = true
+			done := make(chan struct{})
+			b.waiters = append(b.waiters, done)
+			waiting = append(waiting, done)
 		}
 	}
 	q.mu.Unlock()
-	for _, b := range waiting {
+	for _, done := range waiting {
 		select {
-		case <-b.done:
+		case <-done:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -129,85 +234,12 @@ func (q *callbackQueue) wait(ctx context.Context) error {
 	return nil
 }
 
-// reports are the attached parts of a table's dead entries, waiting for the
-// container's OnReap. They hang on the table, so they go with it.
-type reports struct {
-	mu      sync.Mutex
-	due     []reaped // Guarded by mu.
-	taken   int      // how many of due were taken. Guarded by mu.
-	serving bool     // whether a function that calls OnReap is in callbacks. Guarded by mu.
+// pending reports whether anything is due in the bubbles that it is asked for.
+func (q *callbackQueue) pending(in func(bubble uint64) bool) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return slices.ContainsFunc(q.batches, func(b *batch) bool { return b.pending > 0 && in(b.bubble) })
 }
 
-// next takes the oldest report. When there is none, serving ends.
-func (r *reports) next() (a reaped, ok bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.taken == len(r.due) {
-		r.due, r.taken, r.serving = nil, 0, false
-		return a, false
-	}
-	var zero reaped
-	a, r.due[r.taken] = r.due[r.taken], zero
-	r.taken++
-	return a, true
-}
-
-// waiting is the number of reports not taken.
-func (r *reports) waiting() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.due) - r.taken
-}
-
-// report has OnReap called for each of dead.
-func (t *table) report(dead []reaped) {
-	r := &t.reports
-	r.mu.Lock()
-	r.due = append(r.due, dead...)
-	serve := !r.serving
-	r.serving = true
-	r.mu.Unlock()
-	if serve {
-		t.serveReports()
-	}
-}
-
-// serveReports has one goroutine at a time call OnReap until all is reported.
-// Between calls it holds the table weakly: a report that waits behind a slow
-// one keeps neither the container nor its keys, and none comes once the
-// container was collected.
-func (t *table) serveReports() {
-	self := t.self
-	callbacks.submit(func(b *batch) {
-		left := -1 // reports to go before whoever waits for this batch has all that he waits for
-		goexit := false
-		defer func() {
-			if goexit || left == 0 { // Somebody else goes on.
-				if t := self.Value(); t != nil {
-					t.serveReports()
-				}
-			}
-		}()
-		for left != 0 {
-			t := self.Value()
-			if t == nil {
-				return
-			}
-			if left < 0 && b.sealed.Load() {
-				left = t.reports.waiting()
-				continue
-			}
-			a, ok := t.reports.next()
-			if !ok {
-				left = -1
-				return
-			}
-			left--
-			onReap := t.onReap
-			t = nil
-			goexit = true
-			onReap(a)
-			goexit = false
-		}
-	})
-}
+// everywhere is for wait: in all bubbles, and outside of them.
+func everywhere(uint64) bool { return true }

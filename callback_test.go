@@ -207,7 +207,7 @@ func TestSettleEnds(t *testing.T) {
 				r := new(record)
 				runtime.SetFinalizer(r, func(r *record) { graveyard = append(graveyard, r) })
 				weakmap.Finalize(r, func(int) {}, 0).AtExit(false)
-				weakmap.NewRef(r, func() {})
+				weakmap.NewRef(r, func() {}) //weakvet:ignore weakdropped dropped on purpose
 			})
 			return func() { graveyard = nil }
 		}},
@@ -228,9 +228,9 @@ func TestSettleEnds(t *testing.T) {
 		}},
 		{"objects that never die", func() func() {
 			f := weakmap.Finalize(&immortal, func(int) {}, 0)
-			g := weakmap.Finalize(new(struct{}), func(int) {}, 0)
+			g := weakmap.Finalize(new(struct{}), func(int) {}, 0) //weakvet:ignore weaktiny never dies
 			tiny := new(bool)
-			h := weakmap.Finalize(tiny, func(int) {}, 0)
+			h := weakmap.Finalize(tiny, func(int) {}, 0) //weakvet:ignore weaktiny never dies
 			return func() { f.Detach(); g.Detach(); h.Detach(); runtime.KeepAlive(tiny) }
 		}},
 		{"a busy program", func() func() {

@@ -4,6 +4,9 @@ import "fmt"
 
 // Config is the settings that all containers share. Set them before the first
 // use of the container and never after, as with http.Server.
+//
+// Of a container that stands in a struct, encoding/json, encoding/xml and
+// encoding/gob encode and decode its Config, and neither functions nor entries.
 type Config struct {
 	// Shards is the number of lock stripes, rounded up to a power of two; at
 	// most 1,024 are used. 0 means one for a small container and more as it
@@ -12,9 +15,10 @@ type Config struct {
 	Shards int
 
 	// Capacity is the number of entries to make room for at the first
-	// insertion; 0 means to grow on demand. The room is kept until so many
-	// entries have been inserted. A negative number panics at the first
-	// insertion.
+	// insertion; 0 means to grow on demand. The room is kept, through Clear and
+	// the death of values too, until as many entries have been inserted. A number
+	// that is negative, or so large that no table could take it, panics at the
+	// first insertion.
 	Capacity int
 
 	// Reclaim says how entries of dead values leave; the zero value is PerCycle.
@@ -60,6 +64,10 @@ func (r Reclaim) String() string {
 	return fmt.Sprintf("Reclaim(%d)", uint8(r))
 }
 
+// maxCapacity is what maxBuckets take with room to spare, 4 billion entries (134 million where an int has 32 bits). What
+// is computed from it stays within an int.
+const maxCapacity = maxBuckets * 4
+
 // check panics if c cannot be meant.
 func (c Config) check() {
 	switch {
@@ -67,6 +75,8 @@ func (c Config) check() {
 		panic(fmt.Sprintf("weakmap: negative Config.Shards: %d", c.Shards))
 	case c.Capacity < 0:
 		panic(fmt.Sprintf("weakmap: negative Config.Capacity: %d", c.Capacity))
+	case c.Capacity > maxCapacity:
+		panic(fmt.Sprintf("weakmap: Config.Capacity too large: %d, the limit is %d", c.Capacity, maxCapacity))
 	case c.Retain < 0:
 		panic(fmt.Sprintf("weakmap: negative Config.Retain: %d", c.Retain))
 	case c.Reclaim > PerValue:
@@ -87,8 +97,13 @@ type Stats struct {
 	Retained int    // values held strongly now by Config.Retain
 }
 
-// String returns s as one line for a log.
+// String returns s as one line for a log. It tells of hits and misses if any
+// were counted.
 func (s Stats) String() string {
-	return fmt.Sprintf("%d entries in %d slots, %d retained; %d inserted, %d reaped, %d deleted; %d hits, %d misses",
-		s.Entries, s.Capacity, s.Retained, s.Inserts, s.Reaped, s.Deleted, s.Hits, s.Misses)
+	line := fmt.Sprintf("%d entries in %d slots, %d retained; %d inserted, %d reaped, %d deleted",
+		s.Entries, s.Capacity, s.Retained, s.Inserts, s.Reaped, s.Deleted)
+	if s.Hits|s.Misses != 0 {
+		line += fmt.Sprintf("; %d hits, %d misses", s.Hits, s.Misses)
+	}
+	return line
 }

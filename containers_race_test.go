@@ -35,7 +35,7 @@ func atOnce(milliseconds int, operations ...func(n int)) {
 // deadlocks, and an entry that is counted twice or never: afterwards the account balances, and
 // what is held no more goes.
 func TestKeyMapEverythingAtOnce(t *testing.T) {
-	eachKeyMap(t, func(t *testing.T, m *weakmap.KeyMap[record, *record]) {
+	eachKeyMap(t, func(t *testing.T, m *weakmap.KeyMap[record, *record]) { //weakvet:ignore weakcycle cleared in the end
 		keys := newRecords(40)
 		var reported sync.Map
 		m.OnReap = func(v *record) {

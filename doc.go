@@ -42,6 +42,17 @@
 // package, never on the runtime's cleanup goroutine. They may block and may use
 // any container. What a panic in them does, the methods say.
 //
+// One that blocks delays no others, until 64 of them block and four for each
+// processor: from then on each further one that blocks delays those behind it by
+// 10 ms. So they can wait for a lock or in a system call without taking a goroutine
+// or a thread for each object that dies. Reclamation never waits for them.
+//
+// Tests may use it in a bubble of testing/synctest, and share containers between
+// bubbles and with what is outside. What the collector causes to be called runs
+// outside of all bubbles, as the runtime's own cleanups do. Only OnReap for an entry
+// that a call in a bubble found dead runs in that bubble, unless OnReap of that
+// container is at work outside.
+//
 // Nothing is left behind. Containers without entries have no goroutine and no
 // heap memory but for what they need to be told from new ones; memory shrinks
 // after a mass death; a container that is dropped goes at once with all its keys,

@@ -162,7 +162,7 @@ func TestGlobalIsRunAtExit(t *testing.T) {
 	var ran []string
 	elsewhere(func() {
 		weakmap.Finalize(&immortal, func(s string) { ran = append(ran, s) }, "global")
-		weakmap.Finalize(new(struct{}), func(s string) { ran = append(ran, s) }, "zero")
+		weakmap.Finalize(new(struct{}), func(s string) { ran = append(ran, s) }, "zero") //weakvet:ignore weaktiny never dies
 	})
 	settle(t)
 	if len(ran) != 0 {

@@ -248,7 +248,7 @@ func arrive(f *finalizer) {
 	mu.Unlock()
 	if pending {
 		waiting := f.chunk().self.whole(f)
-		callbacks.submit(func(*batch) { waiting.Call() })
+		callbacks.submit(func() { waiting.Call() })
 	}
 	followed.gone.Add(1)
 }
@@ -351,7 +351,7 @@ const crowd = 16
 
 // plotOf returns the plot that address belongs to.
 func plotOf(address uintptr) uint16 {
-	return uint16(scatter(address) % uint64(len(abandoned)))
+	return uint16((uint64(address) * 0x9e3779b97f4a7c15 >> 40) % uint64(len(abandoned)))
 }
 
 // followed counts the runtime cleanups that callbacks hang on.

@@ -1,9 +1,8 @@
 package weakmap
 
 import (
-	"context"
+	"fmt"
 	"runtime"
-	"time"
 	"unsafe"
 	"weak"
 )
@@ -34,10 +33,20 @@ type Finalizer[A any] struct {
 // runtime finalizer, that has run and not brought it back.
 //
 // Neither fn nor arg may refer to the object, or it would never go. Finalize
-// panics where it can tell: if arg is a pointer, slice or interface that refers
-// to it, or if fn, or an arg that is a function, is a closure that captured it
-// (from Go 1.26 on, and by samples where one line makes very many closures). It
-// panics if ptr or fn is nil.
+// panics where it can tell. It looks at arg, in the structs, arrays and
+// interfaces there, and one pointer deep: at what pointers and slices in arg
+// point to, as that is at the moment of the call. It looks at 64 pointers at
+// most. There looking ends: what is behind a second pointer, in a map or
+// channel, or in an interface behind a pointer, it does not see.
+//
+// From Go 1.26 on, it also panics if fn, or a function in arg, is a closure that
+// captured a pointer to the object. In a program of go test it looks at every
+// call; otherwise when a function literal, or method value, is used for the first
+// time with objects of this type. What a captured variable points to it does not
+// see.
+//
+// It panics if ptr or fn is nil, and if ptr points to memory that Go did not
+// allocate.
 //
 // No more is promised than by [runtime.AddCleanup]: objects of size zero,
 // pointer-free ones below 16 bytes and variables of packages may never go, and
@@ -59,6 +68,7 @@ func Finalize[T, A any](ptr *T, fn func(A), arg A) *Finalizer[A] {
 		if !added { // ptr is none of Go's, and the runtime panics.
 			f.neverArrives()
 			f.Detach()
+			panic(fmt.Sprintf("weakmap: Finalize: %v", recover()))
 		}
 	}()
 	// The cleanup cannot come before ptr is let go.
@@ -196,71 +206,5 @@ func RunAtExit() {
 	defer r.end()
 	defer r.run() // what those that we wait for have made
 	r.run()
-	ctx, cancel := context.WithTimeout(context.Background(), exitPatience)
-	defer cancel()
-	callbacks.wait(ctx)
+	waitBriefly()
 }
-
-// exitPatience is how long RunAtExit waits for what collections have started:
-// far longer than to remove a directory takes, and not so long that a callback
-// that blocks for ever, or that calls RunAtExit itself, makes it hang. No
-// evidence for its exact size.
-const exitPatience = time.Second
-
-// Settle runs collections until every entry whose value was unreachable at the
-// call has left every container, and every callback that was due has returned:
-// OnReap, and the callbacks of every [Ref] and [Finalizer] whose object was
-// gone. It is for tests and orderly shutdown: each collection stops at nothing that
-// the program holds, and costs what runtime.GC costs.
-//
-// It does not wait for values that the runtime never reports dead: pointer-free
-// ones of less than 16 bytes, which share memory, zero-size and global ones. Nor
-// does it wait for an object that its runtime finalizer has brought back, or that
-// is at the end of a chain of more than 30 objects with finalizers, of which each
-// collection takes one (before Go 1.26, of more than 3). A goroutine that loads
-// or iterates meanwhile may revive what it touches for one more cycle; the
-// promise holds for what nobody touches.
-//
-// If ctx is done first, Settle returns its error. It must not be called from a
-// callback, for whose return it would wait. Several calls wait for each other.
-// A cleanup or finalizer of the runtime that blocks, which is not one of ours,
-// keeps Settle for one second: then it goes on without what is behind that one.
-func Settle(ctx context.Context) error {
-	select {
-	case reaper.turn <- struct{}{}: // No pass may look at weak pointers while our collections mark.
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	defer func() { <-reaper.turn }()
-	reaper.settlers.Add(1)
-	defer reaper.settlers.Add(-1)
-	backlog := newBacklog()
-	// An object behind a runtime finalizer dies one collection later than what
-	// it hangs on, so we go on until nothing comes any more. What the program
-	// goes on dropping must not keep us here for ever.
-	for quiet, round := 0, 0; quiet < backlog.quietRounds() && round < settleRounds; round++ {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		gone, finalized := followed.gone.Load(), backlog.finalized()
-		backlog.collect()
-		quiet++
-		if reaper.sweep() > 0 {
-			quiet = 0
-		}
-		if err := backlog.wait(ctx); err != nil {
-			return err
-		}
-		if err := callbacks.wait(ctx); err != nil {
-			return err
-		}
-		if followed.gone.Load() != gone || backlog.finalized() != finalized {
-			quiet = 0
-		}
-	}
-	return nil
-}
-
-// settleRounds bounds the collections of one Settle: a chain that is longer is a
-// list whose every node has a finalizer, and such lists are not made.
-const settleRounds = 32

@@ -240,6 +240,9 @@ func TestFinalizerSeenFromItsFunction(t *testing.T) {
 func nothing[T any](T) {}
 
 // TestMisuse: what panics, and what must not. Names and functions say what is meant.
+//
+//weakvet:ignore weakcapture that is what is to panic
+//weakvet:ignore weaktiny the functions are never to run
 func TestMisuse(t *testing.T) {
 	type inner struct{ a, b *int }
 	type outer struct {

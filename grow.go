@@ -2,7 +2,6 @@ package weakmap
 
 import (
 	"hash/maphash"
-	"unsafe"
 
 	"github.com/go-weak/weakmap/internal/journal"
 	"github.com/go-weak/weakmap/internal/row"
@@ -26,8 +25,8 @@ type keptJournal = journal.Journal
 func (t *table) makeRoom(l *layout, flood bool) {
 	t.growth.Lock()
 	defer t.growth.Unlock()
-	if t.layout.Load() == l && !flood && !reaper.settling() && t.sweptAt.Load() != collections() {
-		t.sweepLocked(1)
+	if t.layout.Load() == l && !flood && !reaper.settling() {
+		t.sweepLocked(reaper.scope(), 1)
 	}
 	if t.layout.Load() != l {
 		return // Somebody else has made room, or the sweep has.
@@ -50,39 +49,84 @@ func (t *table) makeRoom(l *layout, flood bool) {
 	}
 }
 
-// oversized reports whether a table of this layout should shrink, when the shards hold about
-// perShard entries each.
-func (l *layout) oversized(perShard int) bool {
-	return l.Len() > smallBuckets && perShard*8 <= l.Len()/l.Shards()*row.Slots
+// asks reports whether an entry's removal from s gives reason to ask whether the
+// table should shrink, which is for shrink to decide: s is nearly empty, and has not
+// asked for a while. The answer costs a look at every shard, so a shard asks once in
+// as many removals as there are shards. Must be called with s.mu held.
+func (l *layout) asks(s *shard) bool {
+	if !l.sparse(s.used(), 1) || l.Len() <= max(smallBuckets, l.table.minShards) {
+		return false
+	}
+	gone := s.reaped.Load() + s.deleted.Load()
+	if gone < s.askAt {
+		return false
+	}
+	s.askAt = gone + uint64(max(len(l.shards), asksApart))
+	return true
 }
 
-// smallBuckets need no shrinking when entries are deleted one by one.
-const smallBuckets = 8
+// sparse reports whether so many shards of l, which have that many entries, are
+// full to an eighth at most.
+func (l *layout) sparse(used, shards int) bool {
+	return used*8 <= l.Len()/l.Shards()*shards*row.Slots
+}
 
-// shrink replaces l by a smaller layout, if there is little in it. If another goroutine is busy
-// with the layout, it leaves that to a later call.
+const (
+	// smallBuckets need no shrinking when entries are deleted one by one.
+	smallBuckets = 8
+
+	// asksApart is how many removals at least are between two questions of a shard.
+	asksApart = 16
+
+	// rebuildShare is the share of a layout's buckets that must have been removed in
+	// entries since it was made before deletions make another: a rebuild costs each
+	// of them the filling of so many buckets. The mean of honest use is far above,
+	// nine slots in eight of a bucket.
+	rebuildShare = 8
+)
+
+// shrink replaces l by a smaller layout, if there is little in it and enough was
+// removed since it was made. If another goroutine is busy with the layout, it leaves
+// that to a later call.
 func (t *table) shrink(l *layout) {
 	if t.growth.TryLock() {
 		defer t.growth.Unlock()
-		t.shrinkLocked(l)
+		t.shrinkLocked(l, l.Len()/rebuildShare)
 	}
 }
 
-// shrinkLocked is shrink with t.growth held.
-func (t *table) shrinkLocked(l *layout) {
-	if t.layout.Load() != l || !l.oversized(l.used()/len(l.shards)) {
+// shrinkLocked replaces l by a smaller layout if it is sparse, if that many entries
+// at least were removed since l was made, and if the new layout is at most half as
+// large. The last is known only when the entries of each shard are counted; where it
+// is not so, as with keys that crowd into a few shards, there is no other attempt
+// until half of what was counted is gone. Must be called with t.growth held.
+func (t *table) shrinkLocked(l *layout, removals int) {
+	if t.layout.Load() != l || l.Len() <= smallBuckets {
 		return
 	}
-	var inserted uint64
-	for i := range l.shards {
-		inserted += l.shards[i].inserted.Load()
-	}
-	if inserted < uint64(t.config.Capacity) {
-		return // The room was asked for, and is not used up yet.
+	used, inserted, gone := l.counts()
+	if !l.sparse(used, len(l.shards)) || 2*t.least(inserted) > l.Len() ||
+		gone < t.laidOut+uint64(removals) || gone < t.unpaid {
+		return
 	}
 	t.lockAll(l)
-	t.relayout(l, 0, allStays)
-	t.unlockAll(l)
+	defer t.unlockAll(l)
+	next := &layout{hashing: l.hashing, table: t}
+	n, shards := t.fit(l, next, max(bucketsFor(used*3/2), t.least(inserted)), allStays)
+	if 2*n > l.Len() {
+		t.unpaid = gone + uint64(used+1)/2
+		return
+	}
+	t.build(l, next, n, shards, allStays)
+}
+
+// least returns how many buckets the table has at least, when so many entries were
+// ever inserted: the room that was asked for stays until it was used up.
+func (t *table) least(inserted uint64) int {
+	if inserted < uint64(t.config.Capacity) {
+		return t.reserved
+	}
+	return t.minShards
 }
 
 func (t *table) lockAll(l *layout) {
@@ -116,7 +160,14 @@ func (t *table) relayout(l *layout, n int, c change) {
 	if c.reseed {
 		next.hashing = hashing{seeded: true, seed: maphash.MakeSeed()}
 	}
-	n, shards := t.fit(l, next, max(n, bucketsFor(l.used()*3/2), t.minShards), c)
+	used, inserted, _ := l.counts()
+	n, shards := t.fit(l, next, max(n, bucketsFor(used*3/2), t.least(inserted)), c)
+	t.build(l, next, n, shards, c)
+}
+
+// build fills next, which has n buckets and so many shards, with the bindings of l that stay, and
+// publishes it. Must be called with t.growth and the locks of all shards of l held.
+func (t *table) build(l, next *layout, n, shards int, c change) {
 	next.Row = row.Make(n, shards)
 	if shards == len(l.shards) && !c.reseed {
 		next.shards = l.shards
@@ -142,6 +193,7 @@ func (t *table) relayout(l *layout, n int, c change) {
 		seam.Interleave("to place a shard")
 		t.place(next, &next.shards[i])
 	}
+	_, _, t.laidOut = next.counts()
 	t.layout.Store(next) // All of it becomes visible at once.
 }
 
@@ -176,7 +228,9 @@ func (t *table) place(next *layout, s *shard) {
 	flush()
 }
 
-// fit returns how many buckets and shards take the bindings of l, n buckets at least.
+// fit returns how many buckets and shards take the bindings of l, n buckets at least. In a layout
+// smaller than l no shard is full from the beginning: the next insertion would undo what was paid
+// for.
 func (t *table) fit(l, next *layout, n int, c change) (buckets, shards int) {
 	for ; ; n *= 2 {
 		shards = t.shardsFor(n)
@@ -194,9 +248,12 @@ func (t *table) fit(l, next *layout, n int, c change) (buckets, shards int) {
 				}
 			}
 		}
-		fits := true
+		fits, limit := true, row.LimitOf(n/shards)
+		if n < l.Len() {
+			limit = limit * 3 / 4
+		}
 		for _, u := range used {
-			fits = fits && u <= row.LimitOf(n/shards)
+			fits = fits && u <= limit
 		}
 		if fits {
 			return n, shards
@@ -261,5 +318,3 @@ func (t *table) distribute(l, next *layout, c change) {
 	next.shards[0].reaped.Add(gone)
 	next.shards[0].deleted.Add(deleted)
 }
-
-var _ = unsafe.Pointer(nil)

@@ -1,6 +1,7 @@
 package weakmap
 
 import (
+	"iter"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -10,7 +11,10 @@ import (
 
 // What package weakdebug shows beyond Stats, without an exported name.
 
-func init() { inspect.Engine = source{} }
+func init() {
+	inspect.Engine = source{}
+	inspect.Attached = attachedTo
+}
 
 type source struct{}
 
@@ -42,10 +46,39 @@ func (c *core) figures() (f inspect.Figures, ok bool) {
 		f.Shards[i] = l.shards[i].used()
 	}
 	f.ReportsDue = t.reports.waiting()
+	f.Counts = t.hits != nil
 	t.lastPass.mu.Lock()
 	f.LastPass = t.lastPass.pass
 	t.lastPass.mu.Unlock()
 	return f, true
+}
+
+// attachedTo implements inspect.Attached.
+func attachedTo(container any) (entries iter.Seq2[any, any], ok bool) {
+	if container != nil {
+		c, ok := container.(interface {
+			attached(yield func(key, value any) bool)
+		})
+		if !ok {
+			return nil, false
+		}
+		return c.attached, true
+	}
+	return func(yield func(key, value any) bool) {
+		more := true
+		for t := range reaper.live {
+			if t.attached != nil {
+				t.attached(t, func(key, value any) bool { more = yield(key, value); return more })
+			}
+			if !more {
+				return
+			}
+		}
+	}, true
+}
+
+func (m *KeyMap[K, V]) attached(yield func(key, value any) bool) {
+	m.Range(func(key *K, value V) bool { return yield(key, value) })
 }
 
 // passFigures are those of the last pass over one table.

@@ -27,13 +27,13 @@ type Interner[T comparable] struct {
 
 	// Hash replaces the built-in hash. It must return the same for values that
 	// are equal, and must not keep its argument: see [InternBytes].
-	Hash func(T) uint64
+	Hash func(T) uint64 `json:"-" xml:"-"`
 
 	// Clone makes the canonical value from the first of its kind. If it is nil,
 	// strings are cloned wherever they stand in T, named types, fields and array
 	// elements too, so that a substring does not keep what it was cut from;
 	// everything else is copied. The result must be equal to the argument.
-	Clone func(T) T
+	Clone func(T) T `json:"-" xml:"-"`
 
 	core   core
 	cloner cloner[T]

@@ -28,6 +28,9 @@ const (
 	copiedTexts              // Interner: the string that the referent holds. As copies.
 )
 
+// isReferent reports whether what is referred to is the key, or has it.
+func (c class) isReferent() bool { return c >= objects }
+
 // A key is one that a caller gave. What it refers to must not be kept, but by prepare.
 type key struct {
 	at unsafe.Pointer // pointers, objects: the address. texts, copiedTexts: of the bytes. boxes, copies: of the key.

@@ -2,6 +2,7 @@ package weakmap
 
 import (
 	"iter"
+	"reflect"
 	"runtime"
 	"unsafe"
 )
@@ -36,20 +37,23 @@ type KeyMap[K, V any] struct {
 	// and with no lock held, so they may block and may use any container. There
 	// are no calls after the KeyMap itself was collected. A panic crashes the
 	// program.
-	OnReap func(value V)
+	OnReap func(value V) `json:"-" xml:"-"`
 
 	core    core
 	flights flights[*K, V]
 }
 
 func (m *KeyMap[K, V]) open() *table {
-	return m.core.open(func() options { return keyMapOptions(m.Config, m.OnReap) })
+	return m.core.open(func() options { return keyMapOptions[K](m.Config, m.OnReap) })
 }
 
-func keyMapOptions[V any](config Config, onReap func(V)) options {
+func keyMapOptions[K, V any](config Config, onReap func(V)) options {
 	o := options{config: config, keys: keying{class: objects}, values: true}
 	if onReap != nil {
 		o.onReap = func(r reaped) { onReap(*(*V)(r.ref)) }
+	}
+	o.attached = func(t *table, yield func(key, value any) bool) {
+		t.all(func(e listed) bool { return yield((*K)(e.referent), *(*V)(e.ref)) })
 	}
 	return o
 }
@@ -129,8 +133,14 @@ func (m *KeyMap[K, V]) storeIfAbsent(key *K, value V) (actual V, loaded bool) {
 // with other keys never wait. loaded is false for exactly one of them, the one
 // whose value was stored. A nil key panics.
 //
-// No lock is held while compute runs, and it may use the KeyMap; but
-// LoadOrCompute for the same key, from inside its own compute, deadlocks.
+// No lock is held while compute runs, and it may use the KeyMap. But loads that
+// wait for each other in a cycle wait for ever: one for the same key from inside its
+// own compute, and so two goroutines each of which computes what the other's compute
+// loads. With the build tag weakmapcheck that panics, unless compute has another
+// goroutine do the loading.
+//
+// In a bubble of testing/synctest, a call does not wait for a computation in another
+// bubble: it computes itself, and what is stored first wins.
 //
 // An error of compute is returned to its caller and to those who waited, and
 // nothing is stored. A panic or [runtime.Goexit] in compute goes to its caller,
@@ -159,7 +169,9 @@ func (m *KeyMap[K, V]) Delete(key *K) {
 
 // Compute binds key to next if f, called with what is bound now, returns keep,
 // and unbinds it otherwise. loaded tells f whether anything is bound. Compute
-// returns what is bound when it is done. A nil key panics.
+// returns what is bound when it is done. If f keeps a value that is equal to the
+// one that is bound, by == where V is comparable, nothing changes. A nil key
+// panics.
 //
 // No lock is held while f runs, and it may use the KeyMap. If the binding
 // changed meanwhile, f is called again.
@@ -172,6 +184,12 @@ func (m *KeyMap[K, V]) Compute(key *K, f func(current V, loaded bool) (next V, k
 			current = *old
 		}
 		next, keep := f(current, old != nil)
+		if keep && old != nil && equal(next, current) {
+			if m.find(key) != old {
+				continue
+			}
+			return current, true
+		}
 		updated := false
 		if keep {
 			_, updated = m.insert(key, next, sameAs(unsafe.Pointer(old)))
@@ -187,6 +205,16 @@ func (m *KeyMap[K, V]) Compute(key *K, f func(current V, loaded bool) (next V, k
 			return actual, false
 		}
 	}
+}
+
+// equal reports whether x == y. It is false where V is not comparable, and where
+// an interface in it holds what is not.
+func equal[V any](x, y V) (same bool) {
+	if !reflect.TypeFor[V]().Comparable() {
+		return false
+	}
+	defer func() { _ = recover() }() // == panics where it meets what is not comparable. No other code runs here.
+	return any(x) == any(y)
 }
 
 // DeleteFunc unbinds the keys for which del returns true, and returns how many

@@ -1,96 +1,91 @@
 package weakmap
 
 import (
-	"reflect"
+	"fmt"
+	"maps"
+	"os"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"unsafe"
 )
 
 // What tells that a callback or its argument keeps alive what it waits for.
-// Nobody can tell that in general. What can be told is whether an argument is a
-// pointer into the object, and, since Go 1.26, whether a closure captured one:
-// runtime.AddCleanup looks. It looks at its own function only, which is never
-// the user's, so the user's is shown to it in a trial that is undone at once.
-
-// vetArg panics if arg is a pointer into *ptr or holds one that can be found:
-// a pointer, an interface or a slice.
-func vetArg[T, A any](caller string, ptr *T, arg A) {
-	switch t := reflect.TypeFor[A](); t.Kind() { // Most arguments are let go here, at little cost.
-	case reflect.Pointer:
-		from, object := *(*uintptr)(unsafe.Pointer(&arg)), uintptr(unsafe.Pointer(ptr))
-		if from < object && object-from >= t.Elem().Size() || from > object && from-object >= unsafe.Sizeof(*ptr) {
-			return // What vetReference would find too, in four times the time.
-		}
-		vetReference(caller, ptr, any(arg))
-	case reflect.UnsafePointer, reflect.Interface, reflect.Slice:
-		vetReference(caller, ptr, any(arg))
-	case reflect.Func:
-		if !reflect.ValueOf(arg).IsNil() {
-			vetFunc(caller, "arg", ptr, arg)
-		}
-	}
-}
-
-func vetReference[T any](caller string, ptr *T, arg any) {
-	v := reflect.ValueOf(arg)
-	var size uintptr // how much of what arg points to is known to be one object
-	switch v.Kind() {
-	case reflect.Pointer:
-		size = v.Type().Elem().Size()
-	case reflect.UnsafePointer:
-		size = 1
-	case reflect.Slice:
-		size = uintptr(v.Cap()) * v.Type().Elem().Size()
-	default:
-		return
-	}
-	same, _ := arg.(*T)
-	from, object := v.Pointer(), uintptr(unsafe.Pointer(ptr))
-	// Objects of size zero share one address, so only a pointer of the same type
-	// says that the same is meant.
-	if same == ptr || from < object+unsafe.Sizeof(*ptr) && object < from+size {
-		panic("weakmap: " + caller + ": arg refers to ptr, so it would never be collected")
-	}
-}
+// That cannot be told in general. What can be told is whether an argument leads
+// to the object in a step or two (argument.go), and, since Go 1.26, whether a
+// closure captured a pointer to it: runtime.AddCleanup looks. It looks at its own
+// function only, which is never the user's, so the user's is shown to it in a
+// trial that is undone at once.
 
 // vetFunc panics if fn, which must be a function that is not nil, is a closure
-// that captured a pointer into *ptr.
+// that captured a pointer to what ptr points to.
 func vetFunc[T, F any](caller, name string, ptr *T, fn F) {
-	code := **(**uintptr)(unsafe.Pointer(&fn)) // A function value points to the address of its code, then what it captured.
-	if shouldTry(code, uintptr(unsafe.Pointer(ptr))) && captures(ptr, *(*func(*byte))(unsafe.Pointer(&fn))) {
-		panic("weakmap: " + caller + ": " + name + " is a closure over ptr, so it would never be collected")
+	o := objectAt(caller, ptr)
+	o.function(name, *(*unsafe.Pointer)(unsafe.Pointer(&fn)))
+}
+
+// function panics if fn is a closure that captured a pointer into o. A function
+// value points to the address of its code, and then what it captured.
+func (o *awaited) function(name string, fn unsafe.Pointer) {
+	if shouldTry(fn, o) && o.capturedBy(fn) {
+		panic("weakmap: " + o.caller + ": " + name + " is a closure over ptr, so it would never be collected")
 	}
 }
 
-// captures reports whether fn is a closure that captured a pointer into *ptr,
-// by the runtime's judgement. fn need not be of the type it is passed as: since
-// ptr is held until the cleanup is stopped, it is never called.
-func captures[T any](ptr *T, fn func(*byte)) (captured bool) {
-	defer runtime.KeepAlive(ptr)
+// How panics of runtime.AddCleanup begin, from Go 1.26 on.
+const (
+	closesOver = "runtime.AddCleanup: cleanup function closes over ptr"
+	withinArg  = "runtime.AddCleanup: ptr is within arg"
+	notGos     = "runtime.AddCleanup: ptr not in allocated block"
+)
+
+// refusal returns the text of the panic with which runtime.AddCleanup refuses f
+// and arg for the object at p; it is empty, and the cleanup stopped, if there was
+// none. The caller holds the object.
+func refusal[A any](p unsafe.Pointer, f func(A), arg A) (text string) {
 	defer func() {
-		if recover() != nil {
-			captured = unsafe.Sizeof(*ptr) >= tinyBlock || capturesTiny(uintptr(unsafe.Pointer(ptr)), fn)
+		if r := recover(); r != nil {
+			text = fmt.Sprint(r)
 		}
 	}()
-	runtime.AddCleanup(ptr, fn, nil).Stop()
-	return false
+	runtime.AddCleanup((*byte)(p), f, arg).Stop()
+	return ""
+}
+
+// capturedBy reports whether fn is a closure that captured a pointer into o, by
+// the runtime's judgement. fn need not be of the type it is passed as: since o is
+// held until the cleanup is stopped, it is never called. What the runtime has
+// against the object itself is none of the closure's fault.
+func (o *awaited) capturedBy(fn unsafe.Pointer) bool {
+	defer runtime.KeepAlive(o.at)
+	if !strings.HasPrefix(refusal(o.at, *(*func(*byte))(unsafe.Pointer(&fn)), nil), closesOver) {
+		return false
+	}
+	return o.size >= tinyBlock || !o.isTiny() || o.capturedAsTiny(fn)
 }
 
 // tinyBlock is the size of the blocks in which the runtime keeps several small
 // pointer-free objects.
 const tinyBlock = 16
 
-// capturesTiny tells the object at ptr from others in its tiny block, where
-// captures has found that fn captured one of them. Hence the search has an end
-// inside the closure.
-func capturesTiny(ptr uintptr, fn func(*byte)) bool {
-	block := ptr &^ (tinyBlock - 1)
-	for word := *(*unsafe.Pointer)(unsafe.Pointer(&fn)); ; {
-		word = unsafe.Add(word, unsafe.Sizeof(ptr))
+// isTiny reports whether o may share a block with others, which the runtime does
+// not tell from it. It tells them apart in an argument: only there it allows a
+// pointer to another place of the block.
+func (o *awaited) isTiny() bool {
+	besides := unsafe.Add(o.at, 1-2*int(uintptr(o.at)&1)) // in the same word
+	return !strings.HasPrefix(refusal(o.at, func(unsafe.Pointer) {}, besides), withinArg)
+}
+
+// capturedAsTiny tells o from others in its tiny block, where the runtime has
+// found that fn captured one of them. Hence the search has an end inside the
+// closure. If fn captured several, the first one counts.
+func (o *awaited) capturedAsTiny(fn unsafe.Pointer) bool {
+	block := uintptr(o.at) &^ (tinyBlock - 1)
+	for word := fn; ; {
+		word = unsafe.Add(word, ptrSize)
 		if captured := *(*uintptr)(word); captured >= block && captured < block+tinyBlock {
-			return captured == ptr
+			return o.has(captured)
 		}
 	}
 }
@@ -98,40 +93,68 @@ func capturesTiny(ptr uintptr, fn func(*byte)) bool {
 // runtimeSeesClosures reports whether this runtime looks at closures at all.
 var runtimeSeesClosures = sync.OnceValue(func() bool {
 	ptr := new([tinyBlock]*byte)
-	return captures(ptr, func(*byte) { ptr[0] = nil })
+	o := objectAt("", ptr)
+	fn := func(*byte) { ptr[0] = nil }
+	return o.capturedBy(*(*unsafe.Pointer)(unsafe.Pointer(&fn)))
 })
 
-// trials are the functions that were tried of late, by the address of their
-// code. A trial costs more than all the rest of Finalize, and what one closure
-// captures the next one from the same line does too: so the first few are
-// tried, and then one in trialEvery.
-var trials [256]struct {
-	code  atomic.Uintptr // Read and written without lock, as is count: losing a race costs a trial.
-	count atomic.Uint32
+// A codeLine is a function literal, a method value or the like, for objects of one
+// type. What one closure captures, the next one from the same line does too.
+type codeLine struct {
+	code uintptr // where its code begins
+	kind uintptr // where the type of the objects stands
 }
+
+// lines are those that were tried. A trial costs as much as all the rest of
+// Finalize, so each is tried the first time, and after that in tests only.
+var lines struct {
+	mu    sync.Mutex                           // Held to add one.
+	tried atomic.Pointer[map[codeLine]capture] // Replaced as a whole. Read without lock, written only with mu held.
+}
+
+// A capture says what is known of the functions of a line.
+type capture uint8
 
 const (
-	trialsFirst = 64  // enough that a test of a program meets them; no evidence beyond that
-	trialEvery  = 256 // makes a trial of 0.4 µs cost 2 ns per call
+	capturesMaybe   capture = iota
+	capturesNothing         // there is one function only: it is no closure
 )
 
-// shouldTry reports whether the function with this code is worth a trial on the
-// object at ptr.
-func shouldTry(code, ptr uintptr) bool {
-	t := &trials[scatter(code)%uint64(len(trials))]
-	if t.code.Load() != code {
-		t.code.Store(code)
-		t.count.Store(0)
+// inTest reports whether the program is one of go test. To ask package testing
+// for it would make every program larger by a twentieth.
+var inTest = isTest(os.Args)
+
+func isTest(args []string) bool {
+	for i, arg := range args {
+		if i == 0 && strings.HasSuffix(strings.TrimSuffix(arg, ".exe"), ".test") || i > 0 && strings.HasPrefix(arg, "-test.") {
+			return true
+		}
 	}
-	if n := t.count.Load(); n < trialsFirst {
-		t.count.Store(n + 1)
-	} else if scatter(ptr)%trialEvery != 0 {
-		return false
-	}
-	return runtimeSeesClosures()
+	return false
 }
 
-// scatter spreads addresses over the low bits of its result.
-func scatter(address uintptr) uint64 {
-	return uint64(address) * 0x9e3779b97f4a7c15 >> 40
+// shouldTry reports whether fn is to be tried on o, and notes that it is.
+func shouldTry(fn unsafe.Pointer, o *awaited) bool {
+	if !runtimeSeesClosures() {
+		return false
+	}
+	l := codeLine{*(*uintptr)(fn), o.kind()}
+	if tried := lines.tried.Load(); tried != nil {
+		if c, ok := (*tried)[l]; ok {
+			return inTest && c == capturesMaybe
+		}
+	}
+	c := capturesMaybe
+	if inTest && strings.HasPrefix(refusal(fn, func(int) {}, 0), notGos) { // It stands in the program's text.
+		c = capturesNothing
+	}
+	lines.mu.Lock()
+	defer lines.mu.Unlock()
+	more := make(map[codeLine]capture)
+	if tried := lines.tried.Load(); tried != nil {
+		maps.Copy(more, *tried)
+	}
+	more[l] = c
+	lines.tried.Store(&more)
+	return true
 }

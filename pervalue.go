@@ -42,10 +42,11 @@ func reclaim(k *ticket) {
 	l := t.layout.Load()
 	s := l.shard(k.hash.Load())
 	if !s.mu.TryLock() {
-		submit(func(*batch) {
+		submit(func() {
 			l, s := t.lockFor(k)
-			t.redeem(l, s, k)
-			t.shrink(l)
+			if t.redeem(l, s, k) {
+				t.shrink(l)
+			}
 		})
 		return
 	}
@@ -54,9 +55,8 @@ func reclaim(k *ticket) {
 		reclaim(k)
 		return
 	}
-	t.redeem(l, s, k)
-	if l.oversized(s.used()) {
-		submit(func(*batch) { t.shrink(l) })
+	if t.redeem(l, s, k) {
+		submit(func() { t.shrink(l) })
 	}
 }
 
@@ -73,8 +73,10 @@ func (t *table) lockFor(k *ticket) (*layout, *shard) {
 	}
 }
 
-// redeem unbinds k's binding if it is bound still, and unlocks s, which must be locked.
-func (t *table) redeem(l *layout, s *shard, k *ticket) {
-	t.unbindDead(l, s, k.hash.Load(), k.word)
+// redeem unbinds k's binding if it is bound still, and unlocks s, which must be locked. It reports
+// whether there is reason to ask whether the table should shrink.
+func (t *table) redeem(l *layout, s *shard, k *ticket) (asks bool) {
+	asks = t.unbindDead(l, s, k.hash.Load(), k.word) && l.asks(s)
 	t.unlock(s)
+	return asks
 }

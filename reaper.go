@@ -1,11 +1,14 @@
 package weakmap
 
 import (
+	"math/bits"
 	"runtime"
 	"runtime/metrics"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
+	"weak"
 
 	"github.com/go-weak/weakmap/internal/seam"
 )
@@ -24,6 +27,11 @@ import (
 // made during marking survives that collection. Hence a sentinel made after a
 // pass dies only in a collection whose whole mark phase no pass disturbed, and
 // the pass that follows finds all that this collection found dead.
+//
+// A pass asks nothing that was inserted after the last collection had been announced:
+// it cannot have died in that, and to ask it during the next one would keep it. So
+// announcements must not wait for a pass to end. They have an object of their own, the
+// clock: one more that nothing refers to, made anew at each collection.
 var reaper = reaperState{turn: make(chan struct{}, 1)}
 
 type reaperState struct {
@@ -36,26 +44,24 @@ type reaperState struct {
 	// would keep what Settle waits for. Accessed atomically.
 	settlers atomic.Int32
 
-	mu     seam.Mutex
-	tables []func() sweeper // weak: nil once the table is gone. Guarded by mu.
-	rested time.Time        // when the next pass may begin. Accessed by pass only, of which there is one at a time.
-	armed  bool             // whether a sentinel or a pass under way will arm again. Guarded by mu.
-	made   uint64           // sentinels so far: the number of the last. Guarded by mu.
+	// announced is how many collections had ended when the last of them was
+	// announced, and announcedBefore when the one before that was. They only grow.
+	announced       atomic.Uint64
+	announcedBefore atomic.Uint64
+
+	mu      seam.Mutex
+	tables  []weak.Pointer[table] // the zero Pointer where a table is gone. Guarded by mu; what was listed is moved or taken out only with turn held.
+	rested  time.Time             // when the next pass may begin. Accessed by pass only, of which there is one at a time.
+	armed   atomic.Bool           // whether a sentinel or a pass under way will arm again. Read without lock, written only with mu held.
+	ticking atomic.Bool           // whether there is a clock
+	clock   sync.Mutex            // protects the next two, and that announced and announcedBefore are written together
+	ticked  time.Time             // when the last collection was announced. Guarded by clock.
+	inDoubt time.Time             // until when another one may be near: see awaitNews. Guarded by clock.
+	made    uint64                // sentinels so far: the number of the last. Guarded by mu.
 
 	awaited   atomic.Uint64 // the number of the sentinel that is to start the next pass, 0 once it has
 	finalized atomic.Uint64 // how many finalizers of sentinels have run
-}
-
-// A sweeper is a table, whatever its types.
-type sweeper interface {
-	// collected is called after each collection, which ended at the given time,
-	// never twice at a time.
-	collected(ended time.Time, workers int)
-	// sweep removes every entry that is dead, and returns how many that were.
-	sweep(workers int) int
-	// retireIfEmpty reports whether the table is empty and will register again
-	// when it is not.
-	retireIfEmpty() bool
+	helped    atomic.Int64  // nanoseconds that goroutines beside the sweeping one have worked for sweeps
 }
 
 // A sentinel holds a pointer so that the tiny allocator cannot keep it alive.
@@ -70,13 +76,7 @@ func (t *table) register() {
 	if t.registered.Load() || !t.registered.CompareAndSwap(false, true) {
 		return
 	}
-	self := t.self
-	reaper.add(func() sweeper {
-		if t := self.Value(); t != nil {
-			return t
-		}
-		return nil
-	})
+	reaper.add(t.self)
 }
 
 func (t *table) retireIfEmpty() bool {
@@ -91,16 +91,74 @@ func (t *table) retireIfEmpty() bool {
 	return !t.registered.CompareAndSwap(false, true)
 }
 
+func (t *table) books() (inserted, reaped, deleted uint64) {
+	shards := t.layout.Load().shards
+	for i := range shards {
+		s := &shards[i]
+		reaped += s.reaped.Load() // before inserted, as deleted, so that none is more
+		deleted += s.deleted.Load()
+		inserted += s.inserted.Load()
+	}
+	return inserted, reaped, deleted
+}
+
 func (r *reaperState) settling() bool { return r.settlers.Load() > 0 }
 
-func (r *reaperState) add(table func() sweeper) {
+func (r *reaperState) add(table weak.Pointer[table]) {
 	r.mu.Lock()
 	r.tables = append(r.tables, table)
-	if !r.armed {
-		r.armed = true
+	if !r.armed.Load() {
+		r.armed.Store(true)
 		r.arm()
 	}
 	r.mu.Unlock()
+	r.wind()
+}
+
+// wind makes the clock, if there is none.
+func (r *reaperState) wind() {
+	if r.ticking.Load() || !r.ticking.CompareAndSwap(false, true) {
+		return
+	}
+	runtime.AddCleanup(new(sentinel), func(r *reaperState) {
+		r.tick(collections())
+		// We clear ticking before we look at armed, add sets armed before it looks
+		// at ticking: one of us winds the clock.
+		r.ticking.Store(false)
+		if r.armed.Load() {
+			r.wind()
+		}
+	}, r)
+}
+
+// tick announces that n collections have ended. The referent of an insertion that reads
+// announced after this is alive then, since the caller holds it: see journal.begin.
+func (r *reaperState) tick(n uint64) {
+	r.clock.Lock()
+	defer r.clock.Unlock()
+	if last := r.announced.Load(); last < n {
+		now := time.Now()
+		r.inDoubt = now.Add(min(2*now.Sub(r.ticked), maxDoubt))
+		r.ticked = now
+		r.announcedBefore.Store(last)
+		r.announced.Store(n)
+	}
+}
+
+// awaitNews returns when another collection than the first n has been announced, or none is
+// near. What was inserted after a collection and before its announcement counts as
+// inserted before, and a pass that asks it while the next one marks keeps it. Where
+// collections follow each other, the pass goes by an announcement that others have followed.
+func (r *reaperState) awaitNews(n uint64) {
+	for r.announcedBefore.Load() < n {
+		r.clock.Lock()
+		left := time.Until(r.inDoubt)
+		r.clock.Unlock()
+		if left <= 0 {
+			return
+		}
+		time.Sleep(min(left, minRest/2))
+	}
 }
 
 // arm makes the sentinel whose death starts the next pass, and its twin. Must be
@@ -119,85 +177,156 @@ func (r *reaperState) arm() {
 // announce starts the pass that the death of a sentinel, or of its twin, is to start.
 func (r *reaperState) announce(number uint64) {
 	if r.awaited.CompareAndSwap(number, 0) {
-		go r.pass()
+		ended := collections()
+		launch(func() { r.pass(ended) })
 	}
 }
 
-// collections returns how many collections have ended so far. It takes about a
-// microsecond.
-func collections() uint64 {
+// collectionsEnded takes about a microsecond. The runtime counts a collection while the
+// world is stopped, and from then on what it found dead is dead for everybody.
+func collectionsEnded() uint64 {
 	sample := []metrics.Sample{{Name: "/gc/cycles/total:gc-cycles"}}
 	metrics.Read(sample)
 	return sample[0].Value.Uint64()
 }
 
-// pass is what one collection causes.
-func (r *reaperState) pass() {
+// A scope says for the victims of which collections a sweep looks.
+type scope struct {
+	collections uint64 // of so many, the first that there were
+	everything  bool   // whether some of them have not been announced yet, so that everything must be asked
+}
+
+// scope returns that of all collections so far. It takes about a microsecond.
+func (r *reaperState) scope() scope {
+	n := collections()
+	return scope{n, n != r.announced.Load()}
+}
+
+// pass is what one collection causes, of the first n.
+func (r *reaperState) pass(n uint64) {
 	// Where collections follow each other closely, a pass after each would often
 	// meet the mark phase of the next and keep what is dying. So there is a pause
 	// between passes. Dead entries can wait: the memory of their values cannot.
 	time.Sleep(time.Until(r.rested))
+	r.tick(n) // The clock has, unless its cleanup was held up.
+	r.awaitNews(n)
 	r.turn <- struct{}{}
-	start := time.Now()
 	ended, workers := lastCollection(), max(runtime.GOMAXPROCS(0)/4, 1)
-	for _, t := range r.live() {
-		t.collected(ended, workers)
+	scope := scope{collections: r.announced.Load()}
+	if before := r.announcedBefore.Load(); before >= n {
+		scope.collections = before
 	}
+	r.helped.Store(0)
+	start := time.Now()
+	r.each(func(t *table) { t.collected(ended, scope, workers) }, func() {
+		if worked := r.worked(start); worked > shift {
+			r.rested = time.Now().Add(worked * restPerWork)
+			for !r.settling() && time.Now().Before(r.rested) {
+				time.Sleep(min(time.Until(r.rested), minRest))
+			}
+			r.helped.Store(0)
+			start = time.Now()
+		}
+	})
+	r.rested = time.Now().Add(r.worked(start)*restPerWork + minRest)
 	<-r.turn
-	end := time.Now()
-	r.rested = end.Add(min(end.Sub(start)*restPerWork+minRest, maxRest))
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.prune()
-	if r.armed = len(r.tables) > 0; r.armed {
+	r.armed.Store(len(r.tables) > 0)
+	if r.armed.Load() {
 		r.arm()
 	}
 }
 
+// worked returns the processor time, at most, that the pass has taken since start.
+func (r *reaperState) worked(start time.Time) time.Duration {
+	return time.Since(start) + time.Duration(r.helped.Load())
+}
+
 // sweep removes all that is dead from every table. r.turn must be held.
 func (r *reaperState) sweep() (removed int) {
-	for _, t := range r.live() {
-		removed += t.sweep(runtime.GOMAXPROCS(0))
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.prune()
+	scope := r.scope()
+	r.each(func(t *table) { removed += t.sweep(scope, runtime.GOMAXPROCS(0)) }, func() {})
 	return removed
 }
 
-// live returns the tables that are not gone.
-func (r *reaperState) live() []sweeper {
+// each calls visit for each table, and forgets those that are gone or empty. It holds
+// one table at a time and none across pause, so that a container which is dropped
+// meanwhile goes with the next collection. r.turn must be held.
+func (r *reaperState) each(visit func(*table), pause func()) {
+	look := func(table weak.Pointer[table]) (stays bool) {
+		t := table.Value()
+		if t == nil {
+			return false
+		}
+		visit(t)
+		return !t.retireIfEmpty()
+	}
+	r.mu.Lock()
+	listed := len(r.tables) // Others come behind these meanwhile.
+	r.mu.Unlock()
+	var some [64]weak.Pointer[table]
+	for next := 0; next < listed; {
+		r.mu.Lock()
+		n := copy(some[:], r.tables[next:listed])
+		r.mu.Unlock()
+		gone := uint64(0)
+		for i := range n {
+			if !look(some[i]) {
+				gone |= 1 << i
+			}
+			pause()
+		}
+		if gone != 0 {
+			r.mu.Lock()
+			for ; gone != 0; gone &= gone - 1 {
+				r.tables[next+bits.TrailingZeros64(gone)] = weak.Pointer[table]{}
+			}
+			r.mu.Unlock()
+		}
+		next += n
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	live := make([]sweeper, 0, len(r.tables))
-	for _, table := range r.tables {
-		if t := table(); t != nil {
-			live = append(live, t)
-		}
+	r.tables = slices.DeleteFunc(r.tables, func(p weak.Pointer[table]) bool { return p == weak.Pointer[table]{} })
+	if cap(r.tables) > 2*len(r.tables)+tablesKept {
+		r.tables = slices.Clone(r.tables)
 	}
-	return live
 }
 
-// prune forgets the tables that are gone or empty. Must be called with r.mu held.
-func (r *reaperState) prune() {
-	kept := r.tables[:0]
-	for _, table := range r.tables {
-		if t := table(); t != nil && !t.retireIfEmpty() {
-			kept = append(kept, table)
+// live yields the tables that are not gone, one at a time.
+func (r *reaperState) live(yield func(*table) bool) {
+	r.mu.Lock()
+	tables := slices.Clone(r.tables)
+	r.mu.Unlock()
+	for _, p := range tables {
+		if t := p.Value(); t != nil && !yield(t) {
+			return
 		}
 	}
-	clear(r.tables[len(kept):])
-	if cap(kept) > 2*len(kept)+tablesKept {
-		kept = slices.Clone(kept)
+}
+
+// idle reports whether there is no table that is not gone.
+func (r *reaperState) idle() bool {
+	for range r.live {
+		return false
 	}
-	r.tables = kept
+	return true
 }
 
 const (
-	// The pause between passes: a multiple of what the last pass took, within bounds.
-	restPerWork = 4
+	// A pass and the pause after it take a tenth of one processor: the pause is this
+	// multiple of what the pass has worked, and at least minRest.
+	restPerWork = 9
 	minRest     = 10 * time.Millisecond
-	maxRest     = 50 * time.Millisecond
+
+	// shift is how long a pass over many tables works between two pauses, so that it
+	// takes a tenth of each second and not all of one.
+	shift = 10 * time.Millisecond
+
+	// maxDoubt is how long at most a pass waits for news of a collection that may be
+	// near: as long as one takes that marks a gigabyte. No evidence for its exact size.
+	maxDoubt = 100 * time.Millisecond
 
 	// tablesKept is how many places for tables may be vacant beside as many as are taken.
 	tablesKept = 64

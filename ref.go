@@ -38,8 +38,8 @@ type watch[T any] struct {
 // not brought it back.
 //
 // The callback must not refer to the object, or it would never go as long as the
-// Ref stays; from Go 1.26 on NewRef panics if it is a closure that captured ptr.
-// It panics if ptr is nil. As for objects that may never go, see [Finalize].
+// Ref stays; NewRef panics if it is a closure that captured ptr, where [Finalize]
+// would. It panics if ptr is nil. As for objects that may never go, see there too.
 func NewRef[T any](ptr *T, callback func()) *Ref[T] {
 	if ptr == nil {
 		panic("weakmap: NewRef: nil ptr")
@@ -66,7 +66,7 @@ func NewRef[T any](ptr *T, callback func()) *Ref[T] {
 func referentGone[T any](ref weak.Pointer[Ref[T]]) {
 	if r := ref.Value(); r != nil {
 		if callback := r.callback.Swap(nil); callback != nil {
-			callbacks.submit(func(*batch) { (*callback)() })
+			callbacks.submit(*callback)
 		}
 	}
 	followed.gone.Add(1)
@@ -117,7 +117,8 @@ type Method[T, A any] struct {
 // Bind returns method, bound to recv. It is meant for a method expression,
 // such as (*Widget).OnClick: a function that refers to recv by itself, as the
 // method value recv.OnClick does, would keep it alive. Bind panics if recv or
-// method is nil and, from Go 1.26 on, if method is a closure that captured recv.
+// method is nil and, where [Finalize] would, if method is a closure that captured
+// recv.
 func Bind[T, A any](recv *T, method func(*T, A)) Method[T, A] {
 	if recv == nil {
 		panic("weakmap: Bind: nil receiver")

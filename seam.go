@@ -11,5 +11,8 @@ func interleave(at string) { seam.Interleave(at) }
 // await waits for a computation to end.
 func await(done <-chan struct{}) { <-done }
 
-// submit has f run soon, on another goroutine.
-func submit(f func(*batch)) { callbacks.submit(f) }
+// submit has f, which is not the user's, run soon, on another goroutine.
+func submit(f func()) { callbacks.chore(f) }
+
+// collections returns how many collections have ended so far.
+func collections() uint64 { return collectionsEnded() }

@@ -5,6 +5,7 @@ package weakmap
 import (
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"unsafe"
 	"weak"
 )
@@ -102,12 +103,12 @@ func await(done <-chan struct{}) {
 	<-done
 }
 
-func submit(f func(*batch)) {
+func submit(f func()) {
 	if schedule == nil {
-		callbacks.submit(f)
+		callbacks.chore(f)
 		return
 	}
-	schedule.submit(func() { f(nil) })
+	schedule.submit(f)
 }
 
 func interleave(at string) {
@@ -122,3 +123,14 @@ func strong[P any](p *P) *P {
 	}
 	return p
 }
+
+// collections counts its calls while a schedule is installed: objects may have died
+// since the last one, and nobody has announced it.
+func collections() uint64 {
+	if schedule != nil {
+		return calls.Add(1)
+	}
+	return collectionsEnded()
+}
+
+var calls atomic.Uint64

@@ -17,12 +17,14 @@ type shard struct {
 	journal    journal.Journal // the records of the shard's bindings. Guarded by mu.
 	generation atomic.Uint32   // rises when the journal gets other chunks. Read without lock, written only with mu held.
 	sparing    uint8           // how many more full buckets expelDead lets pass. Guarded by mu.
+	tours      *tour           // the iterations that are in the middle of the journal. Guarded by mu.
+	askAt      uint64          // how many bindings must have been removed before layout.asks says so again. Guarded by mu.
 	dead       []reaped        // to be reported once mu is released. Guarded by mu.
 	_          [shardPadding]byte
 }
 
-// shardPadding fills a shard up to two cache lines, which processors like to fetch together.
-const shardPadding = 128 - (8 + 3*8 + int(unsafe.Sizeof(journal.Journal{})) + 4 + ptrSize - 4 + 3*ptrSize)
+// shardPadding fills a shard up to cache lines, which processors like to fetch in pairs.
+const shardPadding = 256 - (8 + 3*8 + int(unsafe.Sizeof(journal.Journal{})) + 8 + 4*ptrSize + 8 + ptrSize)
 
 const ptrSize = int(unsafe.Sizeof(uintptr(0)))
 
@@ -32,9 +34,11 @@ type reaped struct {
 	bits uint64
 }
 
-// used is the number of bindings. Without mu held it is a recent number.
+// used is the number of bindings. Without mu held it is a recent number, and not less than that
+// of the keys that are bound throughout the call: a binding is counted as inserted before it is
+// published, and as removed after it was taken out or replaced.
 func (s *shard) used() int {
-	gone := s.reaped.Load() + s.deleted.Load() // before inserted, so that the difference is not negative
+	gone := s.reaped.Load() + s.deleted.Load() // before inserted: what comes meanwhile adds, and nothing is missing
 	return int(s.inserted.Load() - gone)
 }
 

@@ -9,41 +9,53 @@ import (
 
 // What a pass does to one table.
 
-// collected implements PerCycle. With PerValue it is there for what runtime cleanups leave
-// behind: the binding of a value that a finalizer has resurrected is dead although its cleanup
-// does not come, perhaps never.
-func (t *table) collected(ended time.Time, workers int) {
+// collected is called after each collection, which ended at the given time, by one pass at a
+// time. It implements PerCycle. With PerValue it is there for what runtime cleanups leave behind:
+// the binding of a value that a finalizer has resurrected is dead although its cleanup does not
+// come, perhaps never.
+func (t *table) collected(ended time.Time, scope scope, workers int) {
 	t.passes++
 	if t.retains {
-		n := collections()
-		t.age(n - t.agedAt)
-		t.agedAt = n
+		t.age(scope.collections - t.agedAt)
+		t.agedAt = scope.collections
 	}
 	if !t.cleaned || t.passes%passesPerStray == 0 {
 		entries := t.layout.Load().used()
-		dead := t.sweep(workers)
-		t.lastPass.set(inspect.Pass{Collection: t.sweptAt.Load(), Lag: time.Since(ended), Entries: entries, Dead: dead})
+		dead := t.sweep(scope, workers)
+		t.lastPass.set(inspect.Pass{Collection: scope.collections, Lag: time.Since(ended), Entries: entries, Dead: dead})
 	}
 }
 
-// sweep removes every binding that is dead, and returns how many that were.
-func (t *table) sweep(workers int) (removed int) {
+// sweep removes every binding that died in a collection of the scope, and returns how many that
+// were.
+func (t *table) sweep(scope scope, workers int) (removed int) {
 	t.growth.Lock()
 	defer t.growth.Unlock()
-	return t.sweepLocked(workers)
+	return t.sweepLocked(scope, workers)
 }
 
 // fewShards is how many shards a table of some hundreds of entries has. A census of many small
 // tables allocates nothing for those without dead.
 const fewShards = 8
 
-// sweepLocked is sweep with t.growth held, so that there is one layout throughout.
-func (t *table) sweepLocked(workers int) (removed int) {
-	t.sweptAt.Store(collections())
+// sweepLocked is sweep with t.growth held, so that there is one layout throughout. What died in
+// the collections of an earlier sweep, that one has removed: where none has ended since, nothing
+// can be dead, and to ask would only keep what is dying.
+func (t *table) sweepLocked(scope scope, workers int) (removed int) {
+	if t.sweptFor >= scope.collections {
+		return 0
+	}
+	t.sweptFor = scope.collections
 	l := t.layout.Load()
 	var few [fewShards]journal.Journal
 	c := journal.Census{Journals: l.journals(few[:0])}
+	if !scope.everything {
+		for i := range c.Journals {
+			c.Journals[i].Before(uint32(scope.collections))
+		}
+	}
 	c.Take(workers)
+	reaper.helped.Add(int64(c.Helped))
 	if c.Dead > massDeath && c.Dead > l.used()/2 {
 		return t.removeMost(l, &c)
 	}
@@ -54,12 +66,15 @@ func (t *table) sweepLocked(workers int) (removed int) {
 			}
 		}
 	}
-	t.shrinkLocked(l)
+	t.shrinkLocked(l, 0)
 	return removed
 }
 
 // journals appends copies of the journals of all shards to to.
 func (l *layout) journals(to []journal.Journal) []journal.Journal {
+	if len(l.shards) > cap(to) {
+		to = make([]journal.Journal, 0, len(l.shards))
+	}
 	for i := range l.shards {
 		s := &l.shards[i]
 		s.mu.Lock()

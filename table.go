@@ -16,10 +16,11 @@ import (
 
 // options are what a container decides about its table.
 type options struct {
-	config Config
-	keys   keying
-	values bool         // whether a key is bound to a value beside it: KeyMap
-	onReap func(reaped) // nil = none
+	config   Config
+	keys     keying
+	values   bool // whether a key is bound to a value beside it: KeyMap
+	attached func(t *table, yield func(key, value any) bool)
+	onReap   func(reaped) // nil = none
 }
 
 // A core is what every container embeds: the way to its table. The zero core has none, and
@@ -34,7 +35,9 @@ type core struct {
 type table struct {
 	layout     atomic.Pointer[layout] // Read without lock, written with every shard of the old layout locked.
 	growth     seam.Mutex             // held by a goroutine that makes room or sweeps. Taken before shard.mu.
-	sweptAt    atomic.Uint64          // how many collections there had been when the last sweep began
+	sweptFor   uint64                 // how many collections there had been whose victims the last sweep removed. Guarded by growth.
+	laidOut    uint64                 // how many entries had been removed when the layout was made. Guarded by growth.
+	unpaid     uint64                 // how many must have been before shrinking is tried again. Guarded by growth.
 	unaged     uint64                 // collections that no entry has aged for yet. Guarded by growth.
 	passes     int                    // how many there were. Accessed by reaper.pass only.
 	agedAt     uint64                 // how many collections there had been when entries were last aged. Accessed by reaper.pass only.
@@ -50,9 +53,11 @@ type table struct {
 	cleaned    bool // Config.Reclaim is PerValue
 	maxShards  int
 	minShards  int
-	retained   *xsync.Counter // how many referents are held; nil without Config.Retain
-	hits       *xsync.Counter // nil without Config.Stats
-	misses     *xsync.Counter // nil without Config.Stats
+	reserved   int                                             // buckets for Config.Capacity entries
+	attached   func(t *table, yield func(key, value any) bool) // yields the live entries of a KeyMap; nil for others
+	retained   *xsync.Counter                                  // how many referents are held; nil without Config.Retain
+	hits       *xsync.Counter                                  // nil without Config.Stats
+	misses     *xsync.Counter                                  // nil without Config.Stats
 }
 
 // A layout is where a table's bindings are. It is immutable but for what the shards protect,
@@ -76,6 +81,10 @@ const (
 
 	// shardsLimit keeps an empty table under 8,192 slots.
 	shardsLimit = 1024
+
+	// maxBuckets is beyond what memory takes, and within what 32 bits of hash tell apart. A bucket
+	// takes 128 bytes, or 88 where an int has 32 bits.
+	maxBuckets = 1 << (19 + 5*ptrSize/4)
 )
 
 // open returns the table, making it at the first insertion.
@@ -93,7 +102,7 @@ func (c *core) open(o func() options) *table {
 
 func newTable(o options) *table {
 	o.config.check()
-	t := &table{keys: o.keys, config: o.config, values: o.values, onReap: o.onReap, minShards: 1}
+	t := &table{keys: o.keys, config: o.config, values: o.values, attached: o.attached, onReap: o.onReap, minShards: 1}
 	t.self = weak.Make(t)
 	t.maxShards = min(ceilPowerOfTwo(shardsPerProc*runtime.GOMAXPROCS(0)), shardsLimit)
 	if n := o.config.Shards; n > 0 {
@@ -109,8 +118,8 @@ func newTable(o options) *table {
 		t.hits, t.misses = xsync.NewCounter(), xsync.NewCounter()
 	}
 	l := &layout{table: t}
-	buckets := max(bucketsFor(t.asked()), t.minShards)
-	l.Row = row.Make(buckets, t.shardsFor(buckets))
+	t.reserved = max(bucketsFor(t.asked()), t.minShards)
+	l.Row = row.Make(t.reserved, t.shardsFor(t.reserved))
 	l.shards = t.newShards(l.Shards())
 	t.layout.Store(l)
 	return t
@@ -197,16 +206,25 @@ func (c *core) length() int {
 }
 
 // used is the number of entries. Without the shards locked it is a recent number.
-func (l *layout) used() (n int) {
+func (l *layout) used() int {
+	used, _, _ := l.counts()
+	return used
+}
+
+// counts returns how many entries there are, how many were ever inserted, and how many of these
+// are gone. Without the shards locked these are recent numbers: see shard.used.
+func (l *layout) counts() (used int, inserted, gone uint64) {
 	for i := range l.shards {
-		n += l.shards[i].used()
+		s := &l.shards[i]
+		gone += s.reaped.Load() + s.deleted.Load()
+		inserted += s.inserted.Load()
 	}
-	return n
+	return int(inserted - gone), inserted, gone
 }
 
 func (c *core) reap() (removed int) {
 	if t := c.table.Load(); t != nil {
-		removed = t.sweep(1)
+		removed = t.sweep(reaper.scope(), 1)
 	}
 	return removed
 }

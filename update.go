@@ -119,12 +119,16 @@ func (t *table) update(k key, n *fresh, c condition) (old bound, updated bool) {
 		}
 		seam.Interleave("admitted")
 		var gone *ticket
-		flood := false
+		flood, asks := false, false
+		if n != nil {
+			s.journal.Begin(uint32(reaper.announced.Load()))
+		}
 		switch {
 		case found && n != nil:
 			gone = t.rebind(s, b, at, n, h, is == dead)
 		case found:
 			gone = t.unbind(l, s, b, at, h, is == dead)
+			asks = l.asks(s)
 		case n != nil:
 			if !reaper.settling() {
 				t.expelDead(l, s, h)
@@ -136,7 +140,7 @@ func (t *table) update(k key, n *fresh, c condition) (old bound, updated bool) {
 		switch {
 		case flood:
 			t.makeRoom(l, true)
-		case n == nil && found && l.oversized(s.used()):
+		case asks:
 			t.shrink(l)
 		}
 		if n != nil {
@@ -182,10 +186,23 @@ func (t *table) rebind(s *shard, b *row.Bucket, at uintptr, n *fresh, h uint32, 
 	b.Use(at)
 	seam.Interleave("slot replaced")
 	var gone *ticket
-	if t.values {
+	switch {
+	case t.values:
 		gone = t.let(s.journal.Replace(pos, n.word, n.ref, extra))
-	} else {
+	case s.journal.Young(pos):
 		gone = t.let(s.journal.Replace(pos, n.word, nil, extra))
+	default:
+		// A place says how old a referent is, so this one gets another. Iterations that have not
+		// come to the old one are told: the key is bound all the time.
+		to := s.journal.Append(n.word, ref, bits)
+		if s.journal.Extended {
+			*s.journal.ExtraAt(to) = extra
+		}
+		b.SetPos(at, to)
+		for w := s.tours; w != nil; w = w.next {
+			w.keep(&s.journal, pos, listed{ref: ref, bits: bits})
+		}
+		gone = t.let(s.journal.Clear(pos))
 	}
 	runtime.KeepAlive(n)
 	s.account(t, wasDead, ref, bits)
@@ -260,17 +277,23 @@ func (t *table) expelDead(l *layout, s *shard, h uint32) {
 		return
 	}
 	seam.Interleave(seam.ToAsk)
-	if t.referent(b.Word(uintptr(h>>24)%row.Slots)) != nil {
+	if !t.hasDied(s, b, uintptr(h>>24)%row.Slots) {
 		s.sparing = fullSpared
 		return
 	}
 	for at := range uintptr(row.Slots) {
 		seam.Interleave(seam.ToAsk)
-		if t.referent(b.Word(at)) == nil {
+		if t.hasDied(s, b, at) {
 			bits := s.journal.At(b.Pos(at)).Bits()
 			t.unbind(l, s, b, at, t.hashOfRecord(&l.hashing, bits), true)
 		}
 	}
+}
+
+// hasDied reports whether what slot at of b is bound to is dead, and does not ask what was inserted
+// since the last collection: see journal.Begin. Must be called with the shard's lock held.
+func (t *table) hasDied(s *shard, b *row.Bucket, at uintptr) bool {
+	return !s.journal.Young(b.Pos(at)) && t.referent(b.Word(at)) == nil
 }
 
 // clear removes every binding.
@@ -341,12 +364,14 @@ func (t *table) removeListed(e listed) bool {
 			return r.Ref() == e.ref && (t.keys.class != words || r.Bits() == e.bits)
 		})
 		var gone *ticket
+		asks := false
 		if found {
 			gone = t.unbind(l, s, b, at, h, false)
+			asks = l.asks(s)
 		}
 		t.unlock(s)
 		gone.stop(e.referent)
-		if found && l.oversized(s.used()) {
+		if asks {
 			t.shrink(l)
 		}
 		runtime.KeepAlive(e.referent) // It did not die before its removal was counted as one by a caller.

@@ -31,7 +31,7 @@ type Map[K comparable, V any] struct {
 
 	// Hash replaces the built-in hash. It must return the same for keys that
 	// are equal; how well it spreads others decides about speed only.
-	Hash func(K) uint64
+	Hash func(K) uint64 `json:"-" xml:"-"`
 
 	// OnReap, if not nil, is called once for each entry that was removed
 	// because its value had been collected, whoever noticed. Calls for one Map
@@ -39,7 +39,7 @@ type Map[K comparable, V any] struct {
 	// with no lock held, so they may block and may use any map. By the time of
 	// the call the key may be bound again. There are no calls after the Map
 	// itself was collected. A panic crashes the program.
-	OnReap func(key K)
+	OnReap func(key K) `json:"-" xml:"-"`
 
 	core    core
 	flights flights[K, *V]
@@ -155,8 +155,14 @@ func (m *Map[K, V]) storeIfAbsent(key K, value *V) (actual *V, loaded bool) {
 // with other keys never wait. loaded is false for exactly one of them, the one
 // whose value was stored.
 //
-// No lock is held while compute runs, and it may use the Map; but LoadOrCompute
-// for the same key, from inside its own compute, deadlocks.
+// No lock is held while compute runs, and it may use the Map. But loads that wait
+// for each other in a cycle wait for ever: one for the same key from inside its own
+// compute, and so two goroutines each of which computes what the other's compute
+// loads. With the build tag weakmapcheck that panics, unless compute has another
+// goroutine do the loading.
+//
+// In a bubble of testing/synctest, a call does not wait for a computation in another
+// bubble: it computes itself, and what is stored first wins.
 //
 // An error of compute is returned to its caller and to those who waited, and
 // nothing is stored. If it returns nil and no error, that error is

@@ -8,7 +8,9 @@ import (
 )
 
 // Handler returns a handler that shows the published containers: as a page, with
-// ?format=json as JSON, with ?format=prometheus as Prometheus text. Another
+// ?format=json as JSON, with ?format=prometheus as Prometheus text. With
+// ?format=cycles&name=… it looks for [Cycles] in a published KeyMap, at 100,000
+// objects at most, and answers with text; the page has a button for that. Another
 // format is a bad request. It does not care under which path it is served.
 func Handler() http.Handler { return handler{} }
 
@@ -39,9 +41,14 @@ func (handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "weakdebug: only GET and HEAD", http.StatusMethodNotAllowed)
 		return
 	}
-	f, ok := forms[r.URL.Query().Get("format")]
+	query := r.URL.Query()
+	if query.Get("format") == "cycles" {
+		serveCycles(w, r, query.Get("name"))
+		return
+	}
+	f, ok := forms[query.Get("format")]
 	if !ok {
-		http.Error(w, "weakdebug: format must be html, json or prometheus", http.StatusBadRequest)
+		http.Error(w, "weakdebug: format must be html, json, prometheus or cycles", http.StatusBadRequest)
 		return
 	}
 	var body bytes.Buffer
@@ -49,7 +56,26 @@ func (handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "weakdebug: "+err.Error(), http.StatusInternalServerError)
 		return
 	}
-	header.Set("Content-Type", f.contentType)
+	send(w, r, f.contentType, &body)
+}
+
+// serveCycles answers a GET with the cycles of a container; a HEAD looks for none.
+func serveCycles(w http.ResponseWriter, r *http.Request, name string) {
+	var body bytes.Buffer
+	if r.Method == http.MethodGet {
+		paths, ok := published.cycles(name)
+		if !ok {
+			http.Error(w, "weakdebug: no KeyMap is published under that name", http.StatusNotFound)
+			return
+		}
+		writeCycles(&body, name, paths)
+	}
+	send(w, r, "text/plain; charset=utf-8", &body)
+}
+
+func send(w http.ResponseWriter, r *http.Request, contentType string, body *bytes.Buffer) {
+	header := w.Header()
+	header.Set("Content-Type", contentType)
 	header.Set("Content-Length", strconv.Itoa(body.Len()))
 	if r.Method == http.MethodGet {
 		_, _ = w.Write(body.Bytes()) // If the client has gone, nobody is left to be told.

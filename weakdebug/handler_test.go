@@ -3,6 +3,7 @@ package weakdebug
 import (
 	"encoding/json"
 	"expvar"
+	"html"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -92,7 +93,7 @@ func TestOnlyReading(t *testing.T) {
 
 func TestUnknownFormat(t *testing.T) {
 	response, body := do(t, http.MethodGet, "?format=xml")
-	if response.StatusCode != http.StatusBadRequest || body != "weakdebug: format must be html, json or prometheus\n" {
+	if response.StatusCode != http.StatusBadRequest || body != "weakdebug: format must be html, json, prometheus or cycles\n" {
 		t.Errorf("%s: %q, want 400 and what the formats are", response.Status, body)
 	}
 }
@@ -305,8 +306,8 @@ func TestPrometheus(t *testing.T) {
 	for metric, want := range map[string]map[string]float64{
 		"weakmap_entries":               {"full": 30, "plain": 0, "unused": 0},
 		"weakmap_capacity_slots":        {"full": 120, "plain": 0, "unused": 0},
-		"weakmap_hits_total":            {"full": 9, "plain": 0, "unused": 0},
-		"weakmap_misses_total":          {"full": 3, "plain": 0, "unused": 0},
+		"weakmap_hits_total":            {"full": 9},
+		"weakmap_misses_total":          {"full": 3},
 		"weakmap_inserts_total":         {"full": 12_345_678, "plain": 0, "unused": 0},
 		"weakmap_reaped_total":          {"full": 20, "plain": 0, "unused": 0},
 		"weakmap_deleted_total":         {"full": 12_345_628, "plain": 0, "unused": 0},
@@ -337,6 +338,40 @@ func TestNumbers(t *testing.T) {
 	for seconds, want := range map[float64]string{0.00025: "250 µs", 0.0025: "2.5 ms", 1.5: "1500.0 ms"} {
 		if got := lag(seconds); got != want {
 			t.Errorf("lag(%v) = %s, want %s", seconds, got, want)
+		}
+	}
+}
+
+type note struct{ of *item }
+
+// What stands behind the button: each path once, with how many entries have it.
+func TestCyclesOfAPublishedKeyMap(t *testing.T) {
+	m, keys := new(weakmap.KeyMap[item, *note]), [3]item{} //weakvet:ignore weakcycle a cycle that is to be found
+	for i := range keys {
+		m.Store(&keys[i], &note{&keys[i]})
+	}
+	publish(t, nasty, m)
+	publish(t, "map", new(weakmap.Map[string, item]))
+	publish(t, "set", new(weakmap.Set[item]))
+	page := get(t, "")
+	buttons := regexp.MustCompile(`<a class="button" role="button" href="([^"]*)" title="([^"]*)">`).FindAllStringSubmatch(page, -1)
+	if len(buttons) != 1 || !strings.Contains(buttons[0][2], "without a lock") {
+		t.Fatalf("buttons %q, want one for the KeyMap that says what it costs", buttons)
+	}
+	text := get(t, html.UnescapeString(buttons[0][1]))
+	if !strings.Contains(text, "3  *item → .of\n") || !strings.HasPrefix(text, nasty+": values that lead back") {
+		t.Errorf("the cycles are %q, want one path of three entries", text)
+	}
+	if response, none := do(t, http.MethodHead, html.UnescapeString(buttons[0][1])); response.StatusCode != http.StatusOK || none != "" {
+		t.Errorf("HEAD: %s, %q", response.Status, none)
+	}
+	m.Clear()
+	if text := get(t, html.UnescapeString(buttons[0][1])); !strings.Contains(text, "no value leads back") {
+		t.Errorf("the cycles of an empty map are %q", text)
+	}
+	for _, name := range []string{"map", "set", "nothing"} {
+		if response, _ := do(t, http.MethodGet, "?format=cycles&name="+name); response.StatusCode != http.StatusNotFound {
+			t.Errorf("the cycles of %s: %s, want 404", name, response.Status)
 		}
 	}
 }

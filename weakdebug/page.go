@@ -143,6 +143,7 @@ type line struct {
 	Name                 string
 	NameParts, TypeParts []string // between them a long one may be broken
 	Cells                []cell
+	Keyed                bool // whether there is a button that looks for cycles
 }
 
 // part matches what ends with a sign after which a name may be broken.
@@ -185,7 +186,7 @@ func writePage(w *bytes.Buffer, r *report) error {
 	lines := make([]line, len(r.Containers))
 	for i := range lines {
 		c := &r.Containers[i]
-		lines[i] = line{c.Name, part.FindAllString(c.Name, -1), part.FindAllString(c.Type, -1), cells(c)}
+		lines[i] = line{c.Name, part.FindAllString(c.Name, -1), part.FindAllString(c.Type, -1), cells(c), c.keyed}
 	}
 	return pageTemplate.Execute(w, map[string]any{
 		"Style":   template.CSS(pageStyle),
@@ -195,6 +196,7 @@ func writePage(w *bytes.Buffer, r *report) error {
 		"Tiles":   tiles(&r.Process),
 		"Columns": columns,
 		"Lines":   lines,
+		"Cost":    cyclesCost,
 	})
 }
 

@@ -43,15 +43,20 @@ func ofPass(figure func(*pass) (float64, bool)) func(*row) (float64, bool) {
 	}
 }
 
+// ofLookups makes a metric's value of a count of lookups, absent where they are not counted.
+func ofLookups(count func(*row) uint64) func(*row) (float64, bool) {
+	return func(r *row) (float64, bool) { return float64(count(r)), r.counted() }
+}
+
 var containerMetrics = []metric[*row]{
 	{"weakmap_entries", gauge, "Entries, which may include some whose value has died and that are not removed yet.",
 		known(func(r *row) int { return r.Stats.Entries })},
 	{"weakmap_capacity_slots", gauge, "Slots allocated.",
 		known(func(r *row) int { return r.Stats.Capacity })},
 	{"weakmap_hits_total", counter, "Lookups that found a live value. Counted with Config.Stats.",
-		known(func(r *row) uint64 { return r.Stats.Hits })},
+		ofLookups(func(r *row) uint64 { return r.Stats.Hits })},
 	{"weakmap_misses_total", counter, "Lookups that found none. Counted with Config.Stats.",
-		known(func(r *row) uint64 { return r.Stats.Misses })},
+		ofLookups(func(r *row) uint64 { return r.Stats.Misses })},
 	{"weakmap_inserts_total", counter, "Entries ever made.",
 		known(func(r *row) uint64 { return r.Stats.Inserts })},
 	{"weakmap_reaped_total", counter, "Entries removed because their value was collected.",

@@ -41,6 +41,26 @@ type row struct {
 	Shards     []int    `json:",omitempty"` // the number of entries of each
 	LastPass   *pass    `json:",omitempty"` // absent if there was none
 	ReportsDue *int     `json:",omitempty"` // calls of OnReap that have not begun
+
+	counts bool // whether hits and misses are known to be counted
+	keyed  bool // whether it is a KeyMap, in which one may look for cycles
+}
+
+// MarshalJSON leaves out hits and misses where they are not counted.
+func (r row) MarshalJSON() ([]byte, error) {
+	type figures row // without this method
+	if r.counted() {
+		return json.Marshal(figures(r))
+	}
+	var less struct {
+		figures
+		Stats struct { // in place of that in figures
+			weakmap.Stats
+			Hits, Misses *uint64 `json:",omitempty"` // in place of those in Stats
+		}
+	}
+	less.figures, less.Stats.Stats = figures(r), r.Stats
+	return json.Marshal(less)
 }
 
 // A pass is the last search through a container's entries for dead ones.
@@ -61,6 +81,7 @@ func (p *pass) live() (share float64, ok bool) {
 func (r *row) show(f inspect.Figures) {
 	r.Shards = f.Shards
 	r.ReportsDue = &f.ReportsDue
+	r.counts = f.Counts
 	if p := f.LastPass; p != (inspect.Pass{}) {
 		r.LastPass = &pass{p.Collection, p.Lag.Seconds(), p.Entries, p.Dead}
 	}
@@ -68,6 +89,10 @@ func (r *row) show(f inspect.Figures) {
 
 // lookups returns how many lookups were counted.
 func (r *row) lookups() uint64 { return r.Stats.Hits + r.Stats.Misses }
+
+// counted reports whether hits and misses say anything: whether they are counted,
+// or, where that is not known, whether any were.
+func (r *row) counted() bool { return r.counts || r.lookups() > 0 }
 
 // newReport reads everything.
 func newReport() *report {

@@ -23,8 +23,9 @@
 //
 // Reading disturbs nothing. It takes no lock that a lookup or a writer waits for,
 // removes no entry, asks no weak pointer whether it is dead, starts no
-// collection, and costs the same whatever the number of entries. The handler
-// answers only GET and HEAD. The page loads nothing from elsewhere, and its
+// collection, and costs the same whatever the number of entries. The exception
+// stands behind a button: looking for [Cycles] in a KeyMap costs what is said
+// there. The handler answers only GET and HEAD. The page loads nothing from elsewhere, and its
 // Content-Security-Policy forbids it.
 //
 // # What cannot be known
@@ -32,10 +33,12 @@
 // Entries may include some that died a moment ago: to know, one would have to
 // ask each of them, and doing so while the collector marks keeps it alive. So
 // the live share that is shown is that of the last pass over the container.
-// Hits and misses are counted with Config.Stats only.
+// Hits and misses are counted with Config.Stats only; without it they are not
+// shown.
 package weakdebug
 
 import (
+	"iter"
 	"maps"
 	"slices"
 	"sync"
@@ -62,7 +65,7 @@ func Publish[T any, C interface {
 		panic("weakmap: weakdebug.Publish: a name must be UTF-8 and not empty")
 	}
 	kind, object := kindOf[T](), weak.Make((*T)(container))
-	published.add(name, func() (row, bool) {
+	published.add(name, listing{read: func() (row, bool) {
 		c := C(object.Value())
 		if c == nil {
 			return row{}, false
@@ -73,8 +76,29 @@ func Publish[T any, C interface {
 				r.show(f)
 			}
 		}
+		_, r.keyed = entriesOf(c)
 		return r, true
-	}, func() bool { return object.Value() != nil })
+	}, lives: func() bool {
+		return object.Value() != nil
+	}, cycles: func() ([]Path, bool) {
+		c := C(object.Value())
+		if c == nil {
+			return nil, false
+		}
+		entries, ok := entriesOf(c)
+		if !ok {
+			return nil, false
+		}
+		return cycles(entries, cyclesLimit), true
+	}})
+}
+
+// entriesOf returns the entries of a container, and false if it is no KeyMap.
+func entriesOf(container any) (entries iter.Seq2[any, any], ok bool) {
+	if inspect.Attached == nil {
+		return nil, false
+	}
+	return inspect.Attached(container)
 }
 
 // Unpublish frees the name of a container and reports whether there was one
@@ -93,11 +117,12 @@ type registry struct {
 
 // A listing is one container that was named.
 type listing struct {
-	read  func() (row, bool) // false once the container is gone
-	lives func() bool
+	read   func() (row, bool) // false once the container is gone
+	lives  func() bool
+	cycles func() ([]Path, bool) // false for what is no KeyMap, too
 }
 
-func (r *registry) add(name string, read func() (row, bool), lives func() bool) {
+func (r *registry) add(name string, added listing) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if l, taken := r.byName[name]; taken && l.lives() {
@@ -107,7 +132,7 @@ func (r *registry) add(name string, read func() (row, bool), lives func() bool) 
 	if r.byName == nil {
 		r.byName = make(map[string]listing)
 	}
-	r.byName[name] = listing{read, lives}
+	r.byName[name] = added
 }
 
 func (r *registry) remove(name string) (was bool) {
@@ -116,6 +141,18 @@ func (r *registry) remove(name string) (was bool) {
 	l, was := r.byName[name]
 	delete(r.byName, name)
 	return was && l.lives()
+}
+
+// cycles looks for cycles in a container, with no lock held. It returns false if
+// there is no KeyMap of that name.
+func (r *registry) cycles(name string) ([]Path, bool) {
+	r.mu.Lock()
+	l, ok := r.byName[name]
+	r.mu.Unlock()
+	if !ok {
+		return nil, false
+	}
+	return l.cycles()
 }
 
 // rows reads every container that lives, sorted by name. Their Stats are called

@@ -9,6 +9,9 @@ import (
 	"strings"
 	"unsafe"
 	"weak"
+
+	"github.com/go-weak/weakmap/internal/cycle"
+	"github.com/go-weak/weakmap/internal/inspect"
 )
 
 // holders says what is known of who holds the object of p: a line for each fact,
@@ -104,6 +107,45 @@ func rangeOf[T any](p weak.Pointer[T]) addressRange {
 }
 
 func (r addressRange) has(address uintptr) bool { return address-r.from < r.size }
+
+// attached returns the ways from values of KeyMaps to the object of p, if it finds
+// any, without holding it.
+func attached[T any](p weak.Pointer[T]) string {
+	if inspect.Attached == nil || len(undying(p)) > 0 {
+		return ""
+	}
+	entries, ok := inspect.Attached(nil)
+	if !ok {
+		return ""
+	}
+	object, w := rangeOf(p), cycle.NewWalk(objectsLimit)
+	var lines []string
+	for key, value := range entries {
+		steps, found := w.Find(value, cycle.GoalAt(object.from, object.size))
+		if found {
+			if steps == "" {
+				steps = "the value itself"
+			}
+			whose := "whose key is a " + cycle.TypeName(reflect.TypeOf(key))
+			if object.has(reflect.ValueOf(key).Pointer()) {
+				whose = "whose key it is itself, so that both live"
+			}
+			lines = append(lines, fmt.Sprintf("weaktest: it is held by a value in a KeyMap %s: *%s → %s", whose, cycle.TypeName(reflect.TypeFor[T]()), steps))
+		}
+		if len(lines) == pathsLimit || w.GaveUp() {
+			break
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+const (
+	// objectsLimit is how many objects are looked at for who holds one.
+	objectsLimit = 1_000_000
+
+	// pathsLimit is how many holders are named.
+	pathsLimit = 10
+)
 
 // stacks returns the stack traces of all goroutines.
 func stacks() string {

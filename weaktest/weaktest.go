@@ -21,6 +21,10 @@
 // it seems. What must not die needs a use after the check, such as
 // [runtime.KeepAlive].
 //
+// In a bubble of testing/synctest time is real here, although the bubble's clock
+// stands still, and the test's own deadline is not known. The runtime runs cleanups
+// outside of all bubbles.
+//
 // A failure is reported by t.Errorf, at the caller's line, and the test goes on.
 // Tests that call these functions may run in parallel; but a collection stops at
 // nothing, so those that count collections may not.
@@ -35,6 +39,7 @@ import (
 	"weak"
 
 	"github.com/go-weak/weakmap"
+	"github.com/go-weak/weakmap/internal/bubble"
 )
 
 // patience is how long an expectation may take: far longer than it ever does, so
@@ -57,8 +62,11 @@ func Collect(t testing.TB, what string, cond func() bool) bool {
 // Dies runs collections until the object of p is dead, and reports whether it
 // died in time. If it did not, the test fails with a message that says what is
 // known of who holds it: whether it is of a kind that never dies, which goroutines
-// have it among the arguments of their calls, and what else to look for. A zero
-// p fails as well: it never referred to anything.
+// have it among the arguments of their calls, and what else to look for. Then it
+// follows the values of all KeyMaps, as far as [weakdebug.Cycles] does, and names the
+// path to the object if it finds one, above all from a value to its own key; that
+// reads the values without a lock. A zero p fails as well: it never referred to
+// anything.
 //
 // An object with a runtime finalizer counts as dead before the finalizer runs.
 func Dies[T any](t testing.TB, p weak.Pointer[T]) bool {
@@ -71,6 +79,11 @@ func Dies[T any](t testing.TB, p weak.Pointer[T]) bool {
 		return true
 	}
 	t.Errorf("weaktest: a %v that should have died lives after %v of collections\n%s", reflect.TypeFor[T](), w.elapsed(), holders(p))
+	// After the failure is reported: where a goroutine still writes to a map that is
+	// reached, this ends the program.
+	if paths := attached(p); paths != "" {
+		t.Log(paths)
+	}
 	return false
 }
 
@@ -123,11 +136,11 @@ type Container interface {
 func Empty(t testing.TB, c Container) bool {
 	t.Helper()
 	w := newWait(t)
-	ctx, cancel := context.WithDeadline(context.Background(), w.deadline)
+	ctx, cancel := context.WithTimeout(context.Background(), w.limit)
 	defer cancel()
-	var err error
+	settled := false
 	if w.collect(func() bool {
-		err = weakmap.Settle(ctx)
+		settled = weakmap.Settle(ctx) == nil || settled
 		c.Reap()
 		return c.Len() == 0
 	}) {
@@ -135,43 +148,86 @@ func Empty(t testing.TB, c Container) bool {
 	}
 	t.Errorf("weaktest: %d entries left in a %T after %v of collections: something holds what they refer to; "+
 		"Dies, with a weak pointer to it, says more", c.Len(), c, w.elapsed())
-	if err != nil {
-		t.Logf("weaktest: weakmap.Settle: %v: a callback that has not returned, or too little time", err)
+	if !settled { // Else the last Settle found the time up, which says nothing.
+		t.Logf("weaktest: weakmap.Settle did not return in that time: a callback has not, or there was too little of it")
 	}
 	return false
 }
 
 // A wait is one expectation's share of time.
-type wait struct{ start, deadline time.Time }
+type wait struct {
+	bubbled bool      // whether it is in a bubble
+	start   time.Time // real, as all times here
+	limit   time.Duration
+}
 
 // newWait grants patience, or what is left of the test's time less a tenth of
 // it for the report.
 func newWait(t testing.TB) wait {
-	w := wait{start: time.Now()}
-	w.deadline = w.start.Add(patience)
-	if limited, ok := t.(interface{ Deadline() (time.Time, bool) }); ok {
-		if end, ok := limited.Deadline(); ok {
-			if soon := w.start.Add(time.Until(end) * 9 / 10); soon.Before(w.deadline) {
-				w.deadline = soon
-			}
-		}
+	w := wait{bubbled: bubble.Inside(), limit: patience}
+	if end, ok := deadline(t, w.bubbled); ok {
+		w.limit = min(w.limit, time.Until(end)*9/10)
 	}
+	if w.bubbled {
+		runtime.GC()
+	}
+	w.start = w.now()
 	return w
 }
 
-func (w wait) elapsed() time.Duration { return time.Since(w.start).Round(time.Millisecond) }
+// deadline returns when the test's time is up, if that is known.
+func deadline(t testing.TB, bubbled bool) (end time.Time, ok bool) {
+	limited, ok := t.(interface{ Deadline() (time.Time, bool) })
+	if !ok {
+		return end, false
+	}
+	if bubbled {
+		defer func() {
+			if recover() != nil { // So a testing.T refuses to tell.
+				end, ok = time.Time{}, false
+			}
+		}()
+	}
+	return limited.Deadline()
+}
+
+// now returns the time, in a bubble that of the last collection.
+func (w wait) now() time.Time {
+	if w.bubbled {
+		return bubble.LastCollection()
+	}
+	return time.Now()
+}
+
+func (w wait) elapsed() time.Duration { return w.now().Sub(w.start).Round(time.Millisecond) }
 
 // collect runs collections until cond holds, and reports whether it did in time.
 func (w wait) collect(cond func() bool) bool {
 	for pause := time.Microsecond; !cond(); pause = min(2*pause, longestPause) {
-		if time.Now().After(w.deadline) {
+		if w.now().Sub(w.start) > w.limit {
 			return false
 		}
 		runtime.GC()
-		time.Sleep(pause) // Cleanups and finalizers need a processor to run on.
+		w.rest(pause)
 	}
 	return true
 }
+
+// rest is a pause between two collections: cleanups and finalizers need a processor
+// to run on.
+func (w wait) rest(pause time.Duration) {
+	if !w.bubbled {
+		time.Sleep(pause)
+		return
+	}
+	for range yields { // To sleep here would let nothing but the bubble's clock go on.
+		runtime.Gosched()
+	}
+}
+
+// yields is how often a pause in a bubble gives others the processor. No evidence
+// for its exact size.
+const yields = 100
 
 // longestPause is the longest pause between two collections.
 const longestPause = 10 * time.Millisecond

@@ -5,7 +5,9 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 	"weak"
 
@@ -29,6 +31,7 @@ func newRecorder(t *testing.T) *recorder {
 
 func (r *recorder) Helper()                     { r.helped = true }
 func (r *recorder) Deadline() (time.Time, bool) { return r.started.Add(r.time), true }
+func (r *recorder) Log(a ...any)                { r.failures = append(r.failures, fmt.Sprint(a...)) }
 func (r *recorder) Logf(format string, a ...any) {
 	r.Errorf(format, a...)
 }
@@ -176,6 +179,27 @@ func TestDiesDoesNotCallMortalsImmortal(t *testing.T) {
 	runtime.KeepAlive(array)
 }
 
+type attachment struct{ to struct{ node *node } }
+
+func TestDiesNamesThePathOfACycle(t *testing.T) {
+	notes, other := new(weakmap.KeyMap[node, *attachment]), new(weakmap.KeyMap[attachment, []*node]) //weakvet:ignore weakcycle a cycle that is to be found
+	p := func() weak.Pointer[node] {
+		n := &node{id: 3}
+		a := &attachment{}
+		a.to.node = n
+		notes.Store(n, a)
+		other.Store(a, []*node{nil, n})
+		return weak.Make(n)
+	}()
+	r := newRecorder(t)
+	r.wantFailure(t, weaktest.Dies(r, p), `held by a value in a KeyMap whose key it is itself, so that both live: \*node → \.to\.node`,
+		`held by a value in a KeyMap whose key is a \*attachment: \*node → \[1\]`)
+	runtime.KeepAlive(other)
+	notes.Clear()
+	other.Clear()
+	weaktest.Dies(t, p)
+}
+
 func TestLives(t *testing.T) {
 	held := &node{id: 1}
 	weaktest.Lives(t, weak.Make(held))
@@ -240,10 +264,15 @@ func TestEmpty(t *testing.T) {
 
 	held := &node{id: 3}
 	nodes.Store(3, held)
-	r := newRecorder(t)
-	ok := weaktest.Empty(r, &nodes)
+	for range 4 { // The time may be up within Settle, or between two.
+		r := newRecorder(t)
+		ok := weaktest.Empty(r, &nodes)
+		r.wantFailure(t, ok, `1 entries left in a \*weakmap\.Map\[int,.*node\] after \d+ms`, "something holds")
+		if len(r.failures) != 1 {
+			t.Errorf("a value that is held, and no callback, is reported as\n%s\nwant one line", strings.Join(r.failures, "\n"))
+		}
+	}
 	runtime.KeepAlive(held)
-	r.wantFailure(t, ok, `1 entries left in a \*weakmap\.Map\[int,.*node\] after \d+ms`, "something holds")
 }
 
 func TestEmptyWithACallbackThatDoesNotReturn(t *testing.T) {
@@ -256,5 +285,42 @@ func TestEmptyWithACallbackThatDoesNotReturn(t *testing.T) {
 	r := newRecorder(t)
 	ok := weaktest.Empty(r, &nodes)
 	runtime.KeepAlive(held)
-	r.wantFailure(t, ok, "entries left", `weakmap\.Settle: context deadline exceeded: a callback that has not returned`)
+	r.wantFailure(t, ok, "entries left", `weakmap\.Settle did not return in that time: a callback has not`)
+}
+
+// In a bubble time is real, and the clock of the bubble stands still.
+func TestInABubble(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		weaktest.Dies(t, dropped())
+		held := &node{id: 1}
+		weaktest.Lives(t, weak.Make(held))
+		var cleaned atomic.Bool
+		go runtime.AddCleanup(&node{id: 1}, func(c *atomic.Bool) { time.Sleep(50 * time.Millisecond); c.Store(true) }, &cleaned)
+		weaktest.Collect(t, "a slow cleanup has run", cleaned.Load)
+		var nodes weakmap.Map[int, node]
+		var calls atomic.Int32
+		nodes.OnReap = func(int) { calls.Add(1) }
+		func() { nodes.Store(1, &node{id: 1}) }()
+		weaktest.Empty(t, &nodes)
+		if n := calls.Load(); n != 1 {
+			t.Errorf("OnReap was called %d times, want once", n)
+		}
+
+		r := newRecorder(t)
+		r.wantFailure(t, weaktest.Dies(r, weak.Make(held)), `that should have died lives after \d+ms of collections`)
+		nodes.Store(2, held)
+		r = newRecorder(t)
+		r.wantFailure(t, weaktest.Empty(r, &nodes), "1 entries left in a .* after \\d+ms")
+		r = newRecorder(t)
+		tries := 0
+		r.wantFailure(t, weaktest.Collect(r, "pigs fly", func() bool { tries++; return false }), "pigs fly")
+		if tries < 2 {
+			t.Errorf("tried %d times", tries)
+		}
+		runtime.KeepAlive(held)
+		if passed := time.Since(begin); passed != 0 {
+			t.Errorf("%v have passed in the bubble", passed)
+		}
+	})
 }

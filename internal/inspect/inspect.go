@@ -2,11 +2,22 @@
 // tell. It exists so that these figures need no exported name of package weakmap.
 package inspect
 
-import "time"
+import (
+	"iter"
+	"time"
+)
 
 // Engine tells figures. Package weakmap sets it when it is initialized, and
 // nobody changes it after that; nil means that there are none to tell.
 var Engine Source
+
+// Attached returns the live entries of a KeyMap, which is given as a pointer: each
+// key, as a pointer, and its value. For nil it returns those of all KeyMaps that have
+// entries. ok is false for what is no KeyMap of package weakmap. That package sets it,
+// as it does Engine.
+//
+// A key that is yielded is held until the next one is.
+var Attached func(container any) (entries iter.Seq2[any, any], ok bool)
 
 // A Source tells figures without taking the lock of a shard and without
 // allocating anything that grows with the number of entries.
@@ -26,6 +37,7 @@ type Figures struct {
 	Shards     []int // the number of entries of each shard
 	LastPass   Pass  // the last search through all entries for dead ones; zero if there was none
 	ReportsDue int   // calls of OnReap that have not begun
+	Counts     bool  // whether hits and misses are counted
 }
 
 // A Pass is one search through all entries of a container for dead ones.

@@ -5,6 +5,7 @@ import (
 	"math/bits"
 	"sync"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"github.com/go-weak/weakmap/internal/seam"
@@ -16,9 +17,10 @@ import (
 // free memory back to the system, and each piece that is given back interrupts every other
 // thread.
 type Census struct {
-	Journals []Journal // of all shards, as they were when the census began
-	Dead     int       // how many bits are set in marks
-	marks    []mask    // by chunk and then by shard; nil as long as there are no dead
+	Journals []Journal     // of all shards, as they were when the census began
+	Dead     int           // how many bits are set in marks
+	Helped   time.Duration // for how long goroutines beside the caller's have worked, less what the caller has waited
+	marks    []mask        // by chunk and then by shard; nil as long as there are no dead
 }
 
 // A mask has a bit for each place of a chunk.
@@ -47,16 +49,20 @@ func (c *Census) Take(workers int) {
 		return
 	}
 	c.marks = make([]mask, rounds*len(c.Journals))
-	var next, dead atomic.Int64
+	var next, dead, helped atomic.Int64
 	var wg sync.WaitGroup
 	for range workers {
 		wg.Go(func() {
+			start := time.Now()
 			for round := int(next.Add(1)) - 1; round < rounds; round = int(next.Add(1)) - 1 {
 				dead.Add(int64(c.ask(round, rounds)))
 			}
+			helped.Add(int64(time.Since(start)))
 		})
 	}
+	start := time.Now()
 	wg.Wait()
+	c.Helped = time.Duration(helped.Load()) - time.Since(start)
 	c.Dead = int(dead.Load())
 }
 

@@ -41,10 +41,42 @@ type extended struct {
 // A Journal is guarded by its shard's lock. A copy may be read without lock: see Chunk.
 type Journal struct {
 	chunks   []unsafe.Pointer // to Size records each, but for the first
-	first    uint32           // the room in the first chunk, while it is the only one
 	end      uint32           // places given out
 	holes    uint32           // of these, those whose record was cleared
+	first    uint32           // at all places before it are holes
+	room     uint8            // in the first chunk, while it is the only one
 	Extended bool             // whether there are extras. Immutable.
+	epochs   [2]epoch         // the last two in which records were made, the later one first
+}
+
+// An epoch is the time between two announcements of collections.
+type epoch struct {
+	number uint32 // how many collections had ended when it began
+	first  uint32 // the first place given out since
+}
+
+// Begin is called before an insertion, with the number of collections that were announced so
+// far. What is inserted from here on was alive when the last of them had ended, so nobody need
+// ask it before another has: asked while that one marks, what is dying would live on.
+func (j *Journal) Begin(number uint32) {
+	if j.epochs[0].number != number {
+		j.epochs[0], j.epochs[1] = epoch{number, j.end}, j.epochs[0]
+	}
+}
+
+// Young reports whether the record at a place was made since the last collection.
+func (j *Journal) Young(pos uint32) bool { return pos >= j.epochs[0].first }
+
+// Before shortens a copy of a journal, which is only read from then on, to what may hold victims
+// of the first collections, as many as number says: what was made before these had been
+// announced, or some more.
+func (j *Journal) Before(number uint32) {
+	for _, e := range j.epochs {
+		if int32(e.number-number) >= 0 { // Numbers may wrap.
+			j.end = e.first
+		}
+	}
+	j.chunks = j.chunks[:(j.end+Size-1)>>shift]
 }
 
 const (
@@ -125,7 +157,7 @@ func (j *Journal) full() bool {
 	case 0:
 		return true
 	case 1:
-		return j.end == j.first
+		return j.end == uint32(j.room)
 	}
 	return int(j.end) == len(j.chunks)*Size
 }
@@ -134,15 +166,15 @@ func (j *Journal) full() bool {
 func (j *Journal) grow() {
 	switch {
 	case len(j.chunks) == 0:
-		if j.first == 0 {
-			j.first = 1
+		if j.room == 0 {
+			j.room = 1
 		}
-		j.chunks = append(make([]unsafe.Pointer, 0, 1), j.newChunk(int(j.first)))
-	case len(j.chunks) == 1 && j.first < Size:
+		j.chunks = append(make([]unsafe.Pointer, 0, 1), j.newChunk(int(j.room)))
+	case len(j.chunks) == 1 && j.room < Size:
 		old := *j
-		j.first = min(4*old.first, Size)
-		j.chunks = []unsafe.Pointer{j.newChunk(int(j.first))}
-		j.copyChunk(j.chunks[0], old.chunks[0], int(old.first))
+		j.room = min(4*old.room, Size)
+		j.chunks = []unsafe.Pointer{j.newChunk(int(j.room))}
+		j.copyChunk(j.chunks[0], old.chunks[0], int(old.room))
 	default:
 		j.chunks = append(j.chunks, j.newChunk(Size))
 	}
@@ -183,6 +215,11 @@ func (j *Journal) Clear(pos uint32) (old Extra) {
 		x := j.ExtraAt(pos)
 		old, *x = *x, Extra{}
 	}
+	if pos == j.first { // Each place is passed once, so removals cost the same whatever their order.
+		for j.first < j.end && j.At(j.first).word == nil {
+			j.first++
+		}
+	}
 	return old
 }
 
@@ -193,13 +230,16 @@ func (j *Journal) Sparse(used int) bool { return int(j.holes) > used+sparseFloor
 // used of them at most, and calls it once for each record that there is. Copies stay valid.
 func (j *Journal) Compact(used int, keep func(r *Record, from uint32) (stays bool), moved func(r *Record, from, to uint32)) {
 	old := *j
-	*j = Journal{Extended: old.Extended}
+	*j = Journal{Extended: old.Extended, epochs: old.epochs}
+	for k := range j.epochs {
+		j.epochs[k].first = 0
+	}
 	if used > 0 {
 		n := (used + Size - 1) / Size
 		j.chunks = make([]unsafe.Pointer, 0, n+1)
-		j.first = Size
+		j.room = Size
 		if n == 1 {
-			j.first = min(ceil4(uint32(used)), Size)
+			j.room = uint8(min(ceil4(uint32(used)), Size))
 		}
 	}
 	for r, pos := range old.records {
@@ -211,6 +251,11 @@ func (j *Journal) Compact(used int, keep func(r *Record, from uint32) (stays boo
 		}
 		to := j.end
 		j.end++
+		for k := range j.epochs {
+			if pos < old.epochs[k].first {
+				j.epochs[k].first++
+			}
+		}
 		j.copyChunk(unsafe.Pointer(j.At(to)), unsafe.Pointer(r), 1)
 		if moved != nil {
 			moved(r, pos, to)
@@ -235,7 +280,7 @@ func (j *Journal) Renew() {
 	for i := range old {
 		n := Size
 		if len(old) == 1 {
-			n = int(j.first)
+			n = int(j.room)
 		}
 		j.chunks[i] = j.newChunk(n)
 		j.copyChunk(j.chunks[i], old[i], n)
@@ -244,6 +289,14 @@ func (j *Journal) Renew() {
 
 // Holes returns how many of the places given out have no record.
 func (j *Journal) Holes() int { return int(j.holes) }
+
+// First returns a place before which there are no records.
+func (j *Journal) First() uint32 { return j.first }
+
+// Shares reports whether a place is in the same chunk of j and k.
+func (j *Journal) Shares(k *Journal, pos uint32) bool {
+	return pos < j.end && pos < k.end && j.chunks[pos>>shift] == k.chunks[pos>>shift]
+}
 
 // End returns how many places were given out.
 func (j *Journal) End() uint32 { return j.end }

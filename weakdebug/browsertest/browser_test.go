@@ -26,6 +26,7 @@ import (
 	script "github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
+	"github.com/go-weak/weakmap"
 	"github.com/go-weak/weakmap/weakdebug"
 )
 
@@ -252,6 +253,22 @@ func TestRowsRefresh(t *testing.T) {
 	runtime.KeepAlive(elem)
 	runtime.KeepAlive(first)
 	runtime.KeepAlive(second)
+}
+
+// The button of a KeyMap says what it costs, and leads to the cycles.
+func TestTheButtonLooksForCycles(t *testing.T) {
+	tab, address := start(t), serve(t)
+	views, key := new(weakmap.KeyMap[page, **page]), new(page) //weakvet:ignore weakcycle a cycle that is to be found
+	views.Store(key, &key)
+	weakdebug.Publish("views", views)
+	button := chromedp.CSS("tr[data-name=views] a.button")
+	do(t, tab, chromedp.Navigate(address), chromedp.WaitVisible(button))
+	if said := ask(t, tab, chromedp.Text(button)); !strings.Contains(said, "100,000 objects, unlocked") {
+		t.Errorf("the button says %q", said)
+	}
+	do(t, tab, chromedp.Click(button), until(`document.body.textContent.includes("1  *page → .*")`))
+	weakdebug.Unpublish("views")
+	runtime.KeepAlive(views)
 }
 
 // When nobody answers any more the page says so, and goes on when somebody does.

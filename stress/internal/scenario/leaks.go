@@ -153,9 +153,9 @@ func burst(*Run) func() int {
 			o := &object{}
 			keyed.Store(o, i)
 			set.Add(o)
-			in.Intern(i)
+			in.Intern(i) //weakvet:ignore weakunheld is to die
 			weakmap.Finalize(o, func(int) {}, i)
-			weakmap.NewRef(o, func() {})
+			weakmap.NewRef(o, func() {}) //weakvet:ignore weakdropped is to die
 		}
 		return 5 * perRound
 	}

@@ -123,7 +123,7 @@ func settled(r *Round) {
 				for i := range n {
 					m.Store(i, &object{})
 					km.Store(&object{}, i)
-					in.Intern(fmt.Sprint("settled ", i))
+					in.Intern(fmt.Sprint("settled ", i)) //weakvet:ignore weakunheld is to die
 				}
 			})
 			inserted += n

@@ -1,0 +1,129 @@
+package suite
+
+import (
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"time"
+	"weak"
+
+	"github.com/go-weak/weakmap"
+	"github.com/go-weak/weakmap/internal/gctest"
+)
+
+// What was stored after a collection is asked by nobody before the next one has
+// ended: not by the pass after the former, which may still be under way.
+func TestWhatNobodyHoldsIsGoneAfterTheNextCollection(t *testing.T) {
+	rounds := 1000
+	if testing.Short() {
+		rounds = 300
+	}
+	var m weakmap.Map[int, object]
+	alive := 0
+	for i := range rounds {
+		gctest.Elsewhere(func() { m.Store(i, new(object)) })
+		runtime.GC()
+		if _, ok := m.Load(i); ok {
+			alive++
+		}
+	}
+	if alive > 0 {
+		t.Errorf("%d of %d values that nobody held were alive after a collection", alive, rounds)
+	}
+}
+
+// Reap in a loop asks nothing twice for one collection, or it would keep what is dying.
+func TestReapInALoopRemovesWhatDied(t *testing.T) {
+	const n = 20_000
+	var ballast *object // A chain that the collector follows for milliseconds, while everything can be asked.
+	for range 200_000 {
+		ballast = &object{next: ballast}
+	}
+	var m weakmap.Map[int, object]
+	var quit atomic.Bool
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for !quit.Load() {
+			m.Reap()
+		}
+	}()
+	for round := range 3 {
+		gctest.Elsewhere(func() {
+			for i := range n {
+				m.Store(i, new(object))
+			}
+		})
+		for range 5 {
+			runtime.GC()
+		}
+		m.Reap()
+		if left := m.Len(); left > 0 {
+			t.Errorf("round %d: %d of %d dropped values are left after 5 collections", round, left, n)
+		}
+	}
+	quit.Store(true)
+	<-done
+	runtime.KeepAlive(ballast)
+}
+
+// Reap finds what the collections so far found dead, whoever has looked before.
+func TestReapAfterEachCollection(t *testing.T) {
+	const n = 1000
+	var m weakmap.Map[int, object]
+	for round := range 50 {
+		gctest.Elsewhere(func() {
+			for i := range n {
+				m.Store(i, new(object))
+			}
+		})
+		runtime.GC()
+		m.Reap()
+		if n := m.Reap(); n != 0 {
+			t.Errorf("round %d: Reap removed %d entries that the Reap before it had left", round, n)
+		}
+		if left := m.Len(); left > 0 {
+			t.Errorf("round %d: %d of %d entries are left after a collection and Reap", round, left, n)
+		}
+	}
+}
+
+// A pass over one container must not keep another that was dropped meanwhile.
+func TestNoCallOfOnReapAfterTheMapWasCollected(t *testing.T) {
+	large := new(weakmap.Map[int, object])
+	values := make([]*object, 200_000)
+	for i := range values {
+		values[i] = new(object)
+		large.Store(i, values[i])
+	}
+	var late, calls atomic.Int64
+	type holder struct {
+		m      *weakmap.Map[int, object]
+		values [10]*object
+	}
+	var small [16]*holder
+	deadline := time.Now().Add(1500 * time.Millisecond)
+	for i := 0; time.Now().Before(deadline); i++ {
+		gctest.Elsewhere(func() {
+			h := &holder{m: new(weakmap.Map[int, object])}
+			w := weak.Make(h.m)
+			h.m.OnReap = func(int) {
+				calls.Add(1)
+				if w.Value() == nil {
+					late.Add(1)
+				}
+			}
+			for k := range h.values {
+				h.values[k] = new(object)
+				h.m.Store(k, h.values[k])
+			}
+			small[i%len(small)] = h // The one that was here goes with its values.
+		})
+		runtime.GC()
+	}
+	runtime.KeepAlive(values)
+	runtime.KeepAlive(large)
+	if n := late.Load(); n > 0 {
+		t.Errorf("%d of %d calls of OnReap came after their map had been collected", n, calls.Load())
+	}
+}

@@ -1,0 +1,62 @@
+package suite
+
+import (
+	"os"
+	"os/exec"
+	"runtime"
+	"runtime/debug"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/go-weak/weakmap"
+	"github.com/go-weak/weakmap/internal/gctest"
+)
+
+// childEnv makes the test binary the program that must not be ended.
+const childEnv = "WEAKMAP_SUITE_CHILD"
+
+// Callbacks in system calls take a thread each, and the runtime ends a program that has too many.
+func TestCallbacksInSystemCallsDoNotEndTheProgram(t *testing.T) {
+	if os.Getenv(childEnv) == "threads" {
+		manySystemCalls(t)
+		return
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^TestCallbacksInSystemCallsDoNotEndTheProgram$", "-test.v", "-test.timeout=60s")
+	cmd.Env = append(os.Environ(), childEnv+"=threads")
+	if testing.Short() {
+		cmd.Args = append(cmd.Args, "-test.short")
+	}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Errorf("%v; output begins:\n%.2000s", err, out)
+	}
+}
+
+// manySystemCalls has so many callbacks wait in system calls at a time that a thread for each
+// would be too many.
+func manySystemCalls(t *testing.T) {
+	n, span := 3000, 200*time.Millisecond
+	if testing.Short() {
+		n, span = 1000, 20*time.Millisecond
+	}
+	debug.SetMaxThreads(500)
+	runtime.GOMAXPROCS(2)
+	var ran atomic.Int32
+	gctest.Elsewhere(func() {
+		for i := range n {
+			weakmap.Finalize(&object{id: i}, func(int) {
+				ts := syscall.NsecToTimespec(int64(span))
+				syscall.Nanosleep(&ts, nil)
+				ran.Add(1)
+			}, i)
+		}
+	})
+	begin := time.Now()
+	gctest.Settle(t)
+	if got := int(ran.Load()); got != n {
+		t.Errorf("%d of %d ran", got, n)
+	}
+	t.Logf("%d system calls of %v in %v", n, span, time.Since(begin))
+}

@@ -1,0 +1,184 @@
+package weakmap
+
+import (
+	"slices"
+	"sync"
+	"weak"
+
+	"github.com/go-weak/weakmap/internal/bubble"
+)
+
+// reports are the attached parts of a table's dead entries, waiting for the
+// container's OnReap. They hang on the table, so they go with it.
+//
+// OnReap is called by one goroutine, which ends when nothing is left to report. It
+// belongs to the queue of callbacks, and so to no bubble of testing/synctest. What
+// a goroutine in a bubble has found dead is reported in that bubble instead, and
+// nothing else is: it may be a mock of the bubble that OnReap uses, and the bubble
+// waits for all its goroutines to end. If the one outside is at work, it takes
+// those reports as well, since a bubble must not wait for it.
+type reports struct {
+	mu    sync.Mutex
+	lines []*line // those that are served now: one, or none, where there are no bubbles. Guarded by mu.
+}
+
+// A line is the reports that wait for one goroutine.
+type line struct {
+	due   fifo[reaped] // Guarded by reports.mu.
+	tally *tally
+}
+
+// A tally counts the reports of one line that wait or are being made, for those who
+// wait for them. It keeps nothing of the table.
+type tally struct {
+	bubble  uint64      // Immutable.
+	calling *sync.Mutex // held while OnReap runs. All lines of a table have one. Immutable.
+	runs    []tallied   // oldest first. Guarded by callbackQueue.mu.
+}
+
+// tallied is how many reports in a row are in one batch.
+type tallied struct {
+	batch *batch
+	n     int
+}
+
+// line returns the line for what is found in a bubble, and whether it is new.
+// Must be called with r.mu held.
+func (r *reports) line(in uint64) (l *line, made bool) {
+	for _, l := range r.lines {
+		if l.tally.bubble == in || l.tally.bubble == 0 {
+			return l, false
+		}
+	}
+	l = &line{tally: &tally{bubble: in}}
+	if len(r.lines) > 0 {
+		l.tally.calling = r.lines[0].tally.calling
+	} else {
+		l.tally.calling = new(sync.Mutex)
+	}
+	r.lines = append(r.lines, l)
+	return l, true
+}
+
+// next takes the oldest report of a line. When there is none, the line ends.
+func (r *reports) next(of *tally) (a reaped, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	i := slices.IndexFunc(r.lines, func(l *line) bool { return l.tally == of })
+	if r.lines[i].due.n > 0 {
+		return r.lines[i].due.pop(), true
+	}
+	if r.lines = slices.Delete(r.lines, i, i+1); len(r.lines) == 0 {
+		r.lines = nil
+	}
+	return a, false
+}
+
+// waiting is the number of reports not taken.
+func (r *reports) waiting() (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, l := range r.lines {
+		n += l.due.n
+	}
+	return n
+}
+
+// report has OnReap called for each of dead.
+func (t *table) report(dead []reaped) {
+	in, r := bubble.ID(), &t.reports
+	r.mu.Lock()
+	l, made := r.line(in)
+	for _, a := range dead {
+		l.due.push(a)
+	}
+	callbacks.enter(l.tally, len(dead))
+	r.mu.Unlock()
+	if made {
+		t.serve(l.tally)
+	}
+}
+
+// serve has a goroutine call OnReap for a line until that ends. The goroutine is
+// started in the line's bubble, by one that belongs to it.
+func (t *table) serve(of *tally) {
+	self := t.self
+	if of.bubble != 0 {
+		go serveReports(self, of)
+		return
+	}
+	callbacks.submitCounted(func() { serveReports(self, of) })
+}
+
+// serveReports calls OnReap until all in a line is reported. Between calls it holds
+// the table weakly: a report that waits behind a slow one keeps neither the container
+// nor its keys, and none comes once the container was collected.
+func serveReports(self weak.Pointer[table], of *tally) {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		// OnReap has called Goexit: somebody else goes on.
+		callbacks.leaveTally(of, false)
+		if t := self.Value(); t != nil {
+			t.serve(of)
+		} else {
+			callbacks.leaveTally(of, true)
+		}
+	}()
+	for reportNext(self, of) {
+		callbacks.leaveTally(of, false)
+	}
+	returned = true
+}
+
+// reportNext makes the next report of a line, or ends the line if there is none.
+func reportNext(self weak.Pointer[table], of *tally) (reported bool) {
+	of.calling.Lock()
+	defer of.calling.Unlock()
+	t := self.Value()
+	if t == nil {
+		callbacks.leaveTally(of, true)
+		return false
+	}
+	a, ok := t.reports.next(of)
+	if !ok {
+		return false
+	}
+	onReap := t.onReap
+	t = nil
+	onReap(a)
+	return true
+}
+
+// enter counts n reports more in a tally.
+func (q *callbackQueue) enter(of *tally, n int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	b := q.open(of.bubble)
+	b.pending += n
+	if last := len(of.runs) - 1; last >= 0 && of.runs[last].batch == b {
+		of.runs[last].n += n
+	} else {
+		of.runs = append(of.runs, tallied{b, n})
+	}
+}
+
+// leaveTally counts the end of the oldest report in a tally, or that none of it
+// will come.
+func (q *callbackQueue) leaveTally(of *tally, all bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(of.runs) > 0 {
+		first := &of.runs[0]
+		first.n--
+		q.leave(first.batch)
+		if first.n == 0 {
+			of.runs = slices.Delete(of.runs, 0, 1)
+		}
+		if !all {
+			return
+		}
+	}
+}

@@ -1,0 +1,186 @@
+package weakmap
+
+import (
+	"context"
+	"time"
+
+	"github.com/go-weak/weakmap/internal/bubble"
+)
+
+// Settle runs collections until every entry whose value was unreachable at the
+// call has left every container, and every callback that was due has returned:
+// OnReap, and the callbacks of every [Ref] and [Finalizer] whose object was
+// gone. It is for tests and orderly shutdown: each collection stops at nothing that
+// the program holds, and costs what runtime.GC costs.
+//
+// Where the end of one entry lets go of the next, as in a [KeyMap] whose values are
+// keys of it, each collection takes one link. Settle goes on to the end of the chain,
+// or to 30 links if the program stores or finalizes something between any two of
+// them. It does not wait for values that the runtime never reports dead: pointer-free
+// ones of less than 16 bytes, which share memory, zero-size and global ones. Nor
+// does it wait for an object that its runtime finalizer has brought back, or that
+// is at the end of a chain of more than 30 objects with finalizers, of which each
+// collection takes one (before Go 1.26, of more than 3). A goroutine that loads
+// or iterates meanwhile may revive what it touches for one more cycle; the
+// promise holds for what nobody touches.
+//
+// If ctx is done first, Settle returns its error. It must not be called from a
+// callback, for whose return it would wait. Several calls wait for each other.
+// A cleanup or finalizer of the runtime that blocks, which is not one of ours,
+// keeps Settle for one second: then it goes on without what is behind that one.
+//
+// In a bubble of testing/synctest, Settle first waits for the callbacks that run
+// in the bubble, whose clock goes on meanwhile. Then it waits for all others, and
+// for the collector, in real time: the bubble's clock stands still, and the time
+// up to the deadline of ctx is real.
+func Settle(ctx context.Context) error {
+	in := bubble.ID()
+	if in == 0 {
+		return settle(ctx, everywhere)
+	}
+	own := func(of uint64) bool { return of == in }
+	if err := callbacks.wait(ctx, own); err != nil {
+		return err
+	}
+	// A sweep on this goroutine would report in the bubble what it finds in other
+	// containers, and timers go by the bubble's clock. So the rest happens outside.
+	outside, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var limit time.Duration
+	end, limited := ctx.Deadline()
+	if limited {
+		limit = time.Until(end)
+	}
+	var result error
+	done := bubble.Run(func() {
+		if limited {
+			var cancel context.CancelFunc
+			outside, cancel = context.WithTimeout(outside, limit)
+			defer cancel()
+		}
+		result = settle(outside, func(of uint64) bool { return of != in })
+	})
+	if done == nil { // The runtime's cleanups and finalizers are blocked: nothing will come.
+		return sweepOnce(ctx)
+	}
+	select {
+	case <-done:
+		return result
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// settle is Settle outside of all bubbles. It waits for the callbacks of those
+// bubbles that it is asked for.
+func settle(ctx context.Context, in func(bubble uint64) bool) error {
+	reaper.settlers.Add(1) // A pass that is under way does not pause any more.
+	defer reaper.settlers.Add(-1)
+	select {
+	case reaper.turn <- struct{}{}: // No pass may look at weak pointers while our collections mark.
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-reaper.turn }()
+	backlog := newBacklog()
+	made := readLedger()
+	links := made.present // how many rounds can each have taken something that was there
+	// What dies can let go of more, and an object behind a runtime finalizer dies one
+	// collection later than what it hangs on. So we go on until nothing comes any
+	// more. What the program goes on dropping must not keep us here for ever: a round
+	// counts unless it took something and nothing was made since the one before.
+	for quiet, rounds := 0, 0; quiet < backlog.quietRounds() && rounds < settleRounds; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		finalized := backlog.finalized()
+		backlog.collect()
+		removed := reaper.sweep()
+		if err := backlog.wait(ctx); err != nil {
+			return err
+		}
+		if err := callbacks.wait(ctx, in); err != nil {
+			return err
+		}
+		now := readLedger()
+		took := removed > 0 || now.gone != made.gone
+		if took && now.made == made.made && links > 0 {
+			links--
+		} else {
+			rounds++
+		}
+		quiet++
+		if took || backlog.finalized() != finalized {
+			quiet = 0
+		}
+		made = now
+	}
+	return nil
+}
+
+// settleRounds bounds the collections of one Settle that are not each a link of a
+// chain. It is the length of the longest chain of objects with runtime finalizers;
+// such lists are not made.
+const settleRounds = 32
+
+// A ledger is how much was made that can die, how much of that has died, and how much
+// is there: of entries, and of the runtime cleanups that callbacks hang on.
+type ledger struct{ made, gone, present uint64 }
+
+// readLedger reads the books of all containers that have entries. One that gets its
+// first changes made, and one that loses its last changes gone.
+func readLedger() (l ledger) {
+	l.gone = uint64(followed.gone.Load())
+	l.made = exits.made.Load() + uint64(followed.refs.Load())
+	l.present = l.made - l.gone
+	for t := range reaper.live {
+		inserted, reaped, deleted := t.books()
+		l.made += inserted
+		l.gone += reaped
+		l.present += inserted - reaped - deleted
+	}
+	return l
+}
+
+// sweepOnce does what Settle can do in a bubble where the runtime runs nothing.
+func sweepOnce(ctx context.Context) error {
+	select {
+	case reaper.turn <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-reaper.turn }()
+	reaper.sweep()
+	in := bubble.ID()
+	return callbacks.wait(ctx, func(of uint64) bool { return of == in })
+}
+
+// waitBriefly is RunAtExit's wait for the callbacks that are due.
+func waitBriefly() {
+	ctx, cancel := context.WithTimeout(context.Background(), exitPatience)
+	defer cancel()
+	in := bubble.ID()
+	if in == 0 {
+		callbacks.wait(ctx, everywhere)
+		return
+	}
+	callbacks.wait(ctx, func(of uint64) bool { return of == in })
+	elsewhere := func(of uint64) bool { return of != in }
+	if !callbacks.pending(elsewhere) {
+		return
+	}
+	done := bubble.Run(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), exitPatience)
+		defer cancel()
+		callbacks.wait(ctx, elsewhere)
+	})
+	if done != nil {
+		<-done
+	}
+}
+
+// exitPatience is how long RunAtExit waits for what collections have started:
+// far longer than to remove a directory takes, and not so long that a callback
+// that blocks for ever, or that calls RunAtExit itself, makes it hang. No
+// evidence for its exact size.
+const exitPatience = time.Second
