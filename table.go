@@ -221,7 +221,8 @@ func (l *layout[K, P, A]) matchReferent(e *entry[P, A], key *K, h uint32) *P {
 	// before the first of them gets it, so a hash that differs while rehash is down
 	// was not changed. In the layout after, which is published when all have it,
 	// hashes are final, and rehash stays down.
-	if atomic.LoadUint32(&e.hash) != h && !l.rehash.Load() {
+	// A layout that was replaced before that is not told: there a hash says nothing.
+	if atomic.LoadUint32(&e.hash) != h && !l.rehash.Load() && l.table.layout.Load() == l {
 		return nil
 	}
 	v := e.weak.Value()
