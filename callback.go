@@ -13,7 +13,7 @@ import (
 var callbacks callbackQueue
 
 // A callbackQueue runs functions on goroutines that come and go: none while
-// nothing is due. Functions that block delay the others little: whoever takes one
+// nothing is due. Functions that block delay the others little: a goroutine that takes one
 // makes sure first that there is a goroutine for the next. There are no more than
 // workersMax of them, though, since each that is in a system call is a thread, and
 // the runtime ends a program that has too many. If all of them block, one more is

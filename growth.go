@@ -58,7 +58,7 @@ func (l *layout[K, P, A]) asks(s *shard[P, A]) bool {
 	return true
 }
 
-// sparse reports whether so many shards of l, which have that many entries, are
+// sparse reports whether a number of shards of l, which have used entries, are
 // full to an eighth at most.
 func (l *layout[K, P, A]) sparse(used, shards int) bool {
 	return used*8 <= l.len()/int(l.step)*shards*slotsPerBucket
@@ -73,7 +73,7 @@ const (
 
 	// rebuildShare is the share of a layout's buckets that must have been removed in
 	// entries since it was made before deletions make another: a rebuild costs each
-	// of them the filling of so many buckets. The mean of honest use is far above,
+	// of them the filling of that many buckets. The mean of honest use is far above,
 	// nine slots in eight of a bucket.
 	rebuildShare = 8
 )
@@ -135,7 +135,7 @@ func (t *table[K, P, A]) empty() {
 	}
 }
 
-// least returns how many buckets the table has at least, when so many entries were
+// least returns how many buckets the table has at least, when inserted entries were
 // ever inserted: the room that was asked for stays until it was used up.
 func (t *table[K, P, A]) least(inserted uint64) int {
 	if inserted < uint64(t.options.config.Capacity) {
@@ -170,7 +170,7 @@ func (t *table[K, P, A]) relayout(l *layout[K, P, A], n int, seeded bool) {
 	t.build(l, next, n, shards)
 }
 
-// build fills next, which has so many buckets and shards, with the entries of l, and
+// build fills next, which has n buckets and the given shards, with the entries of l, and
 // publishes it. Must be called with t.growth and the locks of all shards of l held.
 func (t *table[K, P, A]) build(l, next *layout[K, P, A], n, shards int) {
 	next.buckets = makeBuckets[P, A](n, shards)

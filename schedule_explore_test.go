@@ -179,14 +179,14 @@ const (
 
 func TestSchedules(t *testing.T) {
 	reaper.turn <- struct{}{}  // No pass comes but the scenarios' own.
-	reaper.ticking.Store(true) // Nor does a clock amid a schedule.
+	reaper.ticking.Store(true) // Nor does a clock during a schedule.
 	defer func() {
 		reaper.ticking.Store(false)
 		reaper.tables = nil
 		<-reaper.turn
 	}()
 	if !reaper.idle() {
-		t.Fatal("containers of other tests are alive, which cleanups may use amid a schedule: run this test alone")
+		t.Fatal("containers of other tests are alive, which cleanups may use during a schedule: run this test alone")
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	for _, s := range slices.Concat(scenarios, retainScenarios, otherScenarios) {

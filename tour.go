@@ -8,7 +8,7 @@ import "unsafe"
 // It goes through each journal as that was when the shard's turn came: a key that is
 // unbound and bound again meanwhile stands in it once. What is removed before
 // it was taken is missing from it, and may be. What is replaced is not: its key is
-// bound all the time. So whoever replaces an entry that a tour has still to take
+// bound all the time. So a replacement of an entry that a tour has still to take
 // keeps it for the tour.
 type tour[P, A any] struct {
 	journal journal[P, A]  // that of the shard, as it was when its turn came

@@ -222,7 +222,7 @@ func TestTwoBubblesLoadOneKey(t *testing.T) {
 	}
 }
 
-// A bubble and the world share one computation, whoever begins.
+// A bubble and the world share one computation, begun by either.
 func TestABubbleAndTheWorldShareALoad(t *testing.T) {
 	for _, bubbles := range [][2]bool{{true, false}, {false, true}} {
 		m := new(weakmap.KeyMap[object, int])

@@ -196,7 +196,7 @@ func labelled(name string) bool {
 //go:noinline
 func lookAtOwnLabels() bool { return labelled("lookAtOwnLabels") }
 
-// Callbacks do not run under the profiler labels of whoever found something dead.
+// Callbacks do not run under the profiler labels of the goroutine that found something dead.
 func TestCallbacksHaveNoLabels(t *testing.T) {
 	pprof.Do(context.Background(), pprof.Labels("who", "stores"), func(context.Context) {
 		if !lookAtOwnLabels() {
