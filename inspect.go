@@ -35,7 +35,7 @@ func (m *KeyMap[K, V]) figures() (inspect.Figures, bool) { return m.core.figures
 func (s *Set[T]) figures() (inspect.Figures, bool)       { return s.core.figures() }
 func (in *Interner[T]) figures() (inspect.Figures, bool) { return in.core.figures() }
 
-func (c *core[K, P, A]) figures() (f inspect.Figures, ok bool) {
+func (c *core) figures() (f inspect.Figures, ok bool) {
 	t := c.table.Load()
 	if t == nil {
 		return f, false
@@ -67,7 +67,10 @@ func attachedTo(container any) (entries iter.Seq2[any, any], ok bool) {
 	return func(yield func(key, value any) bool) {
 		more := true
 		for t := range reaper.live {
-			if t.attached(func(key, value any) bool { more = yield(key, value); return more }); !more {
+			if t.attached != nil {
+				t.attached(t, func(key, value any) bool { more = yield(key, value); return more })
+			}
+			if !more {
 				return
 			}
 		}
@@ -76,16 +79,6 @@ func attachedTo(container any) (entries iter.Seq2[any, any], ok bool) {
 
 func (m *KeyMap[K, V]) attached(yield func(key, value any) bool) {
 	m.Range(func(key *K, value V) bool { return yield(key, value) })
-}
-
-// attached yields the entries of a KeyMap; of a Set, too, whose values are empty.
-func (t *table[K, P, A]) attached(yield func(key, value any) bool) {
-	if t.identity != byAddress {
-		return
-	}
-	var c core[K, P, A]
-	c.table.Store(t)
-	c.all(func(e *entry[P, A], key *P) bool { return yield(key, e.attached) })
 }
 
 // passFigures are those of the last pass over one table.

@@ -2,8 +2,8 @@ package weakmap
 
 import (
 	"iter"
-	"runtime"
-	"weak"
+	"reflect"
+	"unsafe"
 )
 
 // An Interner gives out one canonical pointer for all equal values, so that they
@@ -37,20 +37,43 @@ type Interner[T comparable] struct {
 	// strings of that are copies already, so Clone may keep them.
 	Clone func(T) T `json:"-" xml:"-"`
 
-	core   core[T, T, struct{}]
+	core   core
 	cloner cloner[T]
 }
 
-func (in *Interner[T]) open() *table[T, T, struct{}] {
-	return in.core.open(func() options[T, struct{}] {
-		return options[T, struct{}]{config: in.Config, identity: byContent, hash: in.Hash}
-	})
+func (in *Interner[T]) open() *table {
+	return in.core.open(func() options { return internerOptions(in.Config, in.Hash) })
+}
+
+func internerOptions[T comparable](config Config, hash func(T) uint64) options {
+	class := copies
+	if reflect.TypeFor[T]().Kind() == reflect.String {
+		class = copiedTexts
+	}
+	return options{config: config, keys: keyingOf(class, hash)}
+}
+
+// find returns the canonical pointer of the value at p, which it does not keep, or nil.
+func (in *Interner[T]) find(p unsafe.Pointer) *T {
+	t := in.core.table.Load()
+	if t == nil {
+		mustBeHashable(*(*T)(p))
+		if in.Config.Stats {
+			in.core.count(false)
+		}
+		return nil
+	}
+	canonical := (*T)(t.search(keyOf(t.keys.class, (*T)(p))).referent)
+	if in.Config.Stats {
+		in.core.count(canonical != nil)
+	}
+	return canonical
 }
 
 // Intern returns the canonical pointer of value. As long as any canonical
 // pointer of an equal value is held, it returns that one.
 func (in *Interner[T]) Intern(value T) *T {
-	if _, canonical := in.core.find(value, in.Config.Stats); canonical != nil {
+	if canonical := in.find(hidden(unsafe.Pointer(&value))); canonical != nil {
 		return canonical
 	}
 	if in.Clone != nil {
@@ -62,7 +85,8 @@ func (in *Interner[T]) Intern(value T) *T {
 // InternBytes returns the canonical pointer of the string that b holds. It
 // allocates nothing if that is there already.
 func InternBytes(in *Interner[string], b []byte) *string {
-	if _, canonical := in.core.find(stringView(b), in.Config.Stats); canonical != nil {
+	view := stringView(b)
+	if canonical := in.find(hidden(unsafe.Pointer(&view))); canonical != nil {
 		return canonical
 	}
 	if in.Clone != nil {
@@ -71,25 +95,19 @@ func InternBytes(in *Interner[string], b []byte) *string {
 	return in.insert(in.cloner.clone(stringView(b)))
 }
 
-// insert makes canonical what its name says unless an equal one has become so meanwhile.
+// insert publishes canonical, or returns an equal value that was published first.
 func (in *Interner[T]) insert(canonical *T) *T {
-	value := *canonical
 	t := in.open()
-	e := t.newEntry(value, canonical, weak.Pointer[T]{}, struct{}{})
-	_, bound, inserted := in.core.update(value, e, func(_ *entry[T, struct{}], bound *T) bool { return bound == nil })
-	if !inserted {
-		t.discard(e)
+	p := unsafe.Pointer(canonical)
+	if old, inserted := t.insert(keyOf(t.keys.class, canonical), bound{referent: p}, ifAbsent); !inserted {
+		return (*T)(old.referent)
 	}
-	runtime.KeepAlive(canonical)
-	if inserted {
-		return canonical
-	}
-	return bound
+	return canonical
 }
 
 // Lookup returns the canonical pointer of value if there is one, and makes none.
 func (in *Interner[T]) Lookup(value T) (canonical *T, ok bool) {
-	_, canonical = in.core.find(value, in.Config.Stats)
+	canonical = in.find(hidden(unsafe.Pointer(&value)))
 	return canonical, canonical != nil
 }
 
@@ -98,7 +116,7 @@ func (in *Interner[T]) Lookup(value T) (canonical *T, ok bool) {
 // twice.
 func (in *Interner[T]) All() iter.Seq[*T] {
 	return func(yield func(*T) bool) {
-		in.core.all(func(_ *entry[T, struct{}], canonical *T) bool { return yield(canonical) })
+		in.core.all(func(e listed) bool { return yield((*T)(e.referent)) })
 	}
 }
 

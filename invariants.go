@@ -5,17 +5,19 @@ package weakmap
 import (
 	"fmt"
 	"math/bits"
+
+	"github.com/go-weak/weakmap/internal/row"
 )
 
-// With the build tag weakmapcheck every locked section ends with a check of what
-// must be true of its shard, or, where the shard is large, every so many.
+// With the build tag weakmapcheck every locked section ends with a check of what must be true
+// of its shard, or, where the shard is large, a sample of them do.
 
-// checkEntries is how many entries a shard may have to be checked every time;
-// of larger ones a like share of entries is looked at.
+// checkEntries is how many entries a shard may have to be checked every time; of larger ones
+// the same number of entries is looked at on average.
 const checkEntries = 64
 
 // checkInvariants panics if s, which must be locked, is not as it must be.
-func (t *table[K, P, A]) checkInvariants(s *shard[P, A]) {
+func (t *table) checkInvariants(s *shard) {
 	l := t.layout.Load()
 	shard := -1
 	for i := range l.shards {
@@ -32,49 +34,52 @@ func (t *table[K, P, A]) checkInvariants(s *shard[P, A]) {
 			panic("weakmap: invariant broken: " + fmt.Sprintf(format, args...))
 		}
 	}
-	must(bits.OnesCount32(l.mask+1) == 1 && bits.OnesCount32(l.step) == 1 && int(l.step) == len(l.shards),
-		"layout of %d buckets, step %d, %d shards", l.len(), l.step, len(l.shards))
+	must(bits.OnesCount(uint(l.Len())) <= 1 && l.Shards() == len(l.shards), "layout of %d buckets, %d for %d shards", l.Len(), l.Shards(), len(l.shards))
 
-	listed, slots := 0, 0
-	for i := range s.journal.chunks {
-		c := s.journal.chunk(i)
-		slots += len(c)
-		for k := range c {
-			e := c[k].Load()
-			if e == nil {
-				continue
-			}
-			listed++
-			must(int(e.pos.Load()) == i*chunkSize+k, "entry at %d of the journal says it is at %d", i*chunkSize+k, e.pos.Load())
-			must(int(e.hash&(l.step-1)) == shard, "entry with hash %x is listed in shard %d", e.hash, shard)
-		}
+	listed := 0
+	hashes := make(map[uint32]uint32) // by place
+	for r, pos := range s.journal.Records() {
+		listed++
+		hashes[pos] = t.hashOfRecord(&l.hashing, r.Bits())
+		must(l.Shard(hashes[pos]) == uint32(shard), "a binding with hash %x is recorded in shard %d", hashes[pos], shard)
 	}
-	must(listed == used, "%d entries in the journal, %d counted", listed, used)
-	must(slots-listed == int(s.journal.holes), "%d holes in the journal, %d counted", slots-listed, s.journal.holes)
-	must(used <= l.limit(), "%d entries in a shard that takes %d", used, l.limit())
+	must(listed == used, "%d records, %d counted", listed, used)
+	must(int(s.journal.End())-listed == s.journal.Holes(), "%d holes in the journal, %d counted", int(s.journal.End())-listed, s.journal.Holes())
+	must(used <= l.Limit(), "%d bindings in a shard that takes %d", used, l.Limit())
 
-	present, passed := 0, make(map[uint32]uint64)
-	for b := uint32(shard); b <= l.mask; b += l.step {
-		tags := l.at(b).tags.Load()
-		for k := range slotsPerBucket {
-			e := l.at(b).slots[k].load()
-			tag := tags >> (8 * k) & 0xff
-			must((e == nil) == (tag == 0), "slot %d of bucket %d has tag %x and entry %p", k, b, tag, e)
-			if e == nil {
+	present, passed := 0, make(map[uint32]int)
+	for n := uint32(shard); int(n) < l.Len(); n += uint32(l.Shards()) {
+		b := l.At(n)
+		for at := range uintptr(row.Slots) {
+			tag := b.Tags() >> (8 * at) & 0xff
+			must((b.Word(at) == nil) == (tag == 0), "slot %d of bucket %d has tag %x and word %p", at, n, tag, b.Word(at))
+			if tag == 0 {
+				must(b.Key(at) == 0, "an empty slot has key %x", b.Key(at))
 				continue
 			}
 			present++
-			must(tag == tagOf(e.hash)&0xff, "tag %x for hash %x", tag, e.hash)
-			must(!e.isRemoved(), "a removed entry in bucket %d", b)
-			for i := e.hash & l.mask; i != b; i = (i + l.step) & l.mask {
+			pos := b.Pos(at)
+			h, ok := hashes[pos]
+			must(ok, "slot %d of bucket %d is at place %d, where no record is", at, n, pos)
+			delete(hashes, pos)
+			must(tag == row.Tag(h)&0xff, "tag %x for hash %x", tag, h)
+			r := s.journal.At(pos)
+			word := t.slotWord(r.Word())
+			if t.retains {
+				word = heldWord(s.journal.ExtraAt(pos).Strong, word)
+			}
+			must(b.Word(at) == word, "slot %d of bucket %d has word %p, its record %p", at, n, b.Word(at), word)
+			want := t.slotOf(word, r.Ref(), r.Bits(), pos)
+			must(b.Key(at) == want.Key && b.Len(at) == want.Len, "slot %d of bucket %d has key %x, %d, its record %x, %d", at, n, b.Key(at), b.Len(at), want.Key, want.Len)
+			for i := h & uint32(l.Len()-1); i != n; i = (i + uint32(l.Shards())) & uint32(l.Len()-1) {
 				passed[i]++
 			}
 		}
 	}
-	must(present == used, "%d entries in buckets, %d counted", present, used)
-	for b := uint32(shard); b <= l.mask; b += l.step {
-		if n := l.at(b).tags.Load() >> passedShift; n != passedMax {
-			must(n == passed[b], "bucket %d counts %d that passed it, there are %d", b, n, passed[b])
+	must(present == used, "%d bindings in buckets, %d counted", present, used)
+	for n := uint32(shard); int(n) < l.Len(); n += uint32(l.Shards()) {
+		if got, exact := row.PassedBy(l.At(n).Tags()); exact {
+			must(got == passed[n], "bucket %d counts %d that passed it, there are %d", n, got, passed[n])
 		}
 	}
 }

@@ -2,7 +2,7 @@
 
 package weakmap
 
-func (t *table[K, P, A]) checkInvariants(*shard[P, A]) {}
+func (t *table) checkInvariants(*shard) {}
 
 // A loader is what cycle.go has of each computation.
 type loader struct{}

@@ -4,7 +4,7 @@ import (
 	"iter"
 	"reflect"
 	"runtime"
-	"weak"
+	"unsafe"
 )
 
 // A KeyMap attaches values to objects that someone else owns: a concurrent map
@@ -39,25 +39,34 @@ type KeyMap[K, V any] struct {
 	// program.
 	OnReap func(value V) `json:"-" xml:"-"`
 
-	core    core[*K, K, V]
+	core    core
 	flights flights[*K, V]
 }
 
-func (m *KeyMap[K, V]) open() *table[*K, K, V] {
-	return m.core.open(func() options[*K, V] {
-		return options[*K, V]{config: m.Config, identity: byAddress, onReap: m.OnReap}
-	})
+func (m *KeyMap[K, V]) open() *table {
+	return m.core.open(func() options { return keyMapOptions[K](m.Config, m.OnReap) })
 }
 
-// entry makes an entry for key and value. A key that has one already keeps its
-// weak pointer, which is dear to make.
-func (m *KeyMap[K, V]) entry(key *K, value V) *entry[K, V] {
-	t := m.open()
-	if e, _ := m.core.find(key, false); e != nil {
-		return t.newEntry(key, key, e.weak, value)
+func keyMapOptions[K, V any](config Config, onReap func(V)) options {
+	o := options{config: config, keys: keying{class: objects}, values: true}
+	if onReap != nil {
+		o.onReap = func(r reaped) { onReap(*(*V)(r.ref)) }
 	}
-	return t.newEntry(key, key, weak.Pointer[K]{}, value)
+	o.attached = func(t *table, yield func(key, value any) bool) {
+		t.all(func(e listed) bool { return yield((*K)(e.referent), *(*V)(e.ref)) })
+	}
+	return o
 }
+
+// insert binds key to value if c is met, and returns the address of what it was bound to.
+func (m *KeyMap[K, V]) insert(key *K, value V, c condition) (old *V, inserted bool) {
+	p := unsafe.Pointer(key)
+	b, inserted := m.open().insert(keyOfObject(p), bound{p, unsafe.Pointer(&value)}, c)
+	return (*V)(b.value), inserted
+}
+
+// find returns the address of what key is bound to.
+func (m *KeyMap[K, V]) find(key *K) *V { return (*V)(m.core.findObject(unsafe.Pointer(key)).value) }
 
 func mustNotBeNil[K any](key *K) {
 	if key == nil {
@@ -65,20 +74,26 @@ func mustNotBeNil[K any](key *K) {
 	}
 }
 
+// valueAt returns what p points to, or false if it is nil.
+func valueAt[V any](p *V) (value V, ok bool) {
+	if p == nil {
+		return value, false
+	}
+	return *p, true
+}
+
 // lookup is Load without counting.
 func (m *KeyMap[K, V]) lookup(key *K) (value V, ok bool) {
-	if e, _ := m.core.find(key, false); e != nil {
-		return e.attached, true
-	}
-	return value, false
+	return valueAt(m.find(key))
 }
 
 // Load returns the value bound to key. A nil key is bound to nothing.
 func (m *KeyMap[K, V]) Load(key *K) (value V, ok bool) {
-	if e, _ := m.core.find(key, m.Config.Stats); e != nil {
-		return e.attached, true
+	bound := m.find(key)
+	if m.Config.Stats {
+		m.core.count(bound != nil)
 	}
-	return value, false
+	return valueAt(bound)
 }
 
 // Store binds key to value. A nil key panics.
@@ -90,12 +105,8 @@ func (m *KeyMap[K, V]) Store(key *K, value V) {
 // key panics.
 func (m *KeyMap[K, V]) Swap(key *K, value V) (previous V, loaded bool) {
 	mustNotBeNil(key)
-	old, _, _ := m.core.update(key, m.entry(key, value), nil)
-	runtime.KeepAlive(key)
-	if old != nil {
-		return old.attached, true
-	}
-	return previous, false
+	old, _ := m.insert(key, value, anyway)
+	return valueAt(old)
 }
 
 // LoadOrStore returns the value bound to key, or else binds key to value and
@@ -110,14 +121,9 @@ func (m *KeyMap[K, V]) LoadOrStore(key *K, value V) (actual V, loaded bool) {
 
 // storeIfAbsent is LoadOrStore after a miss.
 func (m *KeyMap[K, V]) storeIfAbsent(key *K, value V) (actual V, loaded bool) {
-	e := m.entry(key, value)
-	bound, _, stored := m.core.update(key, e, func(bound *entry[K, V], _ *K) bool { return bound == nil })
-	if !stored {
-		m.open().discard(e)
-		runtime.KeepAlive(key)
-		return bound.attached, true
+	if old, inserted := m.insert(key, value, ifAbsent); !inserted {
+		return *old, true
 	}
-	runtime.KeepAlive(key)
 	return value, false
 }
 
@@ -152,16 +158,13 @@ func (m *KeyMap[K, V]) LoadOrCompute(key *K, compute func() (V, error)) (actual 
 
 // LoadAndDelete unbinds key and returns what was bound, if anything.
 func (m *KeyMap[K, V]) LoadAndDelete(key *K) (value V, loaded bool) {
-	old, _, _ := m.core.update(key, nil, nil)
-	if old != nil {
-		return old.attached, true
-	}
-	return value, false
+	old, _ := m.core.remove(keyOfObject(unsafe.Pointer(key)), anyway)
+	return valueAt((*V)(old.value))
 }
 
 // Delete unbinds key.
 func (m *KeyMap[K, V]) Delete(key *K) {
-	m.core.update(key, nil, nil)
+	m.core.remove(keyOfObject(unsafe.Pointer(key)), anyway)
 }
 
 // Compute binds key to next if f, called with what is bound now, returns keep,
@@ -176,26 +179,25 @@ func (m *KeyMap[K, V]) Compute(key *K, f func(current V, loaded bool) (next V, k
 	mustNotBeNil(key)
 	for {
 		var current V
-		old, _ := m.core.find(key, false)
+		old := m.find(key)
 		if old != nil {
-			current = old.attached
+			current = *old
 		}
 		next, keep := f(current, old != nil)
 		if keep && old != nil && equal(next, current) {
-			if bound, _ := m.core.find(key, false); bound != old {
+			if m.find(key) != old {
 				continue
 			}
 			return current, true
 		}
-		var e *entry[K, V]
+		updated := false
 		if keep {
-			e = m.entry(key, next)
-		}
-		_, _, updated := m.core.update(key, e, func(bound *entry[K, V], _ *K) bool { return bound == old })
-		if !updated && keep {
-			m.open().discard(e)
+			_, updated = m.insert(key, next, sameAs(unsafe.Pointer(old)))
+		} else {
+			_, updated = m.core.remove(keyOfObject(unsafe.Pointer(key)), sameAs(unsafe.Pointer(old)))
 		}
 		runtime.KeepAlive(key)
+		runtime.KeepAlive(old) // Another value cannot have its address.
 		switch {
 		case updated && keep:
 			return next, true
@@ -219,7 +221,10 @@ func equal[V any](x, y V) (same bool) {
 // it unbound. It calls del with no lock held, for what [KeyMap.All] yields; a
 // binding that was replaced before it could be deleted stays.
 func (m *KeyMap[K, V]) DeleteFunc(del func(key *K, value V) bool) (deleted int) {
-	return m.core.deleteFunc(func(e *entry[K, V], key *K) bool { return del(key, e.attached) })
+	if t := m.core.table.Load(); t != nil {
+		deleted = t.deleteFunc(func(e listed) bool { return del((*K)(e.referent), *(*V)(e.ref)) })
+	}
+	return deleted
 }
 
 // Clear unbinds all keys.
@@ -227,7 +232,9 @@ func (m *KeyMap[K, V]) Clear() { m.core.clear() }
 
 // Range calls yield for what [KeyMap.All] yields until it returns false.
 func (m *KeyMap[K, V]) Range(yield func(key *K, value V) bool) {
-	m.core.all(func(e *entry[K, V], key *K) bool { return yield(key, e.attached) })
+	if t := m.core.table.Load(); t != nil {
+		t.all(func(e listed) bool { return yield((*K)(e.referent), *(*V)(e.ref)) })
+	}
 }
 
 // All returns an iterator over the bindings, in no particular order. No lock is

@@ -8,8 +8,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"weak"
 
-	"github.com/go-weak/weakmap/internal/inspect"
+	"github.com/go-weak/weakmap/internal/seam"
 )
 
 // The reaper runs one pass after each collection, over every table that has
@@ -48,37 +49,19 @@ type reaperState struct {
 	announced       atomic.Uint64
 	announcedBefore atomic.Uint64
 
-	mu      mutex
-	tables  []func() sweeper // weak: nil once the table is gone. Guarded by mu; what was listed is moved or taken out only with turn held.
-	rested  time.Time        // when the next pass may begin. Accessed by pass only, of which there is one at a time.
-	armed   atomic.Bool      // whether a sentinel or a pass under way will arm again. Read without lock, written only with mu held.
-	ticking atomic.Bool      // whether there is a clock
-	clock   sync.Mutex       // protects the next two, and that announced and announcedBefore are written together
-	ticked  time.Time        // when the last collection was announced. Guarded by clock.
-	inDoubt time.Time        // until when another one may be near: see awaitNews. Guarded by clock.
-	made    uint64           // sentinels so far: the number of the last. Guarded by mu.
+	mu      seam.Mutex
+	tables  []weak.Pointer[table] // the zero Pointer where a table is gone. Guarded by mu; what was listed is moved or taken out only with turn held.
+	rested  time.Time             // when the next pass may begin. Accessed by pass only, of which there is one at a time.
+	armed   atomic.Bool           // whether a sentinel or a pass under way will arm again. Read without lock, written only with mu held.
+	ticking atomic.Bool           // whether there is a clock
+	clock   sync.Mutex            // protects the next two, and that announced and announcedBefore are written together
+	ticked  time.Time             // when the last collection was announced. Guarded by clock.
+	inDoubt time.Time             // until when another one may be near: see awaitNews. Guarded by clock.
+	made    uint64                // sentinels so far: the number of the last. Guarded by mu.
 
 	awaited   atomic.Uint64 // the number of the sentinel that is to start the next pass, 0 once it has
 	finalized atomic.Uint64 // how many finalizers of sentinels have run
 	helped    atomic.Int64  // nanoseconds that goroutines beside the sweeping one have worked for sweeps
-}
-
-// A sweeper is a table, whatever its types.
-type sweeper interface {
-	// collected is called after each collection, which ended at the given time,
-	// never twice at a time.
-	collected(ended time.Time, scope scope, workers int)
-	// sweep removes every entry that died in a collection of the scope, and
-	// returns how many that were.
-	sweep(scope scope, workers int) int
-	// retireIfEmpty reports whether the table is empty and will register again
-	// when it is not.
-	retireIfEmpty() bool
-	// books returns how many entries were ever bound, and of these, how many were
-	// removed because they had died, and how many for a caller.
-	books() (inserted, reaped, deleted uint64)
-	// attached yields the live entries of a KeyMap, and nothing of a Map.
-	attached(yield func(key, value any) bool)
 }
 
 // A sentinel holds a pointer so that the tiny allocator cannot keep it alive.
@@ -86,36 +69,29 @@ type sentinel struct{ _ *byte }
 
 // register makes the table known to the reaper. It is called after each
 // insertion, when the entry is counted.
-func (t *table[K, P, A]) register() {
+func (t *table) register() {
 	// retireIfEmpty clears registered before it looks at the counts, we count
 	// before we look at registered: one of us sees the other.
-	interleave("entry counted")
+	seam.Interleave("entry counted")
 	if t.registered.Load() || !t.registered.CompareAndSwap(false, true) {
 		return
 	}
-	self := t.self
-	reaper.add(func() sweeper {
-		if t := self.Value(); t != nil {
-			return t
-		}
-		return nil
-	})
+	reaper.add(t.self)
 }
 
-func (t *table[K, P, A]) retireIfEmpty() bool {
+func (t *table) retireIfEmpty() bool {
 	t.registered.Store(false)
-	interleave("registration cleared")
+	seam.Interleave("registration cleared")
 	if t.layout.Load().used() == 0 {
-		t.empty()
 		return true
 	}
-	interleave("found not empty")
+	seam.Interleave("found not empty")
 	// If an insertion has taken registration upon itself, it adds the table anew,
 	// and this listing goes.
 	return !t.registered.CompareAndSwap(false, true)
 }
 
-func (t *table[K, P, A]) books() (inserted, reaped, deleted uint64) {
+func (t *table) books() (inserted, reaped, deleted uint64) {
 	shards := t.layout.Load().shards
 	for i := range shards {
 		s := &shards[i]
@@ -128,7 +104,7 @@ func (t *table[K, P, A]) books() (inserted, reaped, deleted uint64) {
 
 func (r *reaperState) settling() bool { return r.settlers.Load() > 0 }
 
-func (r *reaperState) add(table func() sweeper) {
+func (r *reaperState) add(table weak.Pointer[table]) {
 	r.mu.Lock()
 	r.tables = append(r.tables, table)
 	if !r.armed.Load() {
@@ -162,7 +138,7 @@ func (r *reaperState) tick(n uint64) {
 	defer r.clock.Unlock()
 	if last := r.announced.Load(); last < n {
 		now := time.Now()
-		r.inDoubt = now.Add(2 * min(now.Sub(r.ticked), maxDoubt/2))
+		r.inDoubt = now.Add(min(2*now.Sub(r.ticked), maxDoubt))
 		r.ticked = now
 		r.announcedBefore.Store(last)
 		r.announced.Store(n)
@@ -242,7 +218,7 @@ func (r *reaperState) pass(n uint64) {
 	}
 	r.helped.Store(0)
 	start := time.Now()
-	r.each(func(t sweeper) { t.collected(ended, scope, workers) }, func() {
+	r.each(func(t *table) { t.collected(ended, scope, workers) }, func() {
 		if worked := r.worked(start); worked > shift {
 			r.rested = time.Now().Add(worked * restPerWork)
 			for !r.settling() && time.Now().Before(r.rested) {
@@ -270,16 +246,16 @@ func (r *reaperState) worked(start time.Time) time.Duration {
 // sweep removes all that is dead from every table. r.turn must be held.
 func (r *reaperState) sweep() (removed int) {
 	scope := r.scope()
-	r.each(func(t sweeper) { removed += t.sweep(scope, runtime.GOMAXPROCS(0)) }, func() {})
+	r.each(func(t *table) { removed += t.sweep(scope, runtime.GOMAXPROCS(0)) }, func() {})
 	return removed
 }
 
 // each calls visit for each table, and forgets those that are gone or empty. It holds
 // one table at a time and none across pause, so that a container which is dropped
 // meanwhile goes with the next collection. r.turn must be held.
-func (r *reaperState) each(visit func(sweeper), pause func()) {
-	look := func(table func() sweeper) (stays bool) {
-		t := table()
+func (r *reaperState) each(visit func(*table), pause func()) {
+	look := func(table weak.Pointer[table]) (stays bool) {
+		t := table.Value()
 		if t == nil {
 			return false
 		}
@@ -289,7 +265,7 @@ func (r *reaperState) each(visit func(sweeper), pause func()) {
 	r.mu.Lock()
 	listed := len(r.tables) // Others come behind these meanwhile.
 	r.mu.Unlock()
-	var some [64]func() sweeper
+	var some [64]weak.Pointer[table]
 	for next := 0; next < listed; {
 		r.mu.Lock()
 		n := copy(some[:], r.tables[next:listed])
@@ -304,7 +280,7 @@ func (r *reaperState) each(visit func(sweeper), pause func()) {
 		if gone != 0 {
 			r.mu.Lock()
 			for ; gone != 0; gone &= gone - 1 {
-				r.tables[next+bits.TrailingZeros64(gone)] = nil
+				r.tables[next+bits.TrailingZeros64(gone)] = weak.Pointer[table]{}
 			}
 			r.mu.Unlock()
 		}
@@ -312,22 +288,19 @@ func (r *reaperState) each(visit func(sweeper), pause func()) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.tables = slices.DeleteFunc(r.tables, func(table func() sweeper) bool { return table == nil })
+	r.tables = slices.DeleteFunc(r.tables, func(p weak.Pointer[table]) bool { return p == weak.Pointer[table]{} })
 	if cap(r.tables) > 2*len(r.tables)+tablesKept {
 		r.tables = slices.Clone(r.tables)
 	}
 }
 
 // live yields the tables that are not gone, one at a time.
-func (r *reaperState) live(yield func(sweeper) bool) {
+func (r *reaperState) live(yield func(*table) bool) {
 	r.mu.Lock()
 	tables := slices.Clone(r.tables)
 	r.mu.Unlock()
-	for _, table := range tables {
-		if table == nil { // each has found it gone.
-			continue
-		}
-		if t := table(); t != nil && !yield(t) {
+	for _, p := range tables {
+		if t := p.Value(); t != nil && !yield(t) {
 			return
 		}
 	}
@@ -341,110 +314,7 @@ func (r *reaperState) idle() bool {
 	return true
 }
 
-// collected implements PerCycle. With PerValue it is there for what runtime
-// cleanups leave behind: the entry of a value that a finalizer has resurrected is
-// dead although its cleanup does not come, perhaps never.
-func (t *table[K, P, A]) collected(ended time.Time, scope scope, workers int) {
-	t.passes++
-	if t.traits&retains != 0 {
-		n := collections() // The scope may lag behind, and what was used since would age too fast.
-		t.letGoUnused(uint32(min(n-t.agedAt, maxRetain)))
-		t.agedAt = n
-	}
-	if t.options.config.Reclaim == PerCycle || t.passes%passesPerStray == 0 {
-		entries := t.layout.Load().used()
-		dead := t.sweep(scope, workers)
-		t.lastPass.set(inspect.Pass{Collection: scope.collections, Lag: time.Since(ended), Entries: entries, Dead: dead})
-	}
-}
-
-// sweep removes every entry that died in a collection of the scope, and returns
-// how many that were.
-func (t *table[K, P, A]) sweep(scope scope, workers int) (removed int) {
-	t.growth.Lock()
-	defer t.growth.Unlock()
-	return t.sweepLocked(scope, workers)
-}
-
-// sweepLocked is sweep with t.growth held, so that there is one layout
-// throughout. What died in the collections of an earlier sweep, that one has removed: where
-// none has ended since, nothing can be dead, and to ask would only keep what is dying.
-func (t *table[K, P, A]) sweepLocked(scope scope, workers int) (removed int) {
-	if t.sweptFor >= scope.collections {
-		return 0
-	}
-	t.sweptFor = scope.collections
-	l := t.layout.Load()
-	var few [fewShards]journal[P, A]
-	c := census[P, A]{journals: l.journals(few[:0])}
-	if !scope.everything {
-		for i := range c.journals {
-			j := &c.journals[i]
-			j.cut(j.before(uint32(scope.collections)))
-		}
-	}
-	c.take(workers)
-	if c.dead > massDeath && c.dead > l.used()/2 {
-		return t.removeMost(l, &c)
-	}
-	for i := range c.journals {
-		for batch := range c.found(i) {
-			removed += t.removeSome(l, &l.shards[i], batch)
-		}
-	}
-	t.shrinkLocked(l, 0)
-	return removed
-}
-
-// journals appends the journals of all shards as they are now, to be read
-// without lock.
-func (l *layout[K, P, A]) journals(to []journal[P, A]) []journal[P, A] {
-	if len(l.shards) > cap(to) {
-		to = make([]journal[P, A], 0, len(l.shards))
-	}
-	for i := range l.shards {
-		s := &l.shards[i]
-		s.mu.Lock()
-		to = append(to, s.journal)
-		s.mu.Unlock()
-	}
-	return to
-}
-
-// removeSome takes a few dead entries out of their buckets.
-func (t *table[K, P, A]) removeSome(l *layout[K, P, A], s *shard[P, A], dead []*entry[P, A]) (removed int) {
-	for _, e := range dead {
-		l.prefetch(atomic.LoadUint32(&e.hash))
-	}
-	s.mu.Lock()
-	for _, e := range dead {
-		if s.unbind(&l.buckets, e, true) {
-			removed++
-		}
-	}
-	t.release(s)
-	return removed
-}
-
-// removeMost makes a new layout of those that are not dead, which is sooner done
-// than to take out so many. t.growth must be held.
-func (t *table[K, P, A]) removeMost(l *layout[K, P, A], c *census[P, A]) (removed int) {
-	t.lockAll(l)
-	for i := range c.journals {
-		for batch := range c.found(i) {
-			removed += l.shards[i].retireAll(batch)
-		}
-	}
-	t.relayout(l, 0, false)
-	t.releaseAll(l)
-	return removed
-}
-
 const (
-	// passesPerStray is how many collections a table with PerValue waits before it
-	// looks for dead entries itself.
-	passesPerStray = 8
-
 	// A pass and the pause after it take a tenth of one processor: the pause is this
 	// multiple of what the pass has worked, and at least minRest.
 	restPerWork = 9
@@ -455,12 +325,9 @@ const (
 	shift = 10 * time.Millisecond
 
 	// maxDoubt is how long at most a pass waits for news of a collection that may be
-	// near. No evidence for its exact size.
+	// near: as long as one takes that marks a gigabyte. No evidence for its exact size.
 	maxDoubt = 100 * time.Millisecond
 
 	// tablesKept is how many places for tables may be vacant beside as many as are taken.
 	tablesKept = 64
-
-	// massDeath is how many deaths at least make a new layout worth its while.
-	massDeath = 256
 )

@@ -17,14 +17,14 @@ import (
 // nothing else is: it may be a mock of the bubble that OnReap uses, and the bubble
 // waits for all its goroutines to end. If the one outside is at work, it takes
 // those reports as well, since a bubble must not wait for it.
-type reports[A any] struct {
+type reports struct {
 	mu    sync.Mutex
-	lines []*line[A] // those that are served now: one, or none, where there are no bubbles. Guarded by mu.
+	lines []*line // those that are served now: one, or none, where there are no bubbles. Guarded by mu.
 }
 
 // A line is the reports that wait for one goroutine.
-type line[A any] struct {
-	due   fifo[A] // Guarded by reports.mu.
+type line struct {
+	due   fifo[reaped] // Guarded by reports.mu.
 	tally *tally
 }
 
@@ -44,13 +44,13 @@ type tallied struct {
 
 // line returns the line for what is found in a bubble, and whether it is new.
 // Must be called with r.mu held.
-func (r *reports[A]) line(in uint64) (l *line[A], made bool) {
+func (r *reports) line(in uint64) (l *line, made bool) {
 	for _, l := range r.lines {
 		if l.tally.bubble == in || l.tally.bubble == 0 {
 			return l, false
 		}
 	}
-	l = &line[A]{tally: &tally{bubble: in}}
+	l = &line{tally: &tally{bubble: in}}
 	if len(r.lines) > 0 {
 		l.tally.calling = r.lines[0].tally.calling
 	} else {
@@ -61,10 +61,10 @@ func (r *reports[A]) line(in uint64) (l *line[A], made bool) {
 }
 
 // next takes the oldest report of a line. When there is none, the line ends.
-func (r *reports[A]) next(of *tally) (a A, ok bool) {
+func (r *reports) next(of *tally) (a reaped, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	i := slices.IndexFunc(r.lines, func(l *line[A]) bool { return l.tally == of })
+	i := slices.IndexFunc(r.lines, func(l *line) bool { return l.tally == of })
 	if r.lines[i].due.n > 0 {
 		return r.lines[i].due.pop(), true
 	}
@@ -75,7 +75,7 @@ func (r *reports[A]) next(of *tally) (a A, ok bool) {
 }
 
 // waiting is the number of reports not taken.
-func (r *reports[A]) waiting() (n int) {
+func (r *reports) waiting() (n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, l := range r.lines {
@@ -85,7 +85,7 @@ func (r *reports[A]) waiting() (n int) {
 }
 
 // report has OnReap called for each of dead.
-func (t *table[K, P, A]) report(dead []A) {
+func (t *table) report(dead []reaped) {
 	in, r := bubble.ID(), &t.reports
 	r.mu.Lock()
 	l, made := r.line(in)
@@ -101,7 +101,7 @@ func (t *table[K, P, A]) report(dead []A) {
 
 // serve has a goroutine call OnReap for a line until that ends. The goroutine is
 // started in the line's bubble, by one that belongs to it.
-func (t *table[K, P, A]) serve(of *tally) {
+func (t *table) serve(of *tally) {
 	self := t.self
 	if of.bubble != 0 {
 		go serveReports(self, of)
@@ -113,7 +113,7 @@ func (t *table[K, P, A]) serve(of *tally) {
 // serveReports calls OnReap until all in a line is reported. Between calls it holds
 // the table weakly: a report that waits behind a slow one keeps neither the container
 // nor its keys, and none comes once the container was collected.
-func serveReports[K comparable, P, A any](self weak.Pointer[table[K, P, A]], of *tally) {
+func serveReports(self weak.Pointer[table], of *tally) {
 	returned := false
 	defer func() {
 		if returned {
@@ -134,7 +134,7 @@ func serveReports[K comparable, P, A any](self weak.Pointer[table[K, P, A]], of 
 }
 
 // reportNext makes the next report of a line, or ends the line if there is none.
-func reportNext[K comparable, P, A any](self weak.Pointer[table[K, P, A]], of *tally) (reported bool) {
+func reportNext(self weak.Pointer[table], of *tally) (reported bool) {
 	of.calling.Lock()
 	defer of.calling.Unlock()
 	t := self.Value()
@@ -146,7 +146,7 @@ func reportNext[K comparable, P, A any](self weak.Pointer[table[K, P, A]], of *t
 	if !ok {
 		return false
 	}
-	onReap := t.options.onReap
+	onReap := t.onReap
 	t = nil
 	onReap(a)
 	return true

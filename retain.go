@@ -1,84 +1,203 @@
 package weakmap
 
-import "sync/atomic"
+import (
+	"unsafe"
 
-// What Config.Retain adds: an entry holds its referent strongly until that has
-// gone unused for so many collections. The pass after a collection ages the
-// entries; a hit makes one young again. An entry that was removed is reachable
-// from nowhere, and so is what it holds.
+	"github.com/go-weak/weakmap/internal/journal"
+	"github.com/go-weak/weakmap/internal/row"
+	"github.com/go-weak/weakmap/internal/seam"
+)
 
-// A hold is what an entry holds, in a table with the trait retains. A lookup takes
-// the referent from here as long as it is held, which is sooner done than to make
-// a weak pointer strong.
-type hold[P any] struct {
-	referent atomic.Pointer[P] // nil once it was let go. Read and written without lock.
-	unused   atomic.Uint32     // for how many collections, 0 if it was used since the last pass. Read and written without lock.
+// What Config.Retain adds: a binding holds its referent strongly until that has gone unused for
+// a number of collections. While it does, the record has the referent beside the word, and the
+// slot has the referent in place of the word: a hit asks no weak pointer. The slot has the age
+// too. The pass after a collection ages the slots; a hit makes one young again.
+//
+// Everything but the age is written with the shard's lock held. A hit of what is held takes no
+// lock; the first hit of what was let go does, to hold it again.
+
+// extraOf returns the extra of the record of n, and the word of its slot.
+func (t *table) extraOf(n *fresh, h uint32) (x journal.Extra, word unsafe.Pointer) {
+	word = t.slotWord(n.word)
+	if n.ticket != nil {
+		n.ticket.hash.Store(h)
+		x.Ticket = unsafe.Pointer(n.ticket)
+	}
+	if t.retains {
+		x.Strong = n.referent
+		t.retained.Inc()
+		word = heldWord(x.Strong, word)
+	}
+	return x, word
 }
 
-// use notes that the referent of e, which is v, was used: it is held from here
-// on. The caller holds v.
+// heldWord returns the word of a slot whose record has strong: see table.slotWord.
+func heldWord(strong, word unsafe.Pointer) unsafe.Pointer {
+	if strong != nil && uintptr(strong)&1 == 0 {
+		return strong
+	}
+	return word
+}
+
+// let lets go of what x held, and returns its ticket.
+func (t *table) let(x journal.Extra) *ticket {
+	if x.Strong != nil {
+		t.retained.Dec()
+	}
+	return (*ticket)(x.Ticket)
+}
+
+// use notes that slot at of b, which had the word, was used, and that its referent is v, which
+// the caller holds: it is held from here on.
 //
-// Here the note is written first and the referent looked at then; letGoUnused
-// takes the referent away first and looks for a note then. So one of the two
-// sees the other, and what was used stays held.
-func (t *table[K, P, A]) use(e *entry[P, A], v *P) {
-	if t.traits&retains == 0 {
+// Here the age is cleared first and the slot looked at then; letGo takes the referent out of the
+// slot first and looks at the age then. So one of the two sees the other, and what was used stays
+// held.
+func (t *table) use(b *row.Bucket, at uintptr, word, v unsafe.Pointer, h uint32) {
+	b.Use(at)
+	seam.Interleave("use noted")
+	if b.Word(at) == v {
 		return
 	}
-	h := &extensionOf[K](e).hold
-	if h.unused.Load() != 0 {
-		h.unused.Store(0)
-	}
-	interleave("use noted")
-	if h.referent.Load() == nil && h.referent.CompareAndSwap(nil, v) {
-		t.retained.Inc()
-		interleave("held again")
-		if e.isRemoved() { // Whoever removed e may have let go before.
-			t.letGo(e)
+	for {
+		l := t.layout.Load()
+		s := l.shard(h)
+		s.mu.Lock()
+		if t.layout.Load() != l {
+			t.unlock(s)
+			continue
 		}
+		// The slot may be in a layout that was replaced, or another binding's. If there is none
+		// with this word, the binding was removed, or is held already.
+		wanted := func(c *row.Bucket, k uintptr) bool { return c.Word(k) == word }
+		if l.Has(b) {
+			if wanted(b, at) {
+				t.hold(s, b, at, v)
+			}
+		} else if b, at, ok := l.Find(h, wanted); ok {
+			t.hold(s, b, at, v)
+		}
+		t.unlock(s)
+		return
 	}
 }
 
-// letGo has e hold nothing, and returns what it held.
-func (t *table[K, P, A]) letGo(e *entry[P, A]) *P {
-	interleave("to let go")
-	v := extensionOf[K](e).hold.referent.Swap(nil)
+// hold has slot at of b hold its referent, which is v, and makes it young. Must be called with
+// the shard's lock held.
+func (t *table) hold(s *shard, b *row.Bucket, at uintptr, v unsafe.Pointer) {
+	b.Use(at)
+	x := s.journal.ExtraAt(b.Pos(at))
+	if x.Strong == nil {
+		x.Strong = v
+		t.retained.Inc()
+		// The record first: what a slot names, its record keeps.
+		b.SetWord(at, heldWord(v, b.Word(at)))
+		seam.Interleave("held again")
+	}
+}
+
+// letGo has slot at of b hold its referent no more, and returns what it held. Must be called with
+// the shard's lock held.
+func (t *table) letGo(s *shard, b *row.Bucket, at uintptr) unsafe.Pointer {
+	pos := b.Pos(at)
+	x := s.journal.ExtraAt(pos)
+	v := x.Strong
 	if v != nil {
+		seam.Interleave("to let go")
+		// The slot first, and then the record: see package row.
+		b.SetWord(at, t.slotWord(s.journal.At(pos).Word()))
+		x.Strong = nil
 		t.retained.Dec()
 	}
 	return v
 }
 
-// letGoUnused lets go of what has gone unused for Config.Retain collections,
-// when there have been so many since the last call. It is called by one pass at a
-// time, and takes no lock while it looks.
-func (t *table[K, P, A]) letGoUnused(collections uint32) {
-	limit := uint32(min(t.options.config.Retain, maxRetain))
-	for _, j := range t.layout.Load().journals(nil) {
-		for e := range j.entries() {
-			h := &extensionOf[K](e).hold
-			if h.referent.Load() == nil {
-				continue
+// useListed notes that an iteration has come to a binding.
+func (t *table) useListed(word unsafe.Pointer, bits uint64, v unsafe.Pointer) {
+	l := t.layout.Load()
+	h := t.hashOfRecord(&l.hashing, bits)
+	s := l.shard(h)
+	s.mu.Lock()
+	defer t.unlock(s)
+	if t.layout.Load() != l {
+		return
+	}
+	if b, at, ok := l.Find(h, func(b *row.Bucket, at uintptr) bool {
+		return s.journal.At(b.Pos(at)).Word() == word
+	}); ok {
+		t.hold(s, b, at, v)
+	}
+}
+
+// agedTogether is how many buckets a pass looks at in one hold of a lock.
+const agedTogether = 64
+
+// age lets go of what has gone unused for Config.Retain collections, when there have been so
+// many since the last call. It is called by one pass at a time.
+func (t *table) age(collections uint64) {
+	t.growth.Lock()
+	defer t.growth.Unlock()
+	// An age has few bits. Where Retain is greater than fits, it is counted in units.
+	unit := uint64(t.config.Retain)/(row.AgeMax-1) + 1
+	t.unaged += min(collections, maxRetain)
+	older := min(t.unaged/unit, row.AgeMax)
+	t.unaged -= t.unaged / unit * unit
+	limit := uint32((uint64(t.config.Retain) + unit - 1) / unit)
+	if older == 0 {
+		return
+	}
+	l := t.layout.Load()
+	for i := range l.shards {
+		s := &l.shards[i]
+		for from := i; from < l.Len(); from += agedTogether * l.Shards() {
+			s.mu.Lock()
+			for n := from; n < min(from+agedTogether*l.Shards(), l.Len()); n += l.Shards() {
+				t.ageBucket(s, l.At(uint32(n)), uint32(older), limit)
 			}
-			unused := h.unused.Load()
-			interleave("age read")
-			switch {
-			case unused == 0:
-				h.unused.CompareAndSwap(0, 1) // Its time begins.
-			case unused+collections <= limit:
-				h.unused.CompareAndSwap(unused, unused+collections)
-			default:
-				v := strong(t.letGo(e))
-				interleave("let go")
-				// It may have been used meanwhile. We hold it up to here, or a
-				// collection just now could take what was used.
-				if v != nil && h.unused.Load() == 0 {
-					t.use(e, v)
-				}
-			}
+			t.unlock(s)
 		}
 	}
 }
 
 // maxRetain is for ever, and leaves room to count beyond it.
 const maxRetain = 1 << 30
+
+// ageBucket is age for one bucket. Must be called with the shard's lock held.
+func (t *table) ageBucket(s *shard, b *row.Bucket, older, limit uint32) {
+	for at := range uintptr(row.Slots) {
+		if b.Word(at) == nil {
+			continue
+		}
+		if s.journal.ExtraAt(b.Pos(at)).Strong == nil {
+			continue
+		}
+		age := b.Age(at)
+		seam.Interleave("age read")
+		switch {
+		case age == 0:
+			b.SetAge(at, 0, 1) // Its time begins.
+		case age+older <= limit:
+			b.SetAge(at, age, age+older)
+		default:
+			v := seam.Strong(t.letGo(s, b, at))
+			seam.Interleave("let go")
+			// It may have been used meanwhile. We hold it up to here, or a collection just now
+			// could take what was used.
+			if b.Age(at) == 0 {
+				t.hold(s, b, at, v)
+			}
+		}
+	}
+}
+
+// letAllGo has shard i of l hold nothing. Must be called with its lock held.
+func (t *table) letAllGo(l *layout, s *shard, i uint32) {
+	for n := i; int(n) < l.Len(); n += uint32(l.Shards()) {
+		b := l.At(n)
+		for at := range uintptr(row.Slots) {
+			if b.Word(at) != nil {
+				t.letGo(s, b, at)
+			}
+		}
+	}
+}

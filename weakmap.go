@@ -3,8 +3,9 @@ package weakmap
 import (
 	"errors"
 	"iter"
+	"reflect"
 	"runtime"
-	"weak"
+	"unsafe"
 )
 
 // A Map is a concurrent map from keys to weakly held values: a value stays only
@@ -41,7 +42,7 @@ type Map[K comparable, V any] struct {
 	// itself was collected. A panic crashes the program.
 	OnReap func(key K) `json:"-" xml:"-"`
 
-	core    core[K, V, K]
+	core    core
 	flights flights[K, *V]
 }
 
@@ -49,30 +50,72 @@ type Map[K comparable, V any] struct {
 // value nor an error.
 var ErrNilValue = errors.New("weakmap: compute returned a nil value")
 
-func (m *Map[K, V]) open() *table[K, V, K] {
-	return m.core.open(func() options[K, K] {
-		return options[K, K]{config: m.Config, identity: byAttached, hash: m.Hash, onReap: m.OnReap}
-	})
+func (m *Map[K, V]) open() *table {
+	return m.core.open(func() options { return mapOptions(m.Config, m.Hash, m.OnReap) })
 }
 
-// entry makes an entry for key and value.
-func (m *Map[K, V]) entry(key K, value *V) *entry[V, K] {
+// mapOptions returns the options of a Map with keys of type K.
+func mapOptions[K comparable](config Config, hash func(K) uint64, onReap func(K)) options {
+	class := classOf(reflect.TypeFor[K](), hash != nil)
+	o := options{config: config, keys: keyingOf(class, hash)}
+	if onReap != nil {
+		o.onReap = func(r reaped) { onReap(storedKey[K](class, r.ref, r.bits)) }
+	}
+	return o
+}
+
+func mustBeValue(value unsafe.Pointer) {
 	if value == nil {
 		panic("weakmap: nil value")
 	}
-	return m.open().newEntry(key, value, weak.Pointer[V]{}, key)
+}
+
+// insert binds key to value if c is met, and returns what it was bound to.
+func insert[K comparable](t *table, key K, value unsafe.Pointer, c condition) (old unsafe.Pointer, inserted bool) {
+	b, inserted := t.insert(keyOf(t.keys.class, &key), bound{referent: value}, c)
+	return b.referent, inserted
+}
+
+// remove unbinds key if cond is met, and returns what it was bound to.
+func remove[K comparable](c *core, key K, cond condition) (old unsafe.Pointer, removed bool) {
+	t := c.table.Load()
+	if t == nil {
+		mustBeHashable(key)
+		return nil, false
+	}
+	b, removed := t.update(borrowed(t.keys.class, &key), nil, cond)
+	return b.referent, removed
+}
+
+// load returns what key is bound to.
+func load[K comparable](c *core, key K) unsafe.Pointer {
+	t := c.table.Load()
+	if t == nil {
+		mustBeHashable(key)
+		return nil
+	}
+	switch {
+	case unsafe.Sizeof(key) == unsafe.Sizeof("") && t.keys.class == texts:
+		return t.loadText(*(*string)(hidden(unsafe.Pointer(&key))))
+	case unsafe.Sizeof(key) <= unsafe.Sizeof(uintptr(0)) && t.keys.class == words:
+		return t.loadWord(keyOf(words, &key).n)
+	}
+	return t.search(borrowed(t.keys.class, &key)).referent
 }
 
 // lookup is Load without counting.
 func (m *Map[K, V]) lookup(key K) (value *V, ok bool) {
-	_, value = m.core.find(key, false)
+	value = (*V)(load(&m.core, key))
 	return value, value != nil
 }
 
 // Load returns the value bound to key. It misses only if, at some moment during
 // the call, the key was unbound or what was bound to it was unreachable.
 func (m *Map[K, V]) Load(key K) (value *V, ok bool) {
-	_, value = m.core.find(key, m.Config.Stats)
+	value = (*V)(load(&m.core, key))
+	if m.Config.Stats {
+		m.core.count(value != nil)
+	}
 	return value, value != nil
 }
 
@@ -84,17 +127,15 @@ func (m *Map[K, V]) Store(key K, value *V) {
 // Swap binds key to value and returns what was bound before, if anything. A nil
 // value panics.
 func (m *Map[K, V]) Swap(key K, value *V) (previous *V, loaded bool) {
-	_, previous, _ = m.core.update(key, m.entry(key, value), nil)
-	runtime.KeepAlive(value)
-	return previous, previous != nil
+	mustBeValue(unsafe.Pointer(value))
+	old, _ := insert(m.open(), key, unsafe.Pointer(value), anyway)
+	return (*V)(old), old != nil
 }
 
 // LoadOrStore returns the value bound to key, or else binds it to value and
 // returns that. loaded tells which. A nil value panics.
 func (m *Map[K, V]) LoadOrStore(key K, value *V) (actual *V, loaded bool) {
-	if value == nil {
-		panic("weakmap: nil value")
-	}
+	mustBeValue(unsafe.Pointer(value))
 	if actual, loaded = m.Load(key); loaded {
 		return actual, true
 	}
@@ -103,14 +144,9 @@ func (m *Map[K, V]) LoadOrStore(key K, value *V) (actual *V, loaded bool) {
 
 // storeIfAbsent is LoadOrStore after a miss.
 func (m *Map[K, V]) storeIfAbsent(key K, value *V) (actual *V, loaded bool) {
-	e := m.entry(key, value)
-	_, actual, stored := m.core.update(key, e, func(_ *entry[V, K], bound *V) bool { return bound == nil })
-	if !stored {
-		m.open().discard(e)
-		runtime.KeepAlive(value)
-		return actual, true
+	if old, inserted := insert(m.open(), key, unsafe.Pointer(value), ifAbsent); !inserted {
+		return (*V)(old), true
 	}
-	runtime.KeepAlive(value)
 	return value, false
 }
 
@@ -153,30 +189,23 @@ func (m *Map[K, V]) LoadOrCompute(key K, compute func() (*V, error)) (actual *V,
 
 // LoadAndDelete unbinds key and returns what was bound, if anything.
 func (m *Map[K, V]) LoadAndDelete(key K) (value *V, loaded bool) {
-	_, value, _ = m.core.update(key, nil, nil)
-	return value, value != nil
+	old, _ := remove(&m.core, key, anyway)
+	return (*V)(old), old != nil
 }
 
 // Delete unbinds key.
 func (m *Map[K, V]) Delete(key K) {
-	m.core.update(key, nil, nil)
+	remove(&m.core, key, anyway)
 }
 
 // CompareAndSwap binds key to new if it is bound to old, and reports whether it
 // did. A nil old matches nothing; a nil new panics.
 func (m *Map[K, V]) CompareAndSwap(key K, old, new *V) (swapped bool) {
-	if new == nil {
-		panic("weakmap: nil value")
-	}
+	mustBeValue(unsafe.Pointer(new))
 	if bound, _ := m.lookup(key); bound != old || old == nil {
 		return false
 	}
-	e := m.entry(key, new)
-	_, _, swapped = m.core.update(key, e, func(_ *entry[V, K], bound *V) bool { return bound == old })
-	if !swapped {
-		m.open().discard(e)
-	}
-	runtime.KeepAlive(new)
+	_, swapped = insert(m.open(), key, unsafe.Pointer(new), sameAs(unsafe.Pointer(old)))
 	return swapped
 }
 
@@ -186,7 +215,7 @@ func (m *Map[K, V]) CompareAndDelete(key K, old *V) (deleted bool) {
 	if bound, _ := m.lookup(key); bound != old || old == nil {
 		return false
 	}
-	_, _, deleted = m.core.update(key, nil, func(_ *entry[V, K], bound *V) bool { return bound == old })
+	_, deleted = remove(&m.core, key, sameAs(unsafe.Pointer(old)))
 	return deleted
 }
 
@@ -203,26 +232,31 @@ func (m *Map[K, V]) Compute(key K, f func(current *V) *V) (actual *V) {
 		if next == current {
 			return next
 		}
-		var e *entry[V, K]
-		if next != nil {
-			e = m.entry(key, next)
-		}
-		_, _, updated := m.core.update(key, e, func(_ *entry[V, K], bound *V) bool { return bound == current })
-		if !updated && e != nil {
-			m.open().discard(e)
-		}
-		runtime.KeepAlive(next)
-		if updated {
+		if compute(&m.core, m.open, key, unsafe.Pointer(current), unsafe.Pointer(next)) {
 			return next
 		}
 	}
+}
+
+// compute binds key to next, or unbinds it if next is nil, if it is bound to current.
+func compute[K comparable](c *core, open func() *table, key K, current, next unsafe.Pointer) (updated bool) {
+	if next == nil {
+		_, updated = remove(c, key, sameAs(current))
+	} else {
+		_, updated = insert(open(), key, next, sameAs(current))
+	}
+	runtime.KeepAlive(current)
+	return updated
 }
 
 // DeleteFunc unbinds the keys for which del returns true, and returns how many
 // it unbound. It calls del with no lock held, for what [Map.All] yields; a
 // binding that was replaced before it could be deleted stays.
 func (m *Map[K, V]) DeleteFunc(del func(key K, value *V) bool) (deleted int) {
-	return m.core.deleteFunc(func(e *entry[V, K], v *V) bool { return del(e.attached, v) })
+	if t := m.core.table.Load(); t != nil {
+		deleted = t.deleteFunc(func(e listed) bool { return del(storedKey[K](t.keys.class, e.ref, e.bits), (*V)(e.referent)) })
+	}
+	return deleted
 }
 
 // Clear unbinds all keys.
@@ -230,7 +264,9 @@ func (m *Map[K, V]) Clear() { m.core.clear() }
 
 // Range calls yield for what [Map.All] yields until it returns false.
 func (m *Map[K, V]) Range(yield func(key K, value *V) bool) {
-	m.core.all(func(e *entry[V, K], v *V) bool { return yield(e.attached, v) })
+	if t := m.core.table.Load(); t != nil {
+		t.all(func(e listed) bool { return yield(storedKey[K](t.keys.class, e.ref, e.bits), (*V)(e.referent)) })
+	}
 }
 
 // All returns an iterator over the bindings, in no particular order. No lock is

@@ -3,7 +3,7 @@ package weakmap
 import (
 	"iter"
 	"runtime"
-	"weak"
+	"unsafe"
 )
 
 // A Set is a concurrent set of objects, compared by identity and held weakly:
@@ -19,13 +19,11 @@ import (
 type Set[T any] struct {
 	Config Config
 
-	core core[*T, T, struct{}]
+	core core
 }
 
-func (s *Set[T]) open() *table[*T, T, struct{}] {
-	return s.core.open(func() options[*T, struct{}] {
-		return options[*T, struct{}]{config: s.Config, identity: byAddress}
-	})
+func (s *Set[T]) open() *table {
+	return s.core.open(func() options { return options{config: s.Config, keys: keying{class: objects}} })
 }
 
 // Add adds elem, and reports whether it was not there before. A nil elem panics.
@@ -33,29 +31,28 @@ func (s *Set[T]) Add(elem *T) (added bool) {
 	if elem == nil {
 		panic("weakmap: nil element")
 	}
-	if e, _ := s.core.find(elem, false); e != nil {
+	p := unsafe.Pointer(elem)
+	if s.core.findObject(p).referent != nil {
 		return false
 	}
-	t := s.open()
-	e := t.newEntry(elem, elem, weak.Pointer[T]{}, struct{}{})
-	_, _, added = s.core.update(elem, e, func(bound *entry[T, struct{}], _ *T) bool { return bound == nil })
-	if !added {
-		t.discard(e)
-	}
-	runtime.KeepAlive(elem)
+	_, added = s.open().insert(keyOfObject(p), bound{referent: p}, ifAbsent)
 	return added
 }
 
 // Contains reports whether elem is in the set. Nil is in no set.
 func (s *Set[T]) Contains(elem *T) bool {
-	e, _ := s.core.find(elem, s.Config.Stats)
-	return e != nil
+	found := s.core.findObject(unsafe.Pointer(elem)).referent != nil
+	if s.Config.Stats {
+		s.core.count(found)
+	}
+	return found
 }
 
 // Remove removes elem, and reports whether it was there.
 func (s *Set[T]) Remove(elem *T) (removed bool) {
-	e, _, _ := s.core.update(elem, nil, nil)
-	return e != nil
+	old, _ := s.core.remove(keyOfObject(unsafe.Pointer(elem)), anyway)
+	runtime.KeepAlive(elem)
+	return old.referent != nil
 }
 
 // AddSeq adds what seq yields, and returns how many were not there before.
@@ -81,7 +78,10 @@ func (s *Set[T]) RemoveSeq(seq iter.Seq[*T]) (removed int) {
 // RetainFunc removes the elements for which keep returns false, and returns how
 // many it removed. It calls keep with no lock held, for what [Set.All] yields.
 func (s *Set[T]) RetainFunc(keep func(elem *T) bool) (removed int) {
-	return s.core.deleteFunc(func(_ *entry[T, struct{}], elem *T) bool { return !keep(elem) })
+	if t := s.core.table.Load(); t != nil {
+		removed = t.deleteFunc(func(e listed) bool { return !keep((*T)(e.referent)) })
+	}
+	return removed
 }
 
 // IsSubset reports whether every element of s is in other.
@@ -111,7 +111,7 @@ func (s *Set[T]) Clear() { s.core.clear() }
 // removed meanwhile may be or not.
 func (s *Set[T]) All() iter.Seq[*T] {
 	return func(yield func(*T) bool) {
-		s.core.all(func(_ *entry[T, struct{}], elem *T) bool { return yield(elem) })
+		s.core.all(func(e listed) bool { return yield((*T)(e.referent)) })
 	}
 }
 
@@ -168,11 +168,12 @@ func SymmetricDifference[T any](a, b *Set[T]) iter.Seq[*T] {
 // although they may go from one set to the other meanwhile.
 func inTurn[T any](a *Set[T], fromA func(*T) bool, b *Set[T], fromB func(*T) bool) iter.Seq[*T] {
 	return func(yield func(*T) bool) {
-		yielded := make(map[reference[T]]struct{})
+		yielded := make(map[unsafe.Pointer]struct{}) // by the words of weak pointers
 		stopped := false
-		a.core.all(func(e *entry[T, struct{}], elem *T) bool {
+		a.core.all(func(e listed) bool {
+			elem := (*T)(e.referent)
 			if fromA(elem) {
-				yielded[e.weak] = struct{}{}
+				yielded[e.word] = struct{}{}
 				stopped = !yield(elem)
 			}
 			return !stopped
@@ -180,8 +181,9 @@ func inTurn[T any](a *Set[T], fromA func(*T) bool, b *Set[T], fromB func(*T) boo
 		if stopped {
 			return
 		}
-		b.core.all(func(e *entry[T, struct{}], elem *T) bool {
-			_, again := yielded[e.weak]
+		b.core.all(func(e listed) bool {
+			elem := (*T)(e.referent)
+			_, again := yielded[e.word]
 			return again || !fromB(elem) || yield(elem)
 		})
 	}

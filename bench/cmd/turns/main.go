@@ -1,0 +1,154 @@
+// Command turns measures lookups of all participants in one process, in turns: what differs
+// between processes, such as where memory lies, is the same for all. Keys are made just before
+// they are looked up, as programs have them, and are other objects than those that were stored.
+//
+//	go run ./bench/cmd/turns -cell LoadHit/string/100000
+//
+// For each cell it prints the median of each participant, in nanoseconds for a lookup, and how
+// the best of the others compares with this library.
+package main
+
+import (
+	"cmp"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-weak/weakmap/bench/internal/peer"
+)
+
+// A cell is one measurement.
+type cell struct {
+	name string
+	run  func(rounds int) []result
+}
+
+// A result is the median of one participant.
+type result struct {
+	name string
+	ns   float64
+}
+
+func main() {
+	pattern := flag.String("cell", ".", "measure the cells that match this `regexp`")
+	rounds := flag.Int("rounds", 41, "how many turns each participant has")
+	flag.Parse()
+	wanted, err := regexp.Compile(*pattern)
+	if err != nil || flag.NArg() > 0 || *rounds < 1 {
+		fmt.Fprintln(os.Stderr, "turns: -cell takes a regexp, -rounds a positive number, and there are no arguments")
+		os.Exit(2)
+	}
+	var cells []cell
+	for _, n := range []int{1_000, 100_000, 1_000_000} {
+		cells = append(cells,
+			cell{fmt.Sprintf("LoadHit/string/%d", n), func(rounds int) []result { return lookups(texts, n, n, rounds) }},
+			cell{fmt.Sprintf("LoadHit/uint64/%d", n), func(rounds int) []result { return lookups(numbers, n, n, rounds) }},
+			cell{fmt.Sprintf("LoadMiss/string/%d", n), func(rounds int) []result { return lookups(texts, n, 0, rounds) }})
+	}
+	for _, c := range cells {
+		if wanted.MatchString(c.name) {
+			report(c.name, c.run(*rounds))
+		}
+	}
+}
+
+// report prints a cell, the fastest participant first.
+func report(name string, results []result) {
+	slices.SortFunc(results, func(a, b result) int { return cmp.Compare(a.ns, b.ns) })
+	var ours, best float64
+	var line strings.Builder
+	for _, r := range results {
+		fmt.Fprintf(&line, "  %s %.1f", r.name, r.ns)
+		switch {
+		case r.name == peer.Ours:
+			ours = r.ns
+		case best == 0 && !strings.HasPrefix(r.name, peer.Ours):
+			best = r.ns
+		}
+	}
+	fmt.Printf("%-24s best other / ours %.2f:%s\n", name, best/ours, line.String())
+}
+
+// stretch is how many keys are made and then looked up: few enough to stay in the cache.
+const stretch = 512
+
+// texts returns stretch new strings for the given numbers.
+func texts(to []string, ids []int) {
+	for i, id := range ids {
+		to[i] = fmt.Sprintf("key/%08d/%08x", id, uint32(id)*2654435761) // 21 bytes
+	}
+}
+
+// numbers returns stretch integers for the given numbers.
+func numbers(to []uint64, ids []int) {
+	for i, id := range ids {
+		to[i] = uint64(id) * 0x9e3779b97f4a7c15
+	}
+}
+
+// lookups measures Load in maps of n bindings: of keys that are bound, the first n numbers, or of
+// keys that are not, those from n on, if hits is 0.
+func lookups[K comparable](keys func(to []K, ids []int), n, hits, rounds int) []result {
+	values := make([]*peer.Value, n)
+	for i := range values {
+		values[i] = new(peer.Value)
+	}
+	type participant struct {
+		name string
+		m    peer.Map[K]
+		ns   []float64
+	}
+	var all []*participant
+	for _, p := range peer.Maps[K]() {
+		if p.Kind == peer.Weak {
+			all = append(all, &participant{name: p.Name, m: p.New(n)})
+		}
+	}
+	order := rand.Perm(n)
+	one := make([]K, 1)
+	for _, p := range all {
+		for _, id := range order {
+			keys(one, []int{id})
+			p.m.Store(one[0], values[id])
+		}
+	}
+	runtime.GC()
+	ids, ready := make([]int, stretch), make([]K, stretch)
+	stretches := min(max(n/stretch/4, 16), 200)
+	for range rounds {
+		rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+		for _, p := range all {
+			var spent time.Duration
+			for range stretches {
+				for i := range ids {
+					ids[i] = rand.IntN(n)
+					if hits == 0 {
+						ids[i] += n
+					}
+				}
+				keys(ready, ids)
+				start := time.Now()
+				for _, key := range ready {
+					if (p.m.Load(key) != nil) != (hits > 0) {
+						panic("turns: " + p.name + " found what is not there, or the reverse")
+					}
+				}
+				spent += time.Since(start)
+			}
+			p.ns = append(p.ns, float64(spent.Nanoseconds())/float64(stretches*stretch))
+		}
+	}
+	runtime.KeepAlive(values)
+	results := make([]result, len(all))
+	for i, p := range all {
+		slices.Sort(p.ns)
+		results[i] = result{p.name, p.ns[len(p.ns)/2]}
+	}
+	return results
+}

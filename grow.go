@@ -1,0 +1,320 @@
+package weakmap
+
+import (
+	"hash/maphash"
+
+	"github.com/go-weak/weakmap/internal/journal"
+	"github.com/go-weak/weakmap/internal/row"
+	"github.com/go-weak/weakmap/internal/seam"
+)
+
+// How a table changes its layout: it grows when a shard is full, shrinks when most of it is
+// empty, and takes another hash when it is flooded. A goroutine that does so holds table.growth
+// first and then the locks of all shards, so writers wait and lookups do not. Sweeps hold
+// table.growth too, and find one layout from beginning to end.
+
+// floodPassed full buckets are never passed by honest keys.
+const floodPassed = 96
+
+// A keptJournal is one that the next layout has taken over and changed.
+type keptJournal = journal.Journal
+
+// makeRoom is called by a writer that found its shard of l full, or flooded. It removes what is
+// dead first, and if that was enough it is no growth: dead space stays bounded even when
+// insertions outrun the collector's callbacks.
+func (t *table) makeRoom(l *layout, flood bool) {
+	t.growth.Lock()
+	defer t.growth.Unlock()
+	if t.layout.Load() == l && !flood && !reaper.settling() {
+		t.sweepLocked(reaper.scope(), 1)
+	}
+	if t.layout.Load() != l {
+		return // Somebody else has made room, or the sweep has.
+	}
+	t.lockAll(l)
+	defer t.unlockAll(l)
+	buckets, full, total := l.Len(), false, 0
+	for i := range l.shards {
+		used := l.shards[i].used()
+		full = full || used > l.Limit()*3/4
+		total += used
+	}
+	// A hash that fills one shard while the others are nearly empty is flooded too.
+	uneven := !l.hashing.seeded && total*8 < l.Limit()*len(l.shards)
+	switch {
+	case flood || full && uneven:
+		t.relayout(l, max(buckets, bucketsFor(2*total)), reseeded)
+	case full:
+		t.relayout(l, max(2*buckets, 1), allStays)
+	}
+}
+
+// asks reports whether an entry's removal from s gives reason to ask whether the
+// table should shrink, which is for shrink to decide: s is nearly empty, and has not
+// asked for a while. The answer costs a look at every shard, so a shard asks once in
+// as many removals as there are shards. Must be called with s.mu held.
+func (l *layout) asks(s *shard) bool {
+	if !l.sparse(s.used(), 1) || l.Len() <= max(smallBuckets, l.table.minShards) {
+		return false
+	}
+	gone := s.reaped.Load() + s.deleted.Load()
+	if gone < s.askAt {
+		return false
+	}
+	s.askAt = gone + uint64(max(len(l.shards), asksApart))
+	return true
+}
+
+// sparse reports whether so many shards of l, which have that many entries, are
+// full to an eighth at most.
+func (l *layout) sparse(used, shards int) bool {
+	return used*8 <= l.Len()/l.Shards()*shards*row.Slots
+}
+
+const (
+	// smallBuckets need no shrinking when entries are deleted one by one.
+	smallBuckets = 8
+
+	// asksApart is how many removals at least are between two questions of a shard.
+	asksApart = 16
+
+	// rebuildShare is the share of a layout's buckets that must have been removed in
+	// entries since it was made before deletions make another: a rebuild costs each
+	// of them the filling of so many buckets. The mean of honest use is far above,
+	// nine slots in eight of a bucket.
+	rebuildShare = 8
+)
+
+// shrink replaces l by a smaller layout, if there is little in it and enough was
+// removed since it was made. If another goroutine is busy with the layout, it leaves
+// that to a later call.
+func (t *table) shrink(l *layout) {
+	if t.growth.TryLock() {
+		defer t.growth.Unlock()
+		t.shrinkLocked(l, l.Len()/rebuildShare)
+	}
+}
+
+// shrinkLocked replaces l by a smaller layout if it is sparse, if that many entries
+// at least were removed since l was made, and if the new layout is at most half as
+// large. The last is known only when the entries of each shard are counted; where it
+// is not so, as with keys that crowd into a few shards, there is no other attempt
+// until half of what was counted is gone. Must be called with t.growth held.
+func (t *table) shrinkLocked(l *layout, removals int) {
+	if t.layout.Load() != l || l.Len() <= smallBuckets {
+		return
+	}
+	used, inserted, gone := l.counts()
+	if !l.sparse(used, len(l.shards)) || 2*t.least(inserted) > l.Len() ||
+		gone < t.laidOut+uint64(removals) || gone < t.unpaid {
+		return
+	}
+	t.lockAll(l)
+	defer t.unlockAll(l)
+	next := &layout{hashing: l.hashing, table: t}
+	n, shards := t.fit(l, next, max(bucketsFor(used*3/2), t.least(inserted)), allStays)
+	if 2*n > l.Len() {
+		t.unpaid = gone + uint64(used+1)/2
+		return
+	}
+	t.build(l, next, n, shards, allStays)
+}
+
+// least returns how many buckets the table has at least, when so many entries were
+// ever inserted: the room that was asked for stays until it was used up.
+func (t *table) least(inserted uint64) int {
+	if inserted < uint64(t.config.Capacity) {
+		return t.reserved
+	}
+	return t.minShards
+}
+
+func (t *table) lockAll(l *layout) {
+	for i := range l.shards {
+		l.shards[i].mu.Lock()
+	}
+}
+
+func (t *table) unlockAll(l *layout) {
+	for i := range l.shards {
+		t.unlock(&l.shards[i])
+	}
+}
+
+// A change of layout is told which records go over to the next.
+type change struct {
+	stays  func(shard int, r *journal.Record, pos uint32) bool // nil: all
+	reseed bool                                                // under a hash that an attacker cannot foresee
+}
+
+var (
+	allStays     = change{}
+	reseeded     = change{reseed: true}
+	nothingStays = change{stays: func(int, *journal.Record, uint32) bool { return false }}
+)
+
+// relayout publishes a layout of n buckets, or of more if the bindings need them. What does not
+// stay was accounted for. Must be called with t.growth and the locks of all shards of l held.
+func (t *table) relayout(l *layout, n int, c change) {
+	next := &layout{hashing: l.hashing, table: t}
+	if c.reseed {
+		next.hashing = hashing{seeded: true, seed: maphash.MakeSeed()}
+	}
+	used, inserted, _ := l.counts()
+	n, shards := t.fit(l, next, max(n, bucketsFor(used*3/2), t.least(inserted)), c)
+	t.build(l, next, n, shards, c)
+}
+
+// build fills next, which has n buckets and so many shards, with the bindings of l that stay, and
+// publishes it. Must be called with t.growth and the locks of all shards of l held.
+func (t *table) build(l, next *layout, n, shards int, c change) {
+	next.Row = row.Make(n, shards)
+	if shards == len(l.shards) && !c.reseed {
+		next.shards = l.shards
+		for i := range next.shards {
+			s := &next.shards[i]
+			l.kept = append(l.kept, s.journal) // Its chunks do not change any more.
+			if s.journal.Holes() > 0 || c.stays != nil {
+				var keep func(r *journal.Record, pos uint32) bool
+				if c.stays != nil {
+					keep = func(r *journal.Record, pos uint32) bool { return c.stays(i, r, pos) }
+				}
+				s.journal.Compact(s.used(), keep, nil)
+			} else {
+				s.journal.Renew()
+			}
+			s.generation.Add(1)
+		}
+	} else {
+		next.shards = t.newShards(shards)
+		t.distribute(l, next, c)
+	}
+	for i := range next.shards {
+		seam.Interleave("to place a shard")
+		t.place(next, &next.shards[i])
+	}
+	_, _, t.laidOut = next.counts()
+	t.layout.Store(next) // All of it becomes visible at once.
+}
+
+// place puts what the journal of s records into the row of next, which is not published yet. The
+// processor fetches the buckets of several records side by side: a third of the time of
+// inserting them one by one.
+func (t *table) place(next *layout, s *shard) {
+	type placed struct {
+		h uint32
+		b row.Binding
+	}
+	var batch [journal.Ahead]placed
+	n := 0
+	flush := func() {
+		for i := range n {
+			next.Place(batch[i].h, batch[i].b)
+		}
+		n = 0
+	}
+	for r, pos := range s.journal.Records() {
+		h := t.hashOfRecord(&next.hashing, r.Bits())
+		next.Prefetch(h)
+		word := t.slotWord(r.Word())
+		if t.retains {
+			word = heldWord(s.journal.ExtraAt(pos).Strong, word)
+		}
+		batch[n] = placed{h, t.slotOf(word, r.Ref(), r.Bits(), pos)}
+		if n++; n == len(batch) {
+			flush()
+		}
+	}
+	flush()
+}
+
+// fit returns how many buckets and shards take the bindings of l, n buckets at least. In a layout
+// smaller than l no shard is full from the beginning: the next insertion would undo what was paid
+// for.
+func (t *table) fit(l, next *layout, n int, c change) (buckets, shards int) {
+	for ; ; n *= 2 {
+		shards = t.shardsFor(n)
+		used := make([]int, shards)
+		for i := range l.shards {
+			if shards == len(l.shards) && !c.reseed {
+				used[i] = l.shards[i].used()
+				continue
+			}
+			for r, pos := range l.shards[i].journal.Records() {
+				if c.stays == nil || c.stays(i, r, pos) {
+					if h, _, ok := t.rehashed(l, next, r); ok {
+						used[h&uint32(shards-1)]++
+					}
+				}
+			}
+		}
+		fits, limit := true, row.LimitOf(n/shards)
+		if n < l.Len() {
+			limit = limit * 3 / 4
+		}
+		for _, u := range used {
+			fits = fits && u <= limit
+		}
+		if fits {
+			return n, shards
+		}
+	}
+}
+
+// rehashed returns the hash of a record of l in next, and its bits there; or false if its key
+// has gone with the referent.
+func (t *table) rehashed(l, next *layout, r *journal.Record) (h uint32, bits uint64, ok bool) {
+	bits = r.Bits()
+	if next.hashing == l.hashing {
+		return t.hashOfRecord(&next.hashing, bits), bits, true
+	}
+	e := listed{ref: r.Ref(), bits: bits}
+	switch t.keys.class {
+	case objects, copies, copiedTexts:
+		if e.referent = seam.Value(r.Word()); e.referent == nil {
+			return 0, 0, false
+		}
+	}
+	k := t.keyOfListed(e)
+	h = t.hash(&next.hashing, k)
+	return h, t.bitsOf(k, h), true
+}
+
+// distribute fills the journals of next's new shards from those of l, which stay as they are
+// for iterations under way.
+func (t *table) distribute(l, next *layout, c change) {
+	var inserted, gone, deleted uint64
+	for i := range l.shards {
+		from := &l.shards[i]
+		inserted += from.inserted.Load()
+		gone += from.reaped.Load()
+		deleted += from.deleted.Load()
+		for r, pos := range from.journal.Records() {
+			if c.stays != nil && !c.stays(i, r, pos) {
+				continue
+			}
+			h, bits, ok := t.rehashed(l, next, r)
+			if !ok { // Its key went with it.
+				from.account(t, true, r.Ref(), r.Bits())
+				gone++
+				continue
+			}
+			to := next.shard(h)
+			at := to.journal.Append(r.Word(), r.Ref(), bits)
+			if from.journal.Extended {
+				x := *from.journal.ExtraAt(pos)
+				if x.Ticket != nil {
+					(*ticket)(x.Ticket).hash.Store(h)
+				}
+				*to.journal.ExtraAt(at) = x
+			}
+			to.inserted.Add(1)
+			inserted--
+		}
+		from.generation.Add(1)
+	}
+	// The first shard accounts for what is present no more.
+	next.shards[0].inserted.Add(inserted)
+	next.shards[0].reaped.Add(gone)
+	next.shards[0].deleted.Add(deleted)
+}

@@ -1,0 +1,349 @@
+// Package journal has the records of one shard's bindings in the order in which they were
+// made. That is nearly the order in which their referents were allocated, so asking all of
+// them whether they are dead walks through memory forwards: a tenth of what it costs in the
+// order of the buckets.
+//
+// A record is written before its binding is published in the row and cleared after that was
+// taken out, and so keeps what the row names. Its word is written last and cleared first: a
+// reader without lock that finds the same word before and after trusts what it read between.
+// A place is never used twice within one list of chunks, but a replacement under the same key
+// stays where it was: of old and new word both belong to the key. A compaction makes new
+// chunks, and leaves the old ones to those who read them.
+package journal
+
+import (
+	"slices"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/go-weak/weakmap/internal/prefetch"
+)
+
+// A Record is what a binding is beside its slot.
+type Record struct {
+	word unsafe.Pointer // of the weak pointer; nil before the record is made and after it was cleared. Read without lock, written with the shard's lock held.
+	ref  unsafe.Pointer // what the slot's key names, if that is an address. As word.
+	bits uint64         // Written before word, and never again.
+}
+
+// Extra is what some tables keep for a binding beside its Record.
+type Extra struct {
+	Strong unsafe.Pointer // the referent, while it is held. Guarded by the shard's lock.
+	Ticket unsafe.Pointer // of the referent's cleanup. Guarded by the shard's lock.
+}
+
+// An extended record is one of a journal with extras.
+type extended struct {
+	Record
+	extra Extra
+}
+
+// A Journal is guarded by its shard's lock. A copy may be read without lock: see Chunk.
+type Journal struct {
+	chunks   []unsafe.Pointer // to Size records each, but for the first
+	end      uint32           // places given out
+	holes    uint32           // of these, those whose record was cleared
+	first    uint32           // at all places before it are holes
+	room     uint8            // in the first chunk, while it is the only one
+	Extended bool             // whether there are extras. Immutable.
+	epochs   [2]epoch         // the last two in which records were made, the later one first
+}
+
+// An epoch is the time between two announcements of collections.
+type epoch struct {
+	number uint32 // how many collections had ended when it began
+	first  uint32 // the first place given out since
+}
+
+// Begin is called before an insertion, with the number of collections that were announced so
+// far. What is inserted from here on was alive when the last of them had ended, so nobody need
+// ask it before another has: asked while that one marks, what is dying would live on.
+func (j *Journal) Begin(number uint32) {
+	if j.epochs[0].number != number {
+		j.epochs[0], j.epochs[1] = epoch{number, j.end}, j.epochs[0]
+	}
+}
+
+// Young reports whether the record at a place was made since the last collection.
+func (j *Journal) Young(pos uint32) bool { return pos >= j.epochs[0].first }
+
+// Before shortens a copy of a journal, which is only read from then on, to what may hold victims
+// of the first collections, as many as number says: what was made before these had been
+// announced, or some more.
+func (j *Journal) Before(number uint32) {
+	for _, e := range j.epochs {
+		if int32(e.number-number) >= 0 { // Numbers may wrap.
+			j.end = e.first
+		}
+	}
+	j.chunks = j.chunks[:(j.end+Size-1)>>shift]
+}
+
+const (
+	shift = 7
+	// Size is the number of places in a chunk: 3 KiB.
+	Size = 1 << shift
+
+	// sparseFloor is how many holes a journal may have beside as many as it has records.
+	sparseFloor = Size / 2
+
+	// Ahead is how many records are looked at together: more than the memory fetches that a
+	// processor has under way.
+	Ahead = 32
+)
+
+func (j *Journal) stride() uintptr {
+	if j.Extended {
+		return unsafe.Sizeof(extended{})
+	}
+	return unsafe.Sizeof(Record{})
+}
+
+func (j *Journal) newChunk(n int) unsafe.Pointer {
+	if j.Extended {
+		return unsafe.Pointer(unsafe.SliceData(make([]extended, n)))
+	}
+	return unsafe.Pointer(unsafe.SliceData(make([]Record, n)))
+}
+
+// At returns the record at a place that was given out.
+// Safety: a place below end is one of its chunk.
+func (j *Journal) At(pos uint32) *Record {
+	return (*Record)(unsafe.Add(j.chunks[pos>>shift], uintptr(pos%Size)*j.stride()))
+}
+
+// ExtraAt returns the extra of the record at a place. The journal must have extras.
+func (j *Journal) ExtraAt(pos uint32) *Extra { return &(*extended)(unsafe.Pointer(j.At(pos))).extra }
+
+// Word returns the word of the weak pointer, or nil.
+func (r *Record) Word() unsafe.Pointer { return atomic.LoadPointer(&r.word) }
+
+// Ref returns what the key names.
+func (r *Record) Ref() unsafe.Pointer { return atomic.LoadPointer(&r.ref) }
+
+// Bits returns the number that was recorded.
+func (r *Record) Bits() uint64 { return r.bits }
+
+// Load returns the record as it was at one moment, or false if it was cleared.
+func (r *Record) Load() (word, ref unsafe.Pointer, bits uint64, ok bool) {
+	word = r.Word()
+	if word == nil {
+		return nil, nil, 0, false
+	}
+	ref, bits = r.Ref(), r.bits
+	return word, ref, bits, r.Word() == word
+}
+
+// Append makes a record at the next place and returns the place. used is how many records
+// there are. The row must be told where compact has moved records: see Compact.
+func (j *Journal) Append(word, ref unsafe.Pointer, bits uint64) (pos uint32) {
+	if j.full() {
+		j.grow()
+	}
+	pos = j.end
+	j.end++
+	r := j.At(pos)
+	r.bits = bits
+	if ref != nil {
+		atomic.StorePointer(&r.ref, ref)
+	}
+	atomic.StorePointer(&r.word, word)
+	return pos
+}
+
+// full reports whether the next place is in no chunk yet.
+func (j *Journal) full() bool {
+	switch len(j.chunks) {
+	case 0:
+		return true
+	case 1:
+		return j.end == uint32(j.room)
+	}
+	return int(j.end) == len(j.chunks)*Size
+}
+
+// grow makes room for at least one more record. The chunks of copies stay as they are.
+func (j *Journal) grow() {
+	switch {
+	case len(j.chunks) == 0:
+		if j.room == 0 {
+			j.room = 1
+		}
+		j.chunks = append(make([]unsafe.Pointer, 0, 1), j.newChunk(int(j.room)))
+	case len(j.chunks) == 1 && j.room < Size:
+		old := *j
+		j.room = min(4*old.room, Size)
+		j.chunks = []unsafe.Pointer{j.newChunk(int(j.room))}
+		j.copyChunk(j.chunks[0], old.chunks[0], int(old.room))
+	default:
+		j.chunks = append(j.chunks, j.newChunk(Size))
+	}
+}
+
+// copyChunk copies n records to a chunk that nobody else has seen.
+func (j *Journal) copyChunk(to, from unsafe.Pointer, n int) {
+	if j.Extended {
+		copy(unsafe.Slice((*extended)(to), n), unsafe.Slice((*extended)(from), n))
+		return
+	}
+	copy(unsafe.Slice((*Record)(to), n), unsafe.Slice((*Record)(from), n))
+}
+
+// Replace gives the record at a place another word and extra, and another ref unless that is
+// nil, and returns the old extra.
+func (j *Journal) Replace(pos uint32, word, ref unsafe.Pointer, extra Extra) (old Extra) {
+	r := j.At(pos)
+	if ref != nil {
+		atomic.StorePointer(&r.ref, ref)
+	}
+	atomic.StorePointer(&r.word, word)
+	if j.Extended {
+		x := j.ExtraAt(pos)
+		old, *x = *x, extra
+	}
+	return old
+}
+
+// Clear clears the record at a place, so that nothing keeps what it named, and returns its
+// extra.
+func (j *Journal) Clear(pos uint32) (old Extra) {
+	r := j.At(pos)
+	atomic.StorePointer(&r.word, nil)
+	atomic.StorePointer(&r.ref, nil)
+	j.holes++
+	if j.Extended {
+		x := j.ExtraAt(pos)
+		old, *x = *x, Extra{}
+	}
+	if pos == j.first { // Each place is passed once, so removals cost the same whatever their order.
+		for j.first < j.end && j.At(j.first).word == nil {
+			j.first++
+		}
+	}
+	return old
+}
+
+// Sparse reports whether Compact is due when there are used records.
+func (j *Journal) Sparse(used int) bool { return int(j.holes) > used+sparseFloor }
+
+// Compact closes the holes: it makes new chunks of the records that keep says are to stay,
+// used of them at most, and calls it once for each record that there is. Copies stay valid.
+func (j *Journal) Compact(used int, keep func(r *Record, from uint32) (stays bool), moved func(r *Record, from, to uint32)) {
+	old := *j
+	*j = Journal{Extended: old.Extended, epochs: old.epochs}
+	for k := range j.epochs {
+		j.epochs[k].first = 0
+	}
+	if used > 0 {
+		n := (used + Size - 1) / Size
+		j.chunks = make([]unsafe.Pointer, 0, n+1)
+		j.room = Size
+		if n == 1 {
+			j.room = uint8(min(ceil4(uint32(used)), Size))
+		}
+	}
+	for r, pos := range old.records {
+		if keep != nil && !keep(r, pos) {
+			continue
+		}
+		if j.full() {
+			j.grow()
+		}
+		to := j.end
+		j.end++
+		for k := range j.epochs {
+			if pos < old.epochs[k].first {
+				j.epochs[k].first++
+			}
+		}
+		j.copyChunk(unsafe.Pointer(j.At(to)), unsafe.Pointer(r), 1)
+		if moved != nil {
+			moved(r, pos, to)
+		}
+	}
+}
+
+// ceil4 returns the power of four that is not below n, which must not be 0.
+func ceil4(n uint32) uint32 {
+	m := uint32(1)
+	for m < n {
+		m *= 4
+	}
+	return m
+}
+
+// Renew makes new chunks of the same records at the same places: the old ones stay as they
+// are from here on.
+func (j *Journal) Renew() {
+	old := j.chunks
+	j.chunks = slices.Clone(old)
+	for i := range old {
+		n := Size
+		if len(old) == 1 {
+			n = int(j.room)
+		}
+		j.chunks[i] = j.newChunk(n)
+		j.copyChunk(j.chunks[i], old[i], n)
+	}
+}
+
+// Holes returns how many of the places given out have no record.
+func (j *Journal) Holes() int { return int(j.holes) }
+
+// First returns a place before which there are no records.
+func (j *Journal) First() uint32 { return j.first }
+
+// Shares reports whether a place is in the same chunk of j and k.
+func (j *Journal) Shares(k *Journal, pos uint32) bool {
+	return pos < j.end && pos < k.end && j.chunks[pos>>shift] == k.chunks[pos>>shift]
+}
+
+// End returns how many places were given out.
+func (j *Journal) End() uint32 { return j.end }
+
+// Chunks returns the number of chunks.
+func (j *Journal) Chunks() int { return len(j.chunks) }
+
+// A Chunk is the places of a chunk that were given out.
+type Chunk struct {
+	base   unsafe.Pointer
+	stride uintptr
+	n      int
+}
+
+// Chunk returns chunk i, or none if there are not so many.
+func (j *Journal) Chunk(i int) Chunk {
+	if i >= len(j.chunks) {
+		return Chunk{}
+	}
+	return Chunk{j.chunks[i], j.stride(), min(Size, int(j.end)-i*Size)}
+}
+
+// Len returns the number of places.
+func (c Chunk) Len() int { return c.n }
+
+// At returns the record at place k of the chunk. Safety: k is below Len.
+func (c Chunk) At(k int) *Record { return (*Record)(unsafe.Add(c.base, uintptr(k)*c.stride)) }
+
+// Records yields the records that are there, oldest first, with their places. What was just
+// yielded may be cleared meanwhile. On a copy of a journal it needs no lock; then a record
+// may be cleared before the caller reads it: see Record.Load.
+func (j *Journal) Records() func(yield func(r *Record, pos uint32) bool) { return j.records }
+
+func (j *Journal) records(yield func(r *Record, pos uint32) bool) {
+	for i := range j.chunks {
+		c := j.Chunk(i)
+		for k := range c.n {
+			if r := c.At(k); r.Word() != nil && !yield(r, uint32(i*Size+k)) {
+				return
+			}
+		}
+	}
+}
+
+// Fetch has the processor fetch what the records' words name, a few at a time.
+func (c Chunk) Fetch(from, to int) {
+	for k := from; k < min(to, c.n); k++ {
+		prefetch.Line(c.At(k).Word())
+	}
+}

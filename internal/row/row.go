@@ -1,0 +1,344 @@
+// Package row has the buckets of a table: where lookups look. All buckets stand in one
+// row, so that a lookup goes from the hash to its bucket in one step. The low bits of a
+// bucket's number say which shard it belongs to; whoever writes holds the lock of that
+// shard, whoever reads holds nothing.
+//
+// # A bucket
+//
+// Two cache lines, five slots:
+//
+//	 0  tags     8  a byte of hash for each slot, and how many bindings passed the bucket
+//	 8  version  4  rises with each removal
+//	12  ages     4  six bits for each slot: for how long it has gone unused
+//	16  words   40  the weak pointer of the referent, or the referent itself while that is held
+//	56  keys    40  a number, or the address of the key
+//	96  lens    12  sixteen bits for each slot that a key must share to be looked at
+//	108 pos     20  where in its shard's journal the binding is
+//
+// The addresses in words and keys are hidden from the collector, which would come to
+// what they name in the order of hashes, and miss the cache each time. The journal keeps
+// what they name, and the collector comes to that in the order in which it was made. So
+// whoever reads a slot must find it kept: in the row that is in use it is, because a
+// record is made before its slot is filled and cleared after its slot was emptied.
+//
+// # Why a reader may trust what it sees
+//
+// An insertion fills the slot and then stores the tag: who sees the tag sees the slot. A
+// removal clears the tag, raises the version and then empties the slot. A reader takes the
+// version, the tags, the slot, and the version again. If it took the first version after
+// the rise, it did not see the old tag. If it took it before, and the slot was emptied or
+// another binding's when it was read, the version differs. (A version that rises before the
+// tag is cleared would let a reader take the new version, the old tag, and the next
+// binding's slot.) So with equal versions, what was read of a slot belongs together.
+//
+// The version has 32 bits: a reader that stops between its two loads while four billion
+// bindings are removed from one bucket is not told.
+//
+// A replacement under the same key stores the word alone: old and new both are what the
+// key is bound to, one after the other.
+package row
+
+import (
+	"math/bits"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/go-weak/weakmap/internal/prefetch"
+	"github.com/go-weak/weakmap/internal/seam"
+)
+
+// Slots is how many bindings a bucket has room for.
+const Slots = 5
+
+// A Bucket holds up to five bindings of one shard.
+type Bucket struct {
+	// tags has one byte of hash for each slot, 0 if the slot is empty, and in its top
+	// byte how many bindings passed this bucket because it was full. Read without lock,
+	// written only with the shard's lock held, as all fields but pos.
+	tags    atomic.Uint64
+	version atomic.Uint32
+	ages    atomic.Uint32 // Written by readers too: a use clears its slot's bits.
+	words   [Slots]uintptr
+	keys    [Slots]uintptr
+	lens    [(Slots + 1) / 2]atomic.Uint32
+	pos     [Slots]uint32 // Read and written only with the shard's lock held.
+}
+
+// A Binding is what a slot holds.
+type Binding struct {
+	Word unsafe.Pointer // of seam.Make, or the referent: see the table
+	Key  uintptr
+	Len  uint16
+	Pos  uint32
+}
+
+const (
+	lowBits     = 0x0101010101 // bit 0 of each tag
+	highBits    = 0x8080808080 // bit 7 of each tag
+	passedShift = 56
+	passedUnit  = 1 << passedShift
+	passedMax   = 255 // A count that got here stays, until the row is replaced.
+
+	ptrSize = unsafe.Sizeof(uintptr(0))
+)
+
+// Tag returns the tag of h in each of five bytes. A tag is never 0. Bits 24 to 31 are
+// disjoint from those that choose the bucket until there are 16 million of these; then
+// tags discriminate less.
+func Tag(h uint32) uint64 {
+	t := uint64(h >> 24)
+	t |= (t - 1) >> 63
+	return t * lowBits
+}
+
+// Matching returns a word with bit 7 set in each byte where tags equals tag. A byte above
+// a true match may be set by mistake, also for an empty slot; keys are compared anyway,
+// and an empty slot has no word.
+func Matching(tags, tag uint64) uint64 {
+	x := tags ^ tag
+	return (x - lowBits) &^ x & highBits
+}
+
+// SlotOf returns the lowest slot in a result of Matching that is not 0.
+func SlotOf(match uint64) uintptr { return uintptr(bits.TrailingZeros64(match)) / 8 }
+
+// Tags returns the tags, for Matching and Passed.
+func (b *Bucket) Tags() uint64 { return b.tags.Load() }
+
+// Passed reports whether bindings passed a bucket with these tags.
+func Passed(tags uint64) bool { return tags>>passedShift != 0 }
+
+// Version returns what rises with each removal.
+func (b *Bucket) Version() uint32 { return b.version.Load() }
+
+// Word returns the word of slot k, or nil. It is a pointer from the first: no moment is
+// left at which the collector could take it for a number.
+// Same as: b.words[k]. Safety: k is a result of SlotOf, and so below Slots.
+func (b *Bucket) Word(k uintptr) unsafe.Pointer {
+	return atomic.LoadPointer((*unsafe.Pointer)(unsafe.Add(unsafe.Pointer(&b.words), k*ptrSize)))
+}
+
+// SetWord replaces the word of slot k.
+func (b *Bucket) SetWord(k uintptr, word unsafe.Pointer) {
+	atomic.StoreUintptr((*uintptr)(unsafe.Add(unsafe.Pointer(&b.words), k*ptrSize)), uintptr(word))
+}
+
+// Key returns the key of slot k, a number.
+func (b *Bucket) Key(k uintptr) uintptr {
+	return atomic.LoadUintptr((*uintptr)(unsafe.Add(unsafe.Pointer(&b.keys), k*ptrSize)))
+}
+
+// KeyAt returns the key of slot k, an address: see Word.
+func (b *Bucket) KeyAt(k uintptr) unsafe.Pointer {
+	return atomic.LoadPointer((*unsafe.Pointer)(unsafe.Add(unsafe.Pointer(&b.keys), k*ptrSize)))
+}
+
+// SetKey replaces the key of slot k.
+func (b *Bucket) SetKey(k uintptr, key uintptr) {
+	atomic.StoreUintptr((*uintptr)(unsafe.Add(unsafe.Pointer(&b.keys), k*ptrSize)), key)
+}
+
+// Len returns the sixteen bits of slot k.
+func (b *Bucket) Len(k uintptr) uint16 {
+	pair := atomic.LoadUint32((*uint32)(unsafe.Add(unsafe.Pointer(&b.lens), k/2*4)))
+	return uint16(pair >> (k % 2 * 16))
+}
+
+func (b *Bucket) setLen(k uintptr, n uint16) {
+	shift := k % 2 * 16
+	pair := &b.lens[k/2]
+	pair.Store(pair.Load()&^(0xffff<<shift) | uint32(n)<<shift)
+}
+
+// Pos returns the place in the journal of the binding in slot k. Must be called with the
+// shard's lock held.
+func (b *Bucket) Pos(k uintptr) uint32 { return b.pos[k] }
+
+// SetPos replaces it.
+func (b *Bucket) SetPos(k uintptr, pos uint32) { b.pos[k] = pos }
+
+// AgeMax is the greatest age of a slot.
+const AgeMax = 1<<ageBits - 1
+
+const ageBits = 6
+
+// Age returns for how long slot k has gone unused, in units of the table's; 0 if it was
+// used since the last pass.
+func (b *Bucket) Age(k uintptr) uint32 { return b.ages.Load() >> (k * ageBits) & AgeMax }
+
+// SetAge replaces the age of slot k if that is old, and reports whether it was.
+func (b *Bucket) SetAge(k uintptr, old, age uint32) bool {
+	for {
+		ages := b.ages.Load()
+		if ages>>(k*ageBits)&AgeMax != old {
+			return false
+		}
+		if b.ages.CompareAndSwap(ages, ages&^(AgeMax<<(k*ageBits))|age<<(k*ageBits)) {
+			return true
+		}
+	}
+}
+
+// Use makes the age of slot k 0, and reports whether it was another.
+func (b *Bucket) Use(k uintptr) bool {
+	if b.Age(k) == 0 {
+		return false
+	}
+	b.ages.And(^uint32(AgeMax << (k * ageBits)))
+	return true
+}
+
+// A Row is all buckets of a table. A binding lies in its home bucket, or in one after it
+// in the same shard if that was full.
+type Row struct {
+	base unsafe.Pointer // of the first bucket. Immutable.
+	mask uint32         // their number, a power of two, less one. Immutable.
+	step uint32         // the number of shards, a power of two. Immutable.
+}
+
+// nothing is the one bucket of rows that hold nothing. It is never written.
+var nothing Bucket
+
+// Make returns a row of n buckets, or of one that takes nothing if n is 0.
+func Make(n, shards int) Row {
+	if n == 0 {
+		return Row{unsafe.Pointer(&nothing), 0, 1}
+	}
+	buckets := make([]Bucket, n)
+	return Row{unsafe.Pointer(unsafe.SliceData(buckets)), uint32(n - 1), uint32(shards)}
+}
+
+// At returns the bucket that i, a hash or a hash and some steps, leads to.
+// Safety: i&r.mask is the number of a bucket.
+func (r *Row) At(i uint32) *Bucket {
+	return (*Bucket)(unsafe.Add(r.base, uintptr(i&r.mask)*unsafe.Sizeof(Bucket{})))
+}
+
+// Has reports whether b is a bucket of the row.
+func (r *Row) Has(b *Bucket) bool {
+	return uintptr(unsafe.Pointer(b))-uintptr(r.base) < uintptr(r.Len())*unsafe.Sizeof(Bucket{})
+}
+
+// Prefetch has the processor fetch the bucket that i leads to, and does not wait.
+func (r *Row) Prefetch(i uint32) {
+	b := unsafe.Pointer(r.At(i))
+	prefetch.Line(b)
+	prefetch.Line(unsafe.Add(b, 64))
+}
+
+// Len returns the number of buckets, 0 for a row that takes nothing.
+func (r *Row) Len() int {
+	if r.base == unsafe.Pointer(&nothing) {
+		return 0
+	}
+	return int(r.mask) + 1
+}
+
+// Shards returns the number of shards.
+func (r *Row) Shards() int { return int(r.step) }
+
+// Shard returns the number of the shard of bindings with hash h.
+func (r *Row) Shard(h uint32) uint32 { return h & (r.step - 1) }
+
+// Limit is how many bindings a shard takes before the table grows.
+func (r *Row) Limit() int { return LimitOf(r.Len() / int(r.step)) }
+
+// LimitOf returns how many bindings n buckets take: 13 slots in 16, so that an insertion
+// always finds a free one.
+func LimitOf(n int) int { return n * Slots * 13 / 16 }
+
+// Next returns where a probe of hash h goes on after i, or whether it ends there.
+func (r *Row) Next(h, i uint32, tags uint64) (next uint32, end bool) {
+	next = i + r.step
+	return next, tags>>passedShift == 0 || next-h > r.mask
+}
+
+// Find returns the first slot with hash h, in the order in which a lookup comes to them,
+// of which wanted says so. Must be called with the shard's lock held.
+func (r *Row) Find(h uint32, wanted func(b *Bucket, k uintptr) bool) (b *Bucket, k uintptr, ok bool) {
+	tag := Tag(h)
+	for i, end := h, false; !end; {
+		b = r.At(i)
+		tags := b.tags.Load()
+		for m := Matching(tags, tag); m != 0; m &= m - 1 {
+			k = SlotOf(m)
+			if b.words[k] != 0 && wanted(b, k) {
+				return b, k, true
+			}
+		}
+		i, end = r.Next(h, i, tags)
+	}
+	return nil, 0, false
+}
+
+// FindWord returns the first slot with hash h that has the word.
+func (r *Row) FindWord(h uint32, word unsafe.Pointer) (b *Bucket, k uintptr, ok bool) {
+	return r.Find(h, func(b *Bucket, k uintptr) bool { return b.words[k] == uintptr(word) })
+}
+
+// Insert publishes a binding, and returns how many buckets it passed. Must be called with
+// the shard's lock held and fewer than Limit bindings present.
+func (r *Row) Insert(h uint32, n Binding) (passed int) {
+	for i := h; ; i += r.step {
+		b := r.At(i)
+		tags := b.tags.Load()
+		if free := Matching(tags, 0); free != 0 {
+			k := SlotOf(free)
+			b.SetWord(k, n.Word)
+			b.SetKey(k, n.Key)
+			b.setLen(k, n.Len)
+			b.pos[k] = n.Pos
+			b.Use(k)
+			seam.Interleave("slot written")
+			b.tags.Store(tags | Tag(h)&(0xff<<(8*k)))
+			return passed
+		}
+		if tags>>passedShift != passedMax {
+			b.tags.Store(tags + passedUnit)
+		}
+		passed++
+	}
+}
+
+// Place is Insert into a row that is not published yet, without an ordered store.
+func (r *Row) Place(h uint32, n Binding) {
+	for i := h; ; i += r.step {
+		b := r.At(i)
+		tags := (*uint64)(unsafe.Pointer(&b.tags))
+		if free := Matching(*tags, 0); free != 0 {
+			k := SlotOf(free)
+			b.words[k], b.keys[k], b.pos[k] = uintptr(n.Word), n.Key, n.Pos
+			*(*uint32)(unsafe.Pointer(&b.lens[k/2])) |= uint32(n.Len) << (k % 2 * 16)
+			*tags |= Tag(h) & (0xff << (8 * k))
+			return
+		}
+		if *tags>>passedShift != passedMax {
+			*tags += passedUnit
+		}
+	}
+}
+
+// Remove takes the binding with hash h in slot k of b out. Must be called with the shard's
+// lock held.
+func (r *Row) Remove(h uint32, b *Bucket, k uintptr) {
+	// The order is what readers rely on: see Why a reader may trust what it sees.
+	b.tags.Store(b.tags.Load() &^ (0xff << (8 * k)))
+	seam.Interleave("tag cleared")
+	b.version.Store(b.version.Load() + 1)
+	seam.Interleave("version raised")
+	b.SetWord(k, nil)
+	b.SetKey(k, 0)
+	for i := h; r.At(i) != b; i += r.step {
+		p := r.At(i)
+		if tags := p.tags.Load(); tags>>passedShift != passedMax {
+			p.tags.Store(tags - passedUnit)
+		}
+	}
+}
+
+// PassedBy returns how many bindings passed a bucket with these tags, unless there were too many
+// to count.
+func PassedBy(tags uint64) (n int, exact bool) {
+	n = int(tags >> passedShift)
+	return n, n != passedMax
+}

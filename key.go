@@ -1,0 +1,409 @@
+package weakmap
+
+import (
+	"hash/maphash"
+	"reflect"
+	"unsafe"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/go-weak/weakmap/internal/row"
+	"github.com/go-weak/weakmap/internal/seam"
+	"github.com/go-weak/weakmap/internal/xxh"
+)
+
+// What the engine knows of keys. It has no type parameters: a container turns its key into
+// one of a few classes, and every decision that depends on the class is taken here.
+
+// A class says what a key is, and what a slot and a record have of it.
+type class uint8
+
+const (
+	words       class = iota // Map: a number. The slot has it, and the record's bits.
+	pointers                 // Map: an address. The slot has it, and the record refers to it.
+	texts                    // Map: a string. The slot has the address of its bytes, and the record refers to them.
+	boxes                    // Map: anything else. Slot and record have the address of a copy.
+	objects                  // KeyMap, Set: the referent itself. Slot and record have the address of the value, if there are values.
+	copies                   // Interner: what the referent holds. Slot and record have nothing.
+	copiedTexts              // Interner: the string that the referent holds. As copies.
+)
+
+// isReferent reports whether what is referred to is the key, or has it.
+func (c class) isReferent() bool { return c >= objects }
+
+// A key is one that a caller gave. What it refers to must not be kept, but by prepare.
+type key struct {
+	at unsafe.Pointer // pointers, objects: the address. texts, copiedTexts: of the bytes. boxes, copies: of the key.
+	n  uintptr        // words: the number. texts, copiedTexts: the length.
+}
+
+// A keying is what a container decides about its keys.
+type keying struct {
+	class  class
+	vet    bool                                           // whether keys that the caller hashes must be proved hashable
+	custom func(k key) uint64                             // the caller's hash, or nil
+	hash   func(at unsafe.Pointer, s maphash.Seed) uint64 // maphash.Comparable. boxes and copies only, as the next two.
+	equal  func(a, b unsafe.Pointer) bool                 // ==
+	box    func(at unsafe.Pointer) unsafe.Pointer         // returns a copy of the key
+}
+
+// keyingOf returns how keys of type K of the given class are treated. custom may be nil.
+func keyingOf[K comparable](c class, custom func(K) uint64) keying {
+	ks := keying{class: c}
+	if custom != nil {
+		ks.vet = hasInterface(reflect.TypeFor[K]())
+		ks.custom = func(k key) uint64 { return custom(given[K](c, k)) }
+	}
+	if c == boxes || c == copies {
+		ks.hash = func(at unsafe.Pointer, s maphash.Seed) uint64 { return maphash.Comparable(s, *(*K)(at)) }
+		ks.equal = func(a, b unsafe.Pointer) bool { return *(*K)(a) == *(*K)(b) }
+		ks.box = func(at unsafe.Pointer) unsafe.Pointer {
+			k := *(*K)(at)
+			return unsafe.Pointer(&k)
+		}
+	}
+	return ks
+}
+
+// hasInterface reports whether comparing values of type t can panic: whether an interface
+// stands anywhere in it.
+func hasInterface(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Interface:
+		return true
+	case reflect.Array:
+		return hasInterface(t.Elem())
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if hasInterface(t.Field(i).Type) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// classOf returns the class of a Map's keys of type K.
+func classOf(t reflect.Type, custom bool) class {
+	switch t.Kind() {
+	case reflect.String:
+		return texts
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
+		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
+		// The record of a number has no room for a hash that cannot be computed again.
+		if t.Size() <= unsafe.Sizeof(uintptr(0)) && !custom {
+			return words
+		}
+	case reflect.Pointer, reflect.UnsafePointer, reflect.Chan:
+		return pointers
+	}
+	return boxes
+}
+
+// keyOf returns the key that k points to, of the class c.
+func keyOf[K comparable](c class, k *K) key {
+	p := unsafe.Pointer(k)
+	switch c {
+	case texts, copiedTexts:
+		return keyOfString(*(*string)(p))
+	case words:
+		switch unsafe.Sizeof(*k) {
+		case 8:
+			return key{n: uintptr(*(*uint64)(p))}
+		case 4:
+			return key{n: uintptr(*(*uint32)(p))}
+		case 2:
+			return key{n: uintptr(*(*uint16)(p))}
+		}
+		return key{n: uintptr(*(*uint8)(p))}
+	case pointers:
+		return key{at: *(*unsafe.Pointer)(p)}
+	}
+	return key{at: p}
+}
+
+// borrowed is keyOf for a call that keeps nothing of the key: what k points to need not be on the
+// heap.
+func borrowed[K comparable](c class, k *K) key { return keyOf(c, (*K)(hidden(unsafe.Pointer(k)))) }
+
+// given is the inverse of keyOf.
+func given[K comparable](c class, k key) K {
+	switch c {
+	case texts, copiedTexts:
+		s := k.text()
+		return *(*K)(unsafe.Pointer(&s))
+	case words, pointers:
+		return storedKey[K](c, k.at, uint64(k.n))
+	}
+	return *(*K)(k.at)
+}
+
+func keyOfString(s string) key {
+	return key{at: unsafe.Pointer(unsafe.StringData(s)), n: uintptr(len(s))}
+}
+
+func keyOfObject(p unsafe.Pointer) key { return key{at: p} }
+
+// mustBeHashable panics as a built-in map would if key holds a dynamic type that cannot be
+// hashed.
+func mustBeHashable[K comparable](key K) { maphash.Comparable(comparableSeed, key) }
+
+func (k key) text() string { return unsafe.String((*byte)(k.at), k.n) }
+
+// hidden returns p so that the compiler does not see where it goes. Safety: what it is
+// passed to does not keep it.
+func hidden(p unsafe.Pointer) unsafe.Pointer {
+	x := uintptr(p)
+	return *(*unsafe.Pointer)(unsafe.Pointer(&x))
+}
+
+// storedKey returns the key of a record of class c.
+func storedKey[K comparable](c class, ref unsafe.Pointer, bits uint64) (k K) {
+	p := unsafe.Pointer(&k)
+	switch c {
+	case texts:
+		*(*string)(p) = storedText(ref, bits)
+	case words:
+		switch unsafe.Sizeof(k) {
+		case 8:
+			*(*uint64)(p) = bits
+		case 4:
+			*(*uint32)(p) = uint32(bits)
+		case 2:
+			*(*uint16)(p) = uint16(bits)
+		default:
+			*(*uint8)(p) = uint8(bits)
+		}
+	case pointers:
+		*(*unsafe.Pointer)(p) = ref
+	default:
+		k = *(*K)(ref)
+	}
+	return k
+}
+
+// longText is the length from which on a string is not recorded by its bytes: the address
+// is that of a string.
+const longText = 1<<16 - 1
+
+func storedText(ref unsafe.Pointer, bits uint64) string {
+	if n := bits >> 32; n != longText {
+		return unsafe.String((*byte)(ref), n)
+	}
+	return *(*string)(ref)
+}
+
+// storedAs returns the key of a record, for a lookup. Not for objects, copies and copiedTexts,
+// whose record has none.
+func (t *table) storedAs(ref unsafe.Pointer, bits uint64) key {
+	switch t.keys.class {
+	case words:
+		return key{n: uintptr(bits)}
+	case texts:
+		return keyOfString(storedText(ref, bits))
+	}
+	return key{at: ref}
+}
+
+// processSeed is that of XXH3 in this process, comparableSeed that of maphash in every table
+// that was not flooded.
+var (
+	comparableSeed = maphash.MakeSeed()
+	processSeed    = maphash.Comparable(comparableSeed, uint64(0))
+)
+
+// A hashing says how keys become hashes.
+//
+// Numbers and strings take xxHash: XXH3 where it is short, and XXH64 beyond. It is fast, and
+// can be flooded by who knows the seed or does not need it; what an attacker cannot predict
+// is maphash, and a table that is flooded changes over to that (see relayout).
+type hashing struct {
+	seeded bool         // whether it is maphash under seed
+	seed   maphash.Seed // of this layout's own
+}
+
+// hash returns the 32 bits of hash by which k is found. It panics for a key that cannot be
+// hashed, before any lock is taken.
+func (t *table) hash(by *hashing, k key) uint32 {
+	if by.seeded {
+		return uint32(t.seededHash(by.seed, k))
+	}
+	if t.keys.custom != nil {
+		if t.keys.vet {
+			t.keys.hash(hidden(k.at), comparableSeed) // Panics as a built-in map would.
+		}
+		return uint32(xxh.Mix(t.keys.custom(k)))
+	}
+	switch t.keys.class {
+	case words:
+		return uint32(xxh.Word(uint64(k.n), processSeed))
+	case pointers, objects:
+		return uint32(xxh.Word(uint64(uintptr(k.at)), processSeed))
+	case texts, copiedTexts:
+		return hashText(k.text())
+	}
+	return uint32(t.keys.hash(hidden(k.at), comparableSeed))
+}
+
+func hashText(s string) uint32 {
+	if len(s) <= xxh.Max {
+		return uint32(xxh.String(s, processSeed))
+	}
+	return uint32(xxh.Mix(xxhash.Sum64String(s) ^ processSeed))
+}
+
+// seededHash hashes what the key holds. No user code runs.
+func (t *table) seededHash(seed maphash.Seed, k key) uint64 {
+	switch t.keys.class {
+	case words:
+		return maphash.Comparable(seed, k.n)
+	case pointers, objects:
+		return maphash.Comparable(seed, uintptr(k.at))
+	case texts, copiedTexts:
+		return maphash.String(seed, k.text())
+	}
+	return t.keys.hash(hidden(k.at), seed)
+}
+
+// hashOfRecord returns the hash of a record, from its bits.
+func (t *table) hashOfRecord(by *hashing, bits uint64) uint32 {
+	if t.keys.class == words {
+		return t.hash(by, key{n: uintptr(bits)})
+	}
+	return uint32(bits)
+}
+
+// bitsOf returns what a record has beside the addresses: the number, or else the hash, and
+// the sixteen bits that its slot has.
+func (t *table) bitsOf(k key, h uint32) uint64 {
+	if t.keys.class == words {
+		return uint64(k.n)
+	}
+	return uint64(h) | uint64(t.lenOf(k, h))<<32
+}
+
+// lenOf returns the sixteen bits that a slot has of its key: of a string the length, and
+// where a comparison must look elsewhere, more of the hash. Only a like hash is worth a look
+// at a referent, which keeps it for a cycle if it comes during marking: else a key in steady
+// use could keep a dead binding with a like tag for ever.
+func (t *table) lenOf(k key, h uint32) uint16 {
+	switch t.keys.class {
+	case words, pointers:
+		return 0
+	case texts:
+		return uint16(min(k.n, longText))
+	}
+	return uint16(h >> 8)
+}
+
+// refOf returns what the record of k is to refer to.
+func (t *table) refOf(k key, value unsafe.Pointer) unsafe.Pointer {
+	switch t.keys.class {
+	case words, copies, copiedTexts:
+		return nil
+	case texts:
+		if k.n >= longText {
+			s := k.text()
+			return unsafe.Pointer(&s)
+		}
+	case boxes:
+		return t.keys.box(k.at)
+	case objects:
+		return value
+	}
+	return k.at
+}
+
+// slotOf returns the binding of a record as its slot has it.
+func (t *table) slotOf(word, ref unsafe.Pointer, bits uint64, pos uint32) row.Binding {
+	if t.keys.class == words {
+		return row.Binding{Word: word, Key: uintptr(bits), Pos: pos}
+	}
+	return row.Binding{Word: word, Key: uintptr(ref), Len: uint16(bits >> 32), Pos: pos}
+}
+
+// A verdict is what a look at a slot says.
+type verdict uint8
+
+const (
+	other verdict = iota // it is another key's
+	alive                // it is the key's, and the referent lives
+	dead                 // it is the key's, and the referent is dead. Of a referent that names the key that cannot be told: it is other.
+	torn                 // the slot changed while it was read
+)
+
+// A bound is what a key is bound to.
+type bound struct {
+	referent unsafe.Pointer
+	value    unsafe.Pointer // of a KeyMap
+}
+
+// match looks whether slot s of b, whose version was read before its tags were, is bound to k.
+// Nothing that the slot names is looked at before the version was read again: what was read
+// may be one binding's length and another's address.
+func (t *table) match(b *row.Bucket, s uintptr, version uint32, k key, h uint32) (word unsafe.Pointer, found bound, is verdict) {
+	switch t.keys.class {
+	case words:
+		if b.Key(s) != k.n {
+			return nil, found, other
+		}
+		word = b.Word(s)
+	case pointers:
+		if b.Key(s) != uintptr(k.at) {
+			return nil, found, other
+		}
+		word = b.Word(s)
+	default:
+		if b.Len(s) != t.lenOf(k, h) {
+			return nil, found, other
+		}
+		found.value = b.KeyAt(s)
+		word = b.Word(s)
+	}
+	seam.Interleave("slot read")
+	if b.Version() != version {
+		return nil, bound{}, torn
+	}
+	if word == nil { // An empty slot's tag matched by mistake.
+		return nil, bound{}, other
+	}
+	switch t.keys.class {
+	case texts:
+		if k.n >= longText {
+			if *(*string)(found.value) != k.text() {
+				return nil, bound{}, other
+			}
+		} else if unsafe.String((*byte)(found.value), k.n) != k.text() {
+			return nil, bound{}, other
+		}
+	case boxes:
+		if !t.keys.equal(found.value, hidden(k.at)) {
+			return nil, bound{}, other
+		}
+	}
+	found.referent = t.referent(word)
+	switch t.keys.class {
+	case objects:
+		if found.referent == nil || found.referent != k.at {
+			return nil, bound{}, other
+		}
+		return word, found, alive
+	case copies:
+		found.value = nil
+		if found.referent == nil || !t.keys.equal(found.referent, hidden(k.at)) {
+			return nil, bound{}, other
+		}
+		return word, found, alive
+	case copiedTexts:
+		found.value = nil
+		if found.referent == nil || *(*string)(found.referent) != k.text() {
+			return nil, bound{}, other
+		}
+		return word, found, alive
+	}
+	found.value = nil
+	if found.referent == nil {
+		return word, found, dead
+	}
+	return word, found, alive
+}

@@ -1,0 +1,388 @@
+package weakmap
+
+import (
+	"runtime"
+	"unsafe"
+
+	"github.com/go-weak/weakmap/internal/journal"
+	"github.com/go-weak/weakmap/internal/row"
+	"github.com/go-weak/weakmap/internal/seam"
+)
+
+// How bindings are made, replaced and removed by callers.
+
+// A fresh binding is one that is not published yet.
+type fresh struct {
+	word   unsafe.Pointer // of the weak pointer to the referent
+	ref    unsafe.Pointer // what a new record refers to
+	bound                 // held by the caller until the binding is published or discarded
+	ticket *ticket        // of the cleanup on the referent, with PerValue
+}
+
+// prepare makes what binding k to b takes, without a lock.
+func (t *table) prepare(k key, b bound) fresh {
+	l := t.layout.Load()
+	h := t.hash(&l.hashing, k)
+	l.Prefetch(h) // The bucket comes while the weak pointer is made: a sixth of an insertion.
+	n := fresh{word: seam.Make(b.referent), ref: t.refOf(k, b.value), bound: b}
+	if t.cleaned {
+		// The caller holds the referent, so the cleanup cannot come before the binding is
+		// published.
+		n.ticket = &ticket{table: t.self, word: n.word}
+		n.ticket.cleanup = seam.AddCleanup(b.referent, reclaim, n.ticket)
+	}
+	return n
+}
+
+// discard undoes prepare for a binding that was not published after all.
+func (t *table) discard(n *fresh) {
+	if n.ticket != nil {
+		n.ticket.stop(n.referent)
+	}
+}
+
+// A condition says for which bindings an update is meant.
+type condition struct {
+	when   when
+	wanted unsafe.Pointer // the referent, or a KeyMap's value; nil for none
+}
+
+type when uint8
+
+const (
+	always when = iota
+	ifSame      // what the key is bound to is what is wanted
+)
+
+var anyway, ifAbsent = condition{}, condition{when: ifSame}
+
+func sameAs(wanted unsafe.Pointer) condition { return condition{ifSame, wanted} }
+
+// admits reports whether c is met where the key is bound to b.
+func (t *table) admits(c condition, b bound) bool {
+	if c.when == always {
+		return true
+	}
+	if t.values {
+		return b.value == c.wanted
+	}
+	return b.referent == c.wanted
+}
+
+// insert binds k to b if c is met, and returns what k was bound to.
+func (t *table) insert(k key, b bound, c condition) (old bound, inserted bool) {
+	n := t.prepare(k, b)
+	if old, inserted = t.update(k, &n, c); !inserted {
+		t.discard(&n)
+	}
+	runtime.KeepAlive(b.referent) // Up to here no cleanup of it can come.
+	return old, inserted
+}
+
+// remove unbinds k if c is met, and returns what k was bound to.
+func (c *core) remove(k key, cond condition) (old bound, removed bool) {
+	t := c.table.Load()
+	if t == nil {
+		return bound{}, cond.when == always || cond.wanted == nil
+	}
+	return t.update(k, nil, cond)
+}
+
+// update binds k to n, or unbinds it if n is nil, if c is met. It returns what was bound, if
+// that lives. The caller keeps n's referent alive across the call.
+func (t *table) update(k key, n *fresh, c condition) (old bound, updated bool) {
+	for {
+		l := t.layout.Load()
+		h := t.hash(&l.hashing, k)
+		s := l.shard(h)
+		s.mu.Lock()
+		if t.layout.Load() != l {
+			s.mu.Unlock() // The table grew or shrank while we waited.
+			continue
+		}
+		var is verdict
+		b, at, found := l.Find(h, func(b *row.Bucket, at uintptr) bool {
+			_, old, is = t.match(b, at, b.Version(), k, h)
+			return is == alive || is == dead
+		})
+		if !t.admits(c, old) {
+			if found && is == alive && t.retains {
+				t.hold(s, b, at, old.referent)
+			}
+			s.mu.Unlock()
+			return old, false
+		}
+		if !found && n != nil && s.used() >= l.Limit() {
+			s.mu.Unlock()
+			t.makeRoom(l, false)
+			continue
+		}
+		seam.Interleave("admitted")
+		var gone *ticket
+		flood, asks := false, false
+		if n != nil {
+			s.journal.Begin(uint32(reaper.announced.Load()))
+		}
+		switch {
+		case found && n != nil:
+			gone = t.rebind(s, b, at, n, h, is == dead)
+		case found:
+			gone = t.unbind(l, s, b, at, h, is == dead)
+			asks = l.asks(s)
+		case n != nil:
+			if !reaper.settling() {
+				t.expelDead(l, s, h)
+			}
+			flood = t.bind(l, s, k, n, h) > floodPassed && !l.hashing.seeded
+		}
+		t.unlock(s)
+		gone.stop(old.referent)
+		switch {
+		case flood:
+			t.makeRoom(l, true)
+		case asks:
+			t.shrink(l)
+		}
+		if n != nil {
+			t.register()
+		}
+		runtime.KeepAlive(old.referent) // It did not die before its removal was counted as one by a caller.
+		return old, true
+	}
+}
+
+// bind publishes n under k, which must not be bound, and returns how many buckets it passed.
+// Must be called with the shard's lock held and room made.
+func (t *table) bind(l *layout, s *shard, k key, n *fresh, h uint32) (passed int) {
+	bits := t.bitsOf(k, h)
+	pos := s.journal.Append(n.word, n.ref, bits)
+	word := t.slotWord(n.word)
+	if s.journal.Extended {
+		*s.journal.ExtraAt(pos), word = t.extraOf(n, h)
+	}
+	s.inserted.Add(1)
+	return l.Insert(h, t.slotOf(word, n.ref, bits, pos))
+}
+
+// rebind publishes n in place of what slot at of b is bound to, under the same key: that is
+// never unbound in between, and what is recorded of it stays. It returns the ticket of the old
+// binding. Must be called with the shard's lock held.
+func (t *table) rebind(s *shard, b *row.Bucket, at uintptr, n *fresh, h uint32, wasDead bool) *ticket {
+	pos := b.Pos(at)
+	ref, bits := s.journal.At(pos).Ref(), s.journal.At(pos).Bits()
+	word := t.slotWord(n.word)
+	var extra journal.Extra
+	if s.journal.Extended {
+		extra, word = t.extraOf(n, h)
+	}
+	s.inserted.Add(1) // Before the old one is counted: a key that is bound throughout always counts.
+	// The slot first, and then the record. A reader that has the old address got it while the
+	// record kept that, and overwriting the record shades it; what the slot names now is held
+	// by n until the record is.
+	b.SetWord(at, word)
+	if t.values {
+		b.SetKey(at, uintptr(n.ref))
+	}
+	b.Use(at)
+	seam.Interleave("slot replaced")
+	var gone *ticket
+	switch {
+	case t.values:
+		gone = t.let(s.journal.Replace(pos, n.word, n.ref, extra))
+	case s.journal.Young(pos):
+		gone = t.let(s.journal.Replace(pos, n.word, nil, extra))
+	default:
+		// A place says how old a referent is, so this one gets another. Iterations that have not
+		// come to the old one are told: the key is bound all the time.
+		to := s.journal.Append(n.word, ref, bits)
+		if s.journal.Extended {
+			*s.journal.ExtraAt(to) = extra
+		}
+		b.SetPos(at, to)
+		for w := s.tours; w != nil; w = w.next {
+			w.keep(&s.journal, pos, listed{ref: ref, bits: bits})
+		}
+		gone = t.let(s.journal.Clear(pos))
+	}
+	runtime.KeepAlive(n)
+	s.account(t, wasDead, ref, bits)
+	return gone
+}
+
+// unbind removes what slot at of b is bound to, and returns its ticket. Must be called with the
+// shard's lock held.
+func (t *table) unbind(l *layout, s *shard, b *row.Bucket, at uintptr, h uint32, isDead bool) *ticket {
+	pos := b.Pos(at)
+	r := s.journal.At(pos)
+	ref, bits := r.Ref(), r.Bits()
+	// The slot first: what a slot names, its record keeps.
+	l.Remove(h, b, at)
+	gone := t.let(s.journal.Clear(pos))
+	s.account(t, isDead, ref, bits)
+	if used := s.used(); s.journal.Sparse(used) {
+		t.compact(l, s, used)
+	}
+	return gone
+}
+
+// unbindDead unbinds the binding with hash h and the word of a dead referent, if it is bound
+// still, and reports whether it was. Such a word is never that of a live binding again, so this
+// is a deletion by comparison. Must be called with the shard's lock held.
+func (t *table) unbindDead(l *layout, s *shard, h uint32, word unsafe.Pointer) bool {
+	b, at, ok := l.FindWord(h, t.slotWord(word))
+	if ok {
+		t.unbind(l, s, b, at, h, true)
+	}
+	return ok
+}
+
+// A move is a record's from one place to another.
+type move struct {
+	bucket *row.Bucket
+	slot   uintptr
+	to     uint32
+}
+
+// compact closes the holes in the journal of s, and tells the row. Must be called with the
+// shard's lock held.
+func (t *table) compact(l *layout, s *shard, used int) {
+	moves := make([]move, 0, used)
+	s.journal.Compact(used, nil, func(r *journal.Record, from, to uint32) {
+		h := t.hashOfRecord(&l.hashing, r.Bits())
+		b, at, _ := l.Find(h, func(b *row.Bucket, at uintptr) bool { return b.Pos(at) == from && b.Word(at) != nil })
+		moves = append(moves, move{b, at, to})
+	})
+	// Only now: what was moved must not be taken for what is still to be moved.
+	for _, m := range moves {
+		m.bucket.SetPos(m.slot, m.to)
+	}
+	s.generation.Add(1)
+}
+
+// fullSpared is how many full buckets of a shard are not looked into after one without dead.
+const fullSpared = 15
+
+// expelDead removes the dead bindings of the bucket that h leads to if it is full, so that an
+// insertion does not pass it for their sake. It looks at one, and at the others if that is
+// dead; if not, it lets the next fullSpared full buckets pass. Where many are dead that finds
+// them, and where few are it costs little: looking into each full bucket was a tenth of a
+// churn. Must be called with the shard's lock held.
+func (t *table) expelDead(l *layout, s *shard, h uint32) {
+	b := l.At(h)
+	if row.Matching(b.Tags(), 0) != 0 {
+		return
+	}
+	if s.sparing > 0 {
+		s.sparing--
+		return
+	}
+	seam.Interleave(seam.ToAsk)
+	if !t.hasDied(s, b, uintptr(h>>24)%row.Slots) {
+		s.sparing = fullSpared
+		return
+	}
+	for at := range uintptr(row.Slots) {
+		seam.Interleave(seam.ToAsk)
+		if t.hasDied(s, b, at) {
+			bits := s.journal.At(b.Pos(at)).Bits()
+			t.unbind(l, s, b, at, t.hashOfRecord(&l.hashing, bits), true)
+		}
+	}
+}
+
+// hasDied reports whether what slot at of b is bound to is dead, and does not ask what was inserted
+// since the last collection: see journal.Begin. Must be called with the shard's lock held.
+func (t *table) hasDied(s *shard, b *row.Bucket, at uintptr) bool {
+	return !s.journal.Young(b.Pos(at)) && t.referent(b.Word(at)) == nil
+}
+
+// clear removes every binding.
+func (c *core) clear() {
+	t := c.table.Load()
+	if t == nil {
+		return
+	}
+	t.growth.Lock()
+	defer t.growth.Unlock()
+	l := t.layout.Load()
+	t.lockAll(l)
+	type held struct {
+		referent unsafe.Pointer
+		ticket   *ticket
+	}
+	var gone []held
+	for i := range l.shards {
+		s := &l.shards[i]
+		if t.retains {
+			t.letAllGo(l, s, uint32(i))
+		}
+		for r, pos := range s.journal.Records() {
+			seam.Interleave(seam.ToAsk)
+			v := seam.Value(r.Word())
+			if t.cleaned && v != nil {
+				gone = append(gone, held{v, (*ticket)(s.journal.ExtraAt(pos).Ticket)})
+			}
+			s.account(t, v == nil, r.Ref(), r.Bits())
+		}
+	}
+	t.relayout(l, 0, nothingStays)
+	t.unlockAll(l)
+	for _, g := range gone {
+		g.ticket.stop(g.referent)
+	}
+}
+
+// deleteFunc removes the bindings of which del says so, and returns how many.
+func (t *table) deleteFunc(del func(e listed) bool) (deleted int) {
+	t.all(func(e listed) bool {
+		if del(e) && t.removeListed(e) {
+			deleted++
+		}
+		return true
+	})
+	return deleted
+}
+
+// removeListed removes a binding that an iteration has come to, whose referent the caller holds,
+// if it is bound still, and reports whether it was. It compares what is recorded: a key that is
+// not equal to itself can be removed too.
+func (t *table) removeListed(e listed) bool {
+	for {
+		l := t.layout.Load()
+		h := t.hashOfListed(l, e)
+		s := l.shard(h)
+		s.mu.Lock()
+		if t.layout.Load() != l {
+			s.mu.Unlock()
+			continue
+		}
+		b, at, found := l.Find(h, func(b *row.Bucket, at uintptr) bool {
+			r := s.journal.At(b.Pos(at))
+			if e.word == nil && t.referent(b.Word(at)) != e.referent || e.word != nil && r.Word() != e.word {
+				return false
+			}
+			return r.Ref() == e.ref && (t.keys.class != words || r.Bits() == e.bits)
+		})
+		var gone *ticket
+		asks := false
+		if found {
+			gone = t.unbind(l, s, b, at, h, false)
+			asks = l.asks(s)
+		}
+		t.unlock(s)
+		gone.stop(e.referent)
+		if asks {
+			t.shrink(l)
+		}
+		runtime.KeepAlive(e.referent) // It did not die before its removal was counted as one by a caller.
+		return found
+	}
+}
+
+// hashOfListed returns the hash of e in l.
+func (t *table) hashOfListed(l *layout, e listed) uint32 {
+	if l.hashing.seeded { // It may have been listed under another hash.
+		return t.hash(&l.hashing, t.keyOfListed(e))
+	}
+	return t.hashOfRecord(&l.hashing, e.bits)
+}
