@@ -41,9 +41,9 @@ func (c *cloner[T]) own(value T) T {
 	if reveal {
 		// This puts on the heap what value refers to, strings excepted: an address on
 		// a stack has no hash.
-		maphash.Comparable(keySeed, value)
+		maphash.Comparable(comparableSeed, value)
 	}
-	own := *(*T)(noescape(unsafe.Pointer(&value)))
+	own := *(*T)(hidden(unsafe.Pointer(&value)))
 	for _, offset := range c.strings {
 		s := (*string)(unsafe.Add(unsafe.Pointer(&own), offset))
 		*s = strings.Clone(*s)

@@ -2,6 +2,7 @@ package weakmap
 
 import (
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"unsafe"
 	"weak"
@@ -18,14 +19,106 @@ type ticket struct {
 	table   weak.Pointer[table] // Immutable.
 	word    unsafe.Pointer      // the word of the weak pointer to the value. Immutable.
 	hash    atomic.Uint32       // Written before publication, and with all shards locked.
-	cleanup seam.Cleanup        // Immutable once the binding is published.
+	cleanup seam.Cleanup        // Immutable once the ticket is listed.
+
+	prev, next *ticket // in tickets. Guarded by tickets.mu, as is listed.
+	listed     bool
+}
+
+// tickets are those of a table whose cleanups have neither run nor been stopped. When the table
+// is gone, a cleanup of its own stops them, so that nothing piles up on values that outlive one
+// container after the other. That cleanup's argument are the tickets, so they must not lead to
+// the table: a ticket knows its value weakly, and no key.
+type tickets struct {
+	mu    sync.Mutex // A leaf, held for a few instructions.
+	first *ticket    // the one listed last. Guarded by mu.
+}
+
+// newTickets returns the tickets of t.
+func newTickets(t *table) *tickets {
+	list := new(tickets)
+	seam.WhenGone(t, (*tickets).stopAll, list)
+	return list
+}
+
+func (l *tickets) add(k *ticket) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if k.next = l.first; k.next != nil {
+		k.next.prev = k
+	}
+	l.first, k.listed = k, true
+}
+
+// remove takes k out, if it is listed.
+func (l *tickets) remove(k *ticket) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.unlink(k)
+}
+
+// unlink is remove. Must be called with l.mu held.
+func (l *tickets) unlink(k *ticket) {
+	if !k.listed {
+		return
+	}
+	if k.next != nil {
+		k.next.prev = k.prev
+	}
+	if k.prev != nil {
+		k.prev.next = k.next
+	} else {
+		l.first = k.next
+	}
+	k.prev, k.next, k.listed = nil, nil, false
+}
+
+// take takes one out, and returns nil if there is none.
+func (l *tickets) take() *ticket {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	k := l.first
+	if k != nil {
+		l.unlink(k)
+	}
+	return k
+}
+
+// stopSome stops n cleanups at most, and reports whether there may be more.
+func (l *tickets) stopSome(n int) (more bool) {
+	for range n {
+		k := l.take()
+		if k == nil {
+			return false
+		}
+		k.stop(seam.Value(k.word))
+	}
+	return true
+}
+
+// stopAll runs on the runtime's cleanup goroutine when the table is gone. What takes time goes
+// to a goroutine of this package, which others may need meanwhile.
+func (l *tickets) stopAll() {
+	const atOnce = 64 // some microseconds
+	if l.stopSome(atOnce) {
+		submit(l.stopAll)
+	}
+}
+
+// stopCleanup stops the cleanup of the binding that k, which may be nil, is the ticket of. The
+// binding was removed while its referent lived, which the caller holds, or its referent is nil.
+func (t *table) stopCleanup(k *ticket, referent unsafe.Pointer) {
+	if k != nil {
+		t.tickets.remove(k)
+		k.stop(referent)
+	}
 }
 
 // stop stops the cleanup of a binding that was removed while its referent lived, so that nothing
 // piles up on a long-lived value. The caller holds the referent: on a dead object Stop can crash
-// the process (golang/go#81435). It does nothing without a ticket or a referent.
+// the process (golang/go#81435). If that is nil, the cleanup finds nothing to unbind.
 func (k *ticket) stop(referent unsafe.Pointer) {
-	if k != nil && referent != nil {
+	if referent != nil {
 		k.cleanup.Stop()
 		runtime.KeepAlive(referent)
 	}
@@ -39,6 +132,7 @@ func reclaim(k *ticket) {
 	if t == nil {
 		return
 	}
+	t.tickets.remove(k)
 	l := t.layout.Load()
 	s := l.shard(k.hash.Load())
 	if !s.mu.TryLock() {

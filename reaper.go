@@ -83,6 +83,7 @@ func (t *table) retireIfEmpty() bool {
 	t.registered.Store(false)
 	seam.Interleave("registration cleared")
 	if t.layout.Load().used() == 0 {
+		t.empty()
 		return true
 	}
 	seam.Interleave("found not empty")
@@ -138,7 +139,7 @@ func (r *reaperState) tick(n uint64) {
 	defer r.clock.Unlock()
 	if last := r.announced.Load(); last < n {
 		now := time.Now()
-		r.inDoubt = now.Add(min(2*now.Sub(r.ticked), maxDoubt))
+		r.inDoubt = now.Add(2 * min(now.Sub(r.ticked), maxDoubt/2))
 		r.ticked = now
 		r.announcedBefore.Store(last)
 		r.announced.Store(n)
@@ -325,7 +326,7 @@ const (
 	shift = 10 * time.Millisecond
 
 	// maxDoubt is how long at most a pass waits for news of a collection that may be
-	// near: as long as one takes that marks a gigabyte. No evidence for its exact size.
+	// near. No evidence for its exact size.
 	maxDoubt = 100 * time.Millisecond
 
 	// tablesKept is how many places for tables may be vacant beside as many as are taken.

@@ -16,8 +16,9 @@ import (
 func (t *table) collected(ended time.Time, scope scope, workers int) {
 	t.passes++
 	if t.retains {
-		t.age(scope.collections - t.agedAt)
-		t.agedAt = scope.collections
+		n := collections() // The scope may lag behind, and what was used since would age too fast.
+		t.age(n - t.agedAt)
+		t.agedAt = n
 	}
 	if !t.cleaned || t.passes%passesPerStray == 0 {
 		entries := t.layout.Load().used()

@@ -55,6 +55,7 @@ type table struct {
 	minShards  int
 	reserved   int                                             // buckets for Config.Capacity entries
 	attached   func(t *table, yield func(key, value any) bool) // yields the live entries of a KeyMap; nil for others
+	tickets    *tickets                                        // nil unless cleaned
 	retained   *xsync.Counter                                  // how many referents are held; nil without Config.Retain
 	hits       *xsync.Counter                                  // nil without Config.Stats
 	misses     *xsync.Counter                                  // nil without Config.Stats
@@ -113,7 +114,9 @@ func newTable(o options) *table {
 	if t.retains {
 		t.retained = xsync.NewCounter()
 	}
-	t.cleaned = o.config.Reclaim == PerValue
+	if t.cleaned = o.config.Reclaim == PerValue; t.cleaned {
+		t.tickets = newTickets(t)
+	}
 	if o.config.Stats {
 		t.hits, t.misses = xsync.NewCounter(), xsync.NewCounter()
 	}

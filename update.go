@@ -1,6 +1,7 @@
 package weakmap
 
 import (
+	"math/bits"
 	"runtime"
 	"unsafe"
 
@@ -30,15 +31,14 @@ func (t *table) prepare(k key, b bound) fresh {
 		// published.
 		n.ticket = &ticket{table: t.self, word: n.word}
 		n.ticket.cleanup = seam.AddCleanup(b.referent, reclaim, n.ticket)
+		t.tickets.add(n.ticket)
 	}
 	return n
 }
 
 // discard undoes prepare for a binding that was not published after all.
 func (t *table) discard(n *fresh) {
-	if n.ticket != nil {
-		n.ticket.stop(n.referent)
-	}
+	t.stopCleanup(n.ticket, n.referent)
 }
 
 // A condition says for which bindings an update is meant.
@@ -101,8 +101,12 @@ func (t *table) update(k key, n *fresh, c condition) (old bound, updated bool) {
 			continue
 		}
 		var is verdict
+		others := 0
 		b, at, found := l.Find(h, func(b *row.Bucket, at uintptr) bool {
 			_, old, is = t.match(b, at, b.Version(), k, h)
+			if is == other && t.crowds(b, at, k, h) {
+				others++
+			}
 			return is == alive || is == dead
 		})
 		if !t.admits(c, old) {
@@ -133,10 +137,11 @@ func (t *table) update(k key, n *fresh, c condition) (old bound, updated bool) {
 			if !reaper.settling() {
 				t.expelDead(l, s, h)
 			}
-			flood = t.bind(l, s, k, n, h) > floodPassed && !l.hashing.seeded
+			passed := t.bind(l, s, k, n, h)
+			flood = !l.hashing.seeded && (passed > floodPassed || others > l.floodAlike())
 		}
 		t.unlock(s)
-		gone.stop(old.referent)
+		t.stopCleanup(gone, old.referent)
 		switch {
 		case flood:
 			t.makeRoom(l, true)
@@ -149,6 +154,21 @@ func (t *table) update(k key, n *fresh, c condition) (old bound, updated bool) {
 		runtime.KeepAlive(old.referent) // It did not die before its removal was counted as one by a caller.
 		return old, true
 	}
+}
+
+// crowds reports whether slot at of b, which an insertion of another key with hash h met on its
+// way, is one of those that make a flood. What has died does not: the bindings of a value or a
+// key that dies and comes again have one hash, and go with the next pass. Must be called with the
+// shard's lock held.
+func (t *table) crowds(b *row.Bucket, at uintptr, k key, h uint32) bool {
+	return !t.keys.class.isReferent() || b.Len(at) != t.lenOf(k, h) || t.referent(b.Word(at)) != nil
+}
+
+// floodAlike returns how many bindings of other keys an honest key never meets under its tag.
+// From 16 million buckets on, tags share bits with the number of the bucket, and with each
+// doubling twice as many are alike.
+func (l *layout) floodAlike() int {
+	return floodAlike << max(bits.Len(uint(l.Len()-1))-row.TagShift, 0)
 }
 
 // bind publishes n under k, which must not be bound, and returns how many buckets it passed.
@@ -328,7 +348,7 @@ func (c *core) clear() {
 	t.relayout(l, 0, nothingStays)
 	t.unlockAll(l)
 	for _, g := range gone {
-		g.ticket.stop(g.referent)
+		t.stopCleanup(g.ticket, g.referent)
 	}
 }
 
@@ -370,7 +390,7 @@ func (t *table) removeListed(e listed) bool {
 			asks = l.asks(s)
 		}
 		t.unlock(s)
-		gone.stop(e.referent)
+		t.stopCleanup(gone, e.referent)
 		if asks {
 			t.shrink(l)
 		}

@@ -172,7 +172,7 @@ func (j *Journal) grow() {
 		j.chunks = append(make([]unsafe.Pointer, 0, 1), j.newChunk(int(j.room)))
 	case len(j.chunks) == 1 && j.room < Size:
 		old := *j
-		j.room = min(4*old.room, Size)
+		j.room = uint8(min(4*int(old.room), Size))
 		j.chunks = []unsafe.Pointer{j.newChunk(int(j.room))}
 		j.copyChunk(j.chunks[0], old.chunks[0], int(old.room))
 	default:

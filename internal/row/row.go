@@ -47,8 +47,13 @@ import (
 	"github.com/go-weak/weakmap/internal/seam"
 )
 
-// Slots is how many bindings a bucket has room for.
-const Slots = 5
+const (
+	// Slots is how many bindings a bucket has room for.
+	Slots = 5
+
+	// TagShift is where the tag begins in a hash.
+	TagShift = 24
+)
 
 // A Bucket holds up to five bindings of one shard.
 type Bucket struct {
@@ -86,7 +91,7 @@ const (
 // disjoint from those that choose the bucket until there are 16 million of these; then
 // tags discriminate less.
 func Tag(h uint32) uint64 {
-	t := uint64(h >> 24)
+	t := uint64(h >> TagShift)
 	t |= (t - 1) >> 63
 	return t * lowBits
 }

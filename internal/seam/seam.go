@@ -37,6 +37,9 @@ func AddCleanup[T any](p unsafe.Pointer, f func(T), arg T) Cleanup {
 	return runtime.AddCleanup((*byte)(p), f, arg)
 }
 
+// WhenGone has f(arg) run when the table at t is gone.
+func WhenGone[T, A any](t *T, f func(A), arg A) { runtime.AddCleanup(t, f, arg) }
+
 // A Mutex is any lock that is held while another goroutine may be let go first.
 type Mutex = sync.Mutex
 
