@@ -28,9 +28,6 @@ const (
 	floodAlike = 16
 )
 
-// A keptJournal is one that the next layout has taken over and changed.
-type keptJournal = journal.Journal
-
 // makeRoom is called by a writer that found its shard of l full, or flooded. It removes what is
 // dead first, and if that was enough it is no growth: dead space stays bounded even when
 // insertions outrun the collector's callbacks.
@@ -209,9 +206,11 @@ func (t *table) build(l, next *layout, n, shards int, c change) {
 	next.Row = row.Make(n, shards)
 	if shards == len(l.shards) && !c.reseed {
 		next.shards = l.shards
+		kept := make([]journal.Journal, 0, shards)
+		l.kept = &kept
 		for i := range next.shards {
 			s := &next.shards[i]
-			l.kept = append(l.kept, s.journal) // Its chunks do not change any more.
+			kept = append(kept, s.journal) // Its chunks do not change any more.
 			if s.journal.Holes() > 0 || c.stays != nil {
 				var keep func(r *journal.Record, pos uint32) bool
 				if c.stays != nil {

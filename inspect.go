@@ -3,7 +3,6 @@ package weakmap
 import (
 	"iter"
 	"runtime/debug"
-	"sync"
 	"time"
 
 	"github.com/go-weak/weakmap/internal/inspect"
@@ -47,9 +46,9 @@ func (c *core) figures() (f inspect.Figures, ok bool) {
 	}
 	f.ReportsDue = t.reports.waiting()
 	f.Counts = t.hits != nil
-	t.lastPass.mu.Lock()
-	f.LastPass = t.lastPass.pass
-	t.lastPass.mu.Unlock()
+	if p := t.lastPass.Load(); p != nil {
+		f.LastPass = *p
+	}
 	return f, true
 }
 
@@ -79,18 +78,6 @@ func attachedTo(container any) (entries iter.Seq2[any, any], ok bool) {
 
 func (m *KeyMap[K, V]) attached(yield func(key, value any) bool) {
 	m.Range(func(key *K, value V) bool { return yield(key, value) })
-}
-
-// passFigures are those of the last pass over one table.
-type passFigures struct {
-	mu   sync.Mutex
-	pass inspect.Pass // Guarded by mu.
-}
-
-func (f *passFigures) set(p inspect.Pass) {
-	f.mu.Lock()
-	f.pass = p
-	f.mu.Unlock()
 }
 
 // lastCollection returns when the last collection ended.

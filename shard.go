@@ -19,12 +19,12 @@ type shard struct {
 	sparing    uint8           // how many more full buckets expelDead lets pass. Guarded by mu.
 	tours      *tour           // the iterations that are in the middle of the journal. Guarded by mu.
 	askAt      uint64          // how many bindings must have been removed before layout.asks says so again. Guarded by mu.
-	dead       []reaped        // to be reported once mu is released. Guarded by mu.
+	dead       *[]reaped       // to be reported once mu is released, or nil. Guarded by mu.
 	_          [shardPadding]byte
 }
 
 // shardPadding fills a shard up to cache lines, which processors like to fetch in pairs.
-const shardPadding = 256 - (8 + 3*8 + int(unsafe.Sizeof(journal.Journal{})) + 8 + 4*ptrSize + 8 + ptrSize)
+const shardPadding = 128 - (8 + 3*8 + int(unsafe.Sizeof(journal.Journal{})) + 8 + 2*ptrSize + 8)
 
 const ptrSize = int(unsafe.Sizeof(uintptr(0)))
 
@@ -51,7 +51,10 @@ func (s *shard) account(t *table, isDead bool, ref unsafe.Pointer, bits uint64) 
 	}
 	s.reaped.Add(1)
 	if t.onReap != nil {
-		s.dead = append(s.dead, reaped{ref, bits})
+		if s.dead == nil {
+			s.dead = new([]reaped)
+		}
+		*s.dead = append(*s.dead, reaped{ref, bits})
 	}
 }
 
@@ -62,6 +65,6 @@ func (t *table) unlock(s *shard) {
 	s.dead = nil
 	s.mu.Unlock()
 	if dead != nil {
-		t.report(dead)
+		t.report(*dead)
 	}
 }

@@ -23,7 +23,9 @@ func (t *table) collected(ended time.Time, scope scope, workers int) {
 	if !t.cleaned || t.passes%passesPerStray == 0 {
 		entries := t.layout.Load().used()
 		dead := t.sweep(scope, workers)
-		t.lastPass.set(inspect.Pass{Collection: scope.collections, Lag: time.Since(ended), Entries: entries, Dead: dead})
+		if inspect.Watched {
+			t.lastPass.Store(&inspect.Pass{Collection: scope.collections, Lag: time.Since(ended), Entries: entries, Dead: dead})
+		}
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 
 	"github.com/puzpuzpuz/xsync/v3"
 
+	"github.com/go-weak/weakmap/internal/inspect"
+	"github.com/go-weak/weakmap/internal/journal"
 	"github.com/go-weak/weakmap/internal/row"
 	"github.com/go-weak/weakmap/internal/seam"
 )
@@ -43,8 +45,8 @@ type table struct {
 	agedAt     uint64                 // how many collections there had been when entries were last aged. Accessed by reaper.pass only.
 	registered atomic.Bool            // whether the reaper knows the table: see there
 	reports    reports
-	lastPass   passFigures
-	keys       keying // Immutable, as all below.
+	lastPass   atomic.Pointer[inspect.Pass] // nil unless somebody is to look at it: see inspect.Watched
+	keys       keying                       // Immutable, as all below.
 	config     Config
 	onReap     func(reaped)
 	self       weak.Pointer[table]
@@ -68,8 +70,8 @@ type layout struct {
 	row.Row
 	hashing hashing
 	table   *table
-	shards  []shard       // kept from layout to layout while their number stays
-	kept    []keptJournal // what the slots name, once the next layout has taken over the shards. Written once, with all shards locked, and read by the collector only.
+	shards  []shard            // kept from layout to layout while their number stays
+	kept    *[]journal.Journal // what the slots name, once the next layout has taken over the shards. Written once, with all shards locked, and read by the collector only.
 }
 
 const (

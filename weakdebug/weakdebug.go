@@ -49,6 +49,8 @@ import (
 	"github.com/go-weak/weakmap/internal/inspect"
 )
 
+func init() { inspect.Watched = true }
+
 // Publish shows container under name, as long as it lives. It panics if the
 // container is nil, if name is empty or not UTF-8, or if another container has
 // that name and has not been collected yet: see [Unpublish].

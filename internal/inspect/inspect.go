@@ -11,6 +11,10 @@ import (
 // nobody changes it after that; nil means that there are none to tell.
 var Engine Source
 
+// Watched says whether anybody is to look at Figures.LastPass. Package weakdebug sets it when it
+// is initialized, and nobody changes it after that.
+var Watched bool
+
 // Attached returns the live entries of a KeyMap, which is given as a pointer: each
 // key, as a pointer, and its value. For nil it returns those of all KeyMaps that have
 // entries. ok is false for what is no KeyMap of package weakmap. That package sets it,
@@ -35,7 +39,7 @@ type Source interface {
 // Figures are what a container's table knows about itself.
 type Figures struct {
 	Shards     []int // the number of entries of each shard
-	LastPass   Pass  // the last search through all entries for dead ones; zero if there was none
+	LastPass   Pass  // the last search through all entries for dead ones; zero if there was none, or nobody has set Watched
 	ReportsDue int   // calls of OnReap that have not begun
 	Counts     bool  // whether hits and misses are counted
 }
