@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/go-weak/weakmap"
+	"github.com/go-weak/weakmap/internal/gctest"
 )
 
 // BenchmarkFinalize compares Finalize with what it is built on, a bare
@@ -36,13 +37,13 @@ func finalize[T any](b *testing.B) {
 				objects[i] = new(T)
 			}
 			runtime.GC()
-			before := footprint()
+			before := int64(gctest.HeapBytes())
 			start := time.Now()
 			for i, p := range objects {
 				add(p, i)
 			}
 			times[impl] = append(times[impl], float64(time.Since(start).Nanoseconds())/n)
-			bytes[impl] = float64(footprint()-before) / n
+			bytes[impl] = float64(int64(gctest.HeapBytes())-before) / n
 			clear(objects)
 			if err := weakmap.Settle(b.Context()); err != nil {
 				b.Fatal(err)

@@ -13,6 +13,7 @@ import (
 func init() {
 	inspect.Engine = source{}
 	inspect.Attached = attachedTo
+	inspect.HoldPasses = reaper.hold
 }
 
 type source struct{}

@@ -239,6 +239,12 @@ func (r *reaperState) pass(n uint64) {
 	}
 }
 
+// hold implements inspect.HoldPasses.
+func (r *reaperState) hold() (release func()) {
+	r.turn <- struct{}{}
+	return func() { <-r.turn }
+}
+
 // worked returns the processor time, at most, that the pass has taken since start.
 func (r *reaperState) worked(start time.Time) time.Duration {
 	return time.Since(start) + time.Duration(r.helped.Load())

@@ -23,6 +23,11 @@ var Watched bool
 // A key that is yielded is held until the next one is.
 var Attached func(container any) (entries iter.Seq2[any, any], ok bool)
 
+// HoldPasses lets no pass begin until release is called, whatever the collector finds. It waits
+// for one that is under way. Settle waits as well. It is for tests. Package weakmap sets it, as
+// it does Engine.
+var HoldPasses func() (release func())
+
 // A Source tells figures without taking the lock of a shard and without
 // allocating anything that grows with the number of entries.
 type Source interface {

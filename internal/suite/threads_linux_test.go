@@ -14,17 +14,17 @@ import (
 	"github.com/go-weak/weakmap/internal/gctest"
 )
 
-// childEnv makes the test binary the program that must not be ended.
-const childEnv = "WEAKMAP_SUITE_CHILD"
+// threadsVariable makes the test binary the program that must not be ended.
+const threadsVariable = "WEAKMAP_SUITE_CHILD"
 
 // Callbacks in system calls take a thread each, and the runtime ends a program that has too many.
 func TestCallbacksInSystemCallsDoNotEndTheProgram(t *testing.T) {
-	if os.Getenv(childEnv) == "threads" {
+	if os.Getenv(threadsVariable) == "threads" {
 		manySystemCalls(t)
 		return
 	}
 	cmd := exec.Command(os.Args[0], "-test.run=^TestCallbacksInSystemCallsDoNotEndTheProgram$", "-test.v", "-test.timeout=60s")
-	cmd.Env = append(os.Environ(), childEnv+"=threads")
+	cmd.Env = append(os.Environ(), threadsVariable+"=threads")
 	if testing.Short() {
 		cmd.Args = append(cmd.Args, "-test.short")
 	}

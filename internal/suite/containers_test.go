@@ -1,0 +1,231 @@
+package suite
+
+import (
+	"fmt"
+	"hash/maphash"
+	"runtime"
+	"slices"
+	"testing"
+	"unsafe"
+	"weak"
+
+	"github.com/go-weak/weakmap"
+)
+
+// What the tests of KeyMap, Set and Interner share.
+
+// newRecords returns n objects, each with an allocation of its own.
+func newRecords(n int) []*record {
+	objects := make([]*record, n)
+	for i := range objects {
+		objects[i] = &record{id: i}
+	}
+	return objects
+}
+
+// eachConfig runs a test as a subtest of every configuration without a hash, which KeyMap and
+// Set have no setting for.
+func eachConfig(t *testing.T, test func(t *testing.T, c configuration)) {
+	t.Helper()
+	for _, reclaim := range []weakmap.Reclaim{weakmap.PerCycle, weakmap.PerValue} {
+		for _, shards := range []int{1, 2, 0} {
+			c := configuration{reclaim: reclaim, shards: shards, hash: "builtin"}
+			t.Run(c.String(), func(t *testing.T) { test(t, c) })
+		}
+	}
+}
+
+// config is the settings of a configuration.
+func (c configuration) config() weakmap.Config {
+	return weakmap.Config{Reclaim: c.reclaim, Shards: c.shards}
+}
+
+// eachKeyMap runs a test in every configuration with an unused KeyMap, which lives until the
+// test has returned.
+func eachKeyMap[K, V any](t *testing.T, test func(t *testing.T, m *weakmap.KeyMap[K, V])) {
+	t.Helper()
+	eachConfig(t, func(t *testing.T, c configuration) {
+		m := &weakmap.KeyMap[K, V]{Config: c.config()}
+		test(t, m)
+		runtime.KeepAlive(m)
+	})
+}
+
+// eachSet is eachKeyMap with two unused Sets.
+func eachSet[T any](t *testing.T, test func(t *testing.T, a, b *weakmap.Set[T])) {
+	t.Helper()
+	eachConfig(t, func(t *testing.T, c configuration) {
+		a, b := &weakmap.Set[T]{Config: c.config()}, &weakmap.Set[T]{Config: c.config()}
+		test(t, a, b)
+		runtime.KeepAlive(a)
+		runtime.KeepAlive(b)
+	})
+}
+
+// eachInterner is eachKeyMap with an unused Interner, and with every hash.
+func eachInterner[T comparable](t *testing.T, test func(t *testing.T, in *weakmap.Interner[T])) {
+	t.Helper()
+	everywhere(t, func(t *testing.T, c configuration) {
+		in := newInterner[T](c)
+		test(t, in)
+		runtime.KeepAlive(in)
+	})
+}
+
+// bothInterners runs a test in each reclaim mode with an unused Interner, for tests whose subject
+// has nothing to do with shards or hashes.
+func bothInterners[T comparable](t *testing.T, test func(t *testing.T, in *weakmap.Interner[T])) {
+	t.Helper()
+	inBothModes(t, func(t *testing.T, c configuration) {
+		in := newInterner[T](c)
+		test(t, in)
+		runtime.KeepAlive(in)
+	})
+}
+
+// newInterner returns an unused Interner set up as the configuration says.
+func newInterner[T comparable](c configuration) *weakmap.Interner[T] {
+	in := &weakmap.Interner[T]{Config: c.config()}
+	switch c.hash {
+	case "constant":
+		in.Hash = func(T) uint64 { return 42 }
+	case "4bits":
+		in.Hash = func(v T) uint64 { return maphash.Comparable(testSeed, v) & 15 }
+	}
+	return in
+}
+
+// wantPanic checks that f panics with exactly this text.
+func wantPanic(t *testing.T, want string, f func()) {
+	t.Helper()
+	if got := panicText(f); got != want {
+		t.Errorf("panic %q, want %q", got, want)
+	}
+}
+
+// A container is what all of them have in common.
+type container interface {
+	Len() int
+	Reap() int
+	Clear()
+	Stats() weakmap.Stats
+}
+
+// balanced checks the accounting of a container on which no operation is in
+// progress. A pass of the reaper may be, so it looks until it has looked
+// between two of its steps.
+func balanced(t *testing.T, c container) weakmap.Stats {
+	t.Helper()
+	var s weakmap.Stats
+	within(t, "Inserts == Reaped + Deleted + Entries", func() bool {
+		s = c.Stats()
+		return s.Inserts == s.Reaped+s.Deleted+uint64(s.Entries)
+	})
+	return s
+}
+
+// wantLen checks that a container gets to n entries, all of them live.
+func wantLen(t *testing.T, c container, n int) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("Len() == Stats().Entries == %d", n), func() bool {
+		return c.Len() == n && c.Stats().Entries == n
+	})
+	balanced(t, c)
+}
+
+// zeroAllocs checks that f allocates nothing. f is called a thousand and one
+// times; a stray allocation of the runtime does not count.
+func zeroAllocs(t *testing.T, what string, f func()) {
+	t.Helper()
+	if n := testing.AllocsPerRun(1000, f); n != 0 {
+		t.Errorf("%s: %v allocations", what, n)
+	}
+}
+
+// addressOf is for comparison only.
+func addressOf[T any](p *T) uintptr { return uintptr(unsafe.Pointer(p)) }
+
+// once checks that seq yields exactly want, each one once.
+func once[T any](t *testing.T, what string, seq func(func(*T) bool), want ...*T) {
+	t.Helper()
+	got := map[*T]int{}
+	for p := range seq {
+		if got[p]++; got[p] > 1 {
+			t.Errorf("%s yields %p %d times", what, p, got[p])
+		}
+		if !slices.Contains(want, p) {
+			t.Errorf("%s yields %p, which it should not", what, p)
+		}
+	}
+	if len(got) < len(want) {
+		t.Errorf("%s yields %d of %d", what, len(got), len(want))
+	}
+}
+
+// bindDoomed binds a new key to each of the values and holds none of the keys. It returns weak
+// pointers to them.
+func bindDoomed[V any](m *weakmap.KeyMap[record, V], values ...V) []weak.Pointer[record] {
+	handles := make([]weak.Pointer[record], len(values))
+	elsewhere(func() {
+		for i, v := range values {
+			key := &record{id: i}
+			handles[i] = weak.Make(key)
+			m.Store(key, v)
+		}
+	})
+	return handles
+}
+
+// bindHeld binds a new key to each of the values and returns the keys.
+func bindHeld[V any](m *weakmap.KeyMap[record, V], values ...V) []*record {
+	keys := newRecords(len(values))
+	for i, v := range values {
+		m.Store(keys[i], v)
+	}
+	return keys
+}
+
+// atReusedAddresses has objects die whose entries stay, and calls newcomer for new objects,
+// many of which have the address of a dead one. insert makes the entry of an object, reap
+// removes the entries of the dead, and dead tells how many of these there are. It fails if no
+// newcomer met an entry of a dead object at its address.
+func atReusedAddresses(t *testing.T, insert func(*record), dead, reap func() int, newcomer func(*record)) {
+	t.Helper()
+	defer stallCleanups(t)()
+	const n = 2000
+	met := 0
+	for range 3 {
+		old := make(map[uintptr]bool, n)
+		handles := make([]weak.Pointer[record], n)
+		elsewhere(func() {
+			for i := range handles {
+				r := &record{id: -1}
+				insert(r)
+				old[addressOf(r)] = true
+				handles[i] = weak.Make(r)
+			}
+		})
+		awaitDeath(t, handles)
+		newcomers := newRecords(2 * n)
+		for _, r := range newcomers {
+			if old[addressOf(r)] && dead() > 0 {
+				met++
+			}
+			newcomer(r)
+		}
+		runtime.KeepAlive(newcomers)
+		reap()
+	}
+	if met == 0 {
+		t.Error("no newcomer had the address of a dead object with an entry: the test shows nothing")
+	}
+}
+
+// wantShrunk checks that the capacity, which was full, has fallen after a mass death. Nobody has
+// to call anything for that.
+func wantShrunk(t *testing.T, c container, full int) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("Stats().Capacity falls from %d to an eighth", full), func() bool {
+		return c.Stats().Capacity <= max(full/8, 8192)
+	})
+}

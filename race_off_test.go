@@ -1,5 +1,0 @@
-//go:build !race
-
-package weakmap_test
-
-const raceEnabled = false
