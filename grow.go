@@ -121,7 +121,7 @@ func (t *table) shrinkLocked(l *layout, removals int) {
 	}
 	t.lockAll(l)
 	defer t.unlockAll(l)
-	next := &layout{hashing: l.hashing, table: t}
+	next := t.newLayout(l.hashing)
 	n, shards := t.fit(l, next, max(bucketsFor(used*3/2), t.least(inserted)), allStays)
 	if 2*n > l.Len() {
 		t.unpaid = gone + uint64(used+1)/2
@@ -191,9 +191,9 @@ var (
 // relayout publishes a layout of n buckets, or of more if the bindings need them. What does not
 // stay was accounted for. Must be called with t.growth and the locks of all shards of l held.
 func (t *table) relayout(l *layout, n int, c change) {
-	next := &layout{hashing: l.hashing, table: t}
+	next := t.newLayout(l.hashing)
 	if c.reseed {
-		next.hashing = hashing{seeded: true, seed: maphash.MakeSeed()}
+		next = t.newLayout(hashing{seeded: true, seed: maphash.MakeSeed()})
 	}
 	used, inserted, _ := l.counts()
 	n, shards := t.fit(l, next, max(n, bucketsFor(used*3/2), t.least(inserted)), c)

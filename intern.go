@@ -55,15 +55,14 @@ func internerOptions[T comparable](config Config, hash func(T) uint64) options {
 
 // find returns the canonical pointer of the value at p, which it does not keep, or nil.
 func (in *Interner[T]) find(p unsafe.Pointer) *T {
-	t := in.core.table.Load()
-	if t == nil {
+	if in.core.table.Load() == nil {
 		mustBeHashable(*(*T)(p))
 		if in.Config.Stats {
 			in.core.count(false)
 		}
 		return nil
 	}
-	canonical := (*T)(t.search(keyOf(t.keys.class, (*T)(p))).referent)
+	canonical := (*T)(in.core.load(p))
 	if in.Config.Stats {
 		in.core.count(canonical != nil)
 	}
@@ -99,7 +98,7 @@ func InternBytes(in *Interner[string], b []byte) *string {
 func (in *Interner[T]) insert(canonical *T) *T {
 	t := in.open()
 	p := unsafe.Pointer(canonical)
-	if old, inserted := t.insert(keyOf(t.keys.class, canonical), bound{referent: p}, ifAbsent); !inserted {
+	if old, inserted := t.insert(t.keys.at(p), bound{referent: p}, ifAbsent); !inserted {
 		return (*T)(old.referent)
 	}
 	return canonical

@@ -40,6 +40,7 @@ type key struct {
 // A keying is what a container decides about its keys.
 type keying struct {
 	class  class
+	size   uint8                                          // of a number, in bytes
 	vet    bool                                           // whether keys that the caller hashes must be proved hashable
 	custom func(k key) uint64                             // the caller's hash, or nil
 	hash   func(at unsafe.Pointer, s maphash.Seed) uint64 // maphash.Comparable. boxes and copies only, as the next two.
@@ -50,6 +51,9 @@ type keying struct {
 // keyingOf returns how keys of type K of the given class are treated. custom may be nil.
 func keyingOf[K comparable](c class, custom func(K) uint64) keying {
 	ks := keying{class: c}
+	if c == words {
+		ks.size = uint8(unsafe.Sizeof(*new(K)))
+	}
 	if custom != nil {
 		ks.vet = hasInterface(reflect.TypeFor[K]())
 		ks.custom = func(k key) uint64 { return custom(given[K](c, k)) }
@@ -100,14 +104,13 @@ func classOf(t reflect.Type, custom bool) class {
 	return boxes
 }
 
-// keyOf returns the key that k points to, of the class c.
-func keyOf[K comparable](c class, k *K) key {
-	p := unsafe.Pointer(k)
-	switch c {
+// at returns the key at an address.
+func (ks *keying) at(p unsafe.Pointer) key {
+	switch ks.class {
 	case texts, copiedTexts:
 		return keyOfString(*(*string)(p))
 	case words:
-		switch unsafe.Sizeof(*k) {
+		switch ks.size {
 		case 8:
 			return key{n: uintptr(*(*uint64)(p))}
 		case 4:
@@ -122,11 +125,27 @@ func keyOf[K comparable](c class, k *K) key {
 	return key{at: p}
 }
 
-// borrowed is keyOf for a call that keeps nothing of the key: what k points to need not be on the
-// heap.
-func borrowed[K comparable](c class, k *K) key { return keyOf(c, (*K)(hidden(unsafe.Pointer(k)))) }
+// way returns the short way of lookups in a layout that is not flooded.
+func (ks *keying) way() way {
+	switch {
+	case ks.custom != nil:
+	case ks.class == texts:
+		return byText
+	case ks.class == copiedTexts:
+		return byCanonicalText
+	case ks.class == words && ks.size == 8, ks.class == pointers && ptrSize == 8, ks.class == objects:
+		return byWord8
+	case ks.class == words && ks.size == 4, ks.class == pointers:
+		return byWord4
+	case ks.class == words && ks.size == 2:
+		return byWord2
+	case ks.class == words:
+		return byWord1
+	}
+	return noWay
+}
 
-// given is the inverse of keyOf.
+// given is the inverse of keying.at.
 func given[K comparable](c class, k key) K {
 	switch c {
 	case texts, copiedTexts:

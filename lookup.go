@@ -15,14 +15,52 @@ import (
 // The short ways ask the first slot with the key's tag in the key's home bucket, and are right
 // in all but a few cases in a hundred. The others they leave to search.
 
-// loadText is find for a Map of strings.
-func (t *table) loadText(s string) unsafe.Pointer {
+// A way is what the short way of a layout's lookups does about keys.
+type way uint8
+
+const (
+	noWay   way = iota // nothing: there is search
+	byWord1            // Map of numbers of one byte
+	byWord2
+	byWord4
+	byWord8
+	byText          // Map of strings
+	byCanonicalText // Interner of strings
+)
+
+// load returns what the key at an address is bound to. Nothing of the key is kept, so it need not
+// be on the heap.
+func (c *core) load(at unsafe.Pointer) unsafe.Pointer {
+	t := c.table.Load()
+	if t == nil {
+		return nil
+	}
 	l := t.layout.Load()
 	seam.Interleave("layout read")
-	if len(s) > xxh.Max || l.hashing.seeded || t.keys.custom != nil {
-		return t.search(keyOfString(s)).referent
+	var n uintptr
+	var h uint32
+	switch l.way {
+	case byText, byCanonicalText:
+		s := *(*string)(at)
+		if len(s) > xxh.Max {
+			return t.searchAt(at)
+		}
+		n, h = uintptr(len(s)), uint32(xxh.String(s, processSeed))
+	case byWord8:
+		n = uintptr(*(*uint64)(at))
+		h = uint32(xxh.Word(uint64(n), processSeed))
+	case byWord4:
+		n = uintptr(*(*uint32)(at))
+		h = uint32(xxh.Word(uint64(n), processSeed))
+	case byWord2:
+		n = uintptr(*(*uint16)(at))
+		h = uint32(xxh.Word(uint64(n), processSeed))
+	case byWord1:
+		n = uintptr(*(*uint8)(at))
+		h = uint32(xxh.Word(uint64(n), processSeed))
+	default:
+		return t.searchAt(at)
 	}
-	h := uint32(xxh.String(s, processSeed))
 	b := l.At(h)
 	version := b.Version()
 	tags := b.Tags()
@@ -30,67 +68,64 @@ func (t *table) loadText(s string) unsafe.Pointer {
 	m := row.Matching(tags, row.Tag(h))
 	if m == 0 {
 		if row.Passed(tags) {
-			return t.search(keyOfString(s)).referent
+			return t.searchAt(at)
 		}
 		return nil
 	}
 	k := row.SlotOf(m)
-	n := int(b.Len(k))
-	key, word := b.KeyAt(k), b.Word(k)
-	seam.Interleave("slot read")
-	// With the version of before, key, length and word are of one binding: see package row.
-	if n == len(s) && b.Version() == version && unsafe.String((*byte)(key), n) == s {
-		runtime.KeepAlive(l) // What the slot names was kept up to here.
-		if v := t.referent(word); v != nil {
-			if t.retains && b.Age(k) != 0 {
-				t.use(b, k, word, v, h)
-			}
-			return v
+	word := b.Word(k)
+	// With the version of before, all that is read of the slot is of one binding: see package row.
+	switch l.way {
+	case byText:
+		key := (*byte)(b.KeyAt(k))
+		seam.Interleave("slot read")
+		if uintptr(b.Len(k)) != n || b.Version() != version || unsafe.String(key, n) != *(*string)(at) {
+			return t.searchAt(at)
+		}
+	case byCanonicalText:
+		seam.Interleave("slot read")
+		if b.Len(k) != uint16(h>>8) || b.Version() != version {
+			return t.searchAt(at)
+		}
+	default:
+		key := b.Key(k)
+		seam.Interleave("slot read")
+		if key != n || b.Version() != version {
+			return t.searchAt(at)
 		}
 	}
-	return t.search(keyOfString(s)).referent
+	runtime.KeepAlive(l) // What the slot names was kept up to here.
+	if t.retains {
+		return t.loadRetaining(b, k, word, h, at)
+	}
+	v := seam.Value(word)
+	if v == nil || l.way == byCanonicalText && *(*string)(v) != *(*string)(at) {
+		return t.searchAt(at)
+	}
+	return v
 }
 
-// loadWord is find for a Map of numbers.
-func (t *table) loadWord(n uintptr) unsafe.Pointer {
-	l := t.layout.Load()
-	seam.Interleave("layout read")
-	if l.hashing.seeded {
-		return t.search(key{n: n}).referent
+// loadRetaining is the end of load in a table that retains.
+func (t *table) loadRetaining(b *row.Bucket, k uintptr, word unsafe.Pointer, h uint32, at unsafe.Pointer) unsafe.Pointer {
+	v := t.referent(word)
+	if v == nil || t.keys.class == copiedTexts && *(*string)(v) != *(*string)(at) {
+		return t.searchAt(at)
 	}
-	h := uint32(xxh.Word(uint64(n), processSeed))
-	b := l.At(h)
-	version := b.Version()
-	tags := b.Tags()
-	seam.Interleave("tags read")
-	m := row.Matching(tags, row.Tag(h))
-	if m == 0 {
-		if row.Passed(tags) {
-			return t.search(key{n: n}).referent
-		}
-		return nil
+	if b.Age(k) != 0 {
+		t.use(b, k, word, v, h)
 	}
-	k := row.SlotOf(m)
-	bound, word := b.Key(k), b.Word(k)
-	seam.Interleave("slot read")
-	if bound == n && b.Version() == version {
-		runtime.KeepAlive(l)
-		if v := t.referent(word); v != nil {
-			if t.retains && b.Age(k) != 0 {
-				t.use(b, k, word, v, h)
-			}
-			return v
-		}
-	}
-	return t.search(key{n: n}).referent
+	return v
 }
+
+// searchAt is load for all keys and all cases.
+func (t *table) searchAt(at unsafe.Pointer) unsafe.Pointer { return t.search(t.keys.at(at)).referent }
 
 // loadObject is find for a KeyMap or Set. A pointer that is no key of the table's is nothing
 // to it: its object is not looked at.
 func (t *table) loadObject(object unsafe.Pointer) bound {
 	l := t.layout.Load()
 	seam.Interleave("layout read")
-	if l.hashing.seeded {
+	if l.way == noWay {
 		return t.search(key{at: object})
 	}
 	h := uint32(xxh.Word(uint64(uintptr(object)), processSeed))
@@ -120,20 +155,7 @@ func (t *table) loadObject(object unsafe.Pointer) bound {
 	return t.search(key{at: object})
 }
 
-// find returns what k is bound to; nothing if that is dead.
-func (t *table) find(k key) bound {
-	switch t.keys.class {
-	case texts:
-		return bound{referent: t.loadText(k.text())}
-	case words:
-		return bound{referent: t.loadWord(k.n)}
-	case objects:
-		return t.loadObject(k.at)
-	}
-	return t.search(k)
-}
-
-// search is find for all keys and all cases.
+// search returns what k is bound to, or nothing if that is dead, for all keys and all cases.
 //
 // It reads the layout, a bucket's version and tags, a slot and the weak pointer, in this
 // order, while writers change each of them. What it finds alive was bound when the slot was

@@ -1,5 +1,111 @@
 package weakmap
 
+// This file begins with an essay on the engine that all containers share.
+//
+// # Parts
+//
+//	Map  KeyMap  Set  Interner     contracts, and what is typed: the key becomes a key, *V an address
+//	            |
+//	          table                what a container's bindings are, and its settings      table.go
+//	            |                  how a key is hashed, compared and recorded             key.go
+//	            |                  find; bind, replace, unbind; iterate                   lookup.go update.go tour.go
+//	         layout                grow, shrink, take another hash; sweep                 grow.go sweep.go
+//	        /      \
+//	      row      shards          where lookups look; who may write                      internal/row, this file
+//	                  |
+//	               journal         the bindings in the order of arrival, and what
+//	                  |            keeps what the row names; which of them are dead       internal/journal
+//	                  |
+//	               reaper          one pass after each collection                         reaper.go
+//
+// The engine has no type parameters. It knows a referent by its address and a key by one of a
+// few classes; so it is compiled once for a program, however many types that caches.
+//
+// # Terms
+//
+// A binding is what one insertion makes: a key, or what stands for it, is bound to a referent,
+// which may die. It stands in two places. Its slot is in a bucket of the row, where lookups find
+// it; package row has the diagram. Its record is in the journal of a shard:
+//
+//	word  8  the weak pointer to the referent
+//	ref   8  what the slot's key names, which the record keeps: a string's bytes, a copy of a key, a KeyMap's value
+//	bits  8  a number as it is; or the hash, and the length of a string
+//
+// and with Retain or PerValue, which few containers have, 16 bytes more. A shard is a lock, with
+// the counts and the journal of the bindings that it guards. A layout is a row with its shards.
+//
+// # Life of a binding
+//
+//	          insertion                    collection
+//	(none) -------------> bound ----------------------------> dead
+//	                        |                                   |
+//	                        | Delete, Store over it, Clear ...  | a pass, Reap, Settle, or any of those
+//	                        v                                   v
+//	                     unbound, counted Deleted            unbound, counted Reaped, reported to OnReap
+//
+// Nothing happens to a binding when its referent dies: lookups see that the weak pointer is nil,
+// and miss. It is unbound once, under its shard's lock, by the first of
+//
+//   - the pass after a collection (reaper.pass), Reap, Settle;
+//   - with PerValue, the cleanup of its referent (reclaim);
+//   - a writer that stores over it or deletes it (table.update), clears (core.clear), finds its
+//     bucket full (table.expelDead) or its shard (table.makeRoom).
+//
+// Each of these names the binding by the word of its weak pointer, and takes that away or
+// nothing. A word whose referent is dead is never that of a live binding again. So a late removal
+// cannot take away what was bound to the same key since.
+//
+// # Why a lookup may trust what it sees
+//
+// Package row says why what is read of one slot belongs together, and package journal the same of
+// a record. An insertion makes the record, fills the slot, raises the counts of the full buckets
+// that it passed, and then stores the tag; only that makes the binding findable. A removal clears
+// the tag first. A replacement stores the new word over the old: the key is never unbound in
+// between. Nothing moves within a layout, and the row of a layout that was replaced does not change
+// any more. table.search says what follows for a miss.
+//
+// What a slot names must be there when it is read, although the collector does not follow slots.
+// The record keeps it: it is made before the slot is filled and cleared after the slot was
+// emptied. A layout that was replaced keeps the journals of its time (layout.kept, or its
+// shards), and a lookup keeps its layout until it has what it looks for.
+//
+// # Locks
+//
+// In this order; none is held while code of the user runs, but for tally.calling.
+//
+//	lock               protects                                             taken by
+//	reaper.turn        one sweep of all tables at a time                    passes, Settle
+//	reaper.clock       announcements of collections                         cleanups of the clock, passes
+//	table.growth       which layout is in use                               growth, sweeps, Clear, ageing
+//	shard.mu           a shard's buckets, journal, counts; of several       writers, iterations, sweeps
+//	                   shards by number
+//	reaper.mu          the list of tables                                   first insertions, passes
+//	tickets.mu         the cleanups of one table that have not run          PerValue's writers, cleanups
+//	reports.mu         dead bindings that OnReap has not been told of       who unbinds them
+//	tally.calling      two calls of one OnReap from each other              who calls OnReap
+//	flights.mu         the computations of a container                      LoadOrCompute
+//	callbackQueue.mu   the queue of callbacks; a leaf                       who submits or runs them
+//
+// Hash runs before any lock is taken, and == on keys is Go's own.
+//
+// # Who calls what
+//
+//	function              on which goroutine       may use containers   a panic
+//	compute, Compute's f  the caller's             yes                  goes to the caller
+//	del, keep, yield      the caller's             yes                  goes to the caller
+//	Hash, Clone           the caller's             Clone, yes; Hash, no goes to the caller
+//	OnReap                one of callbacks, or     yes                  ends the program
+//	                      of a synctest bubble
+//	callbacks of a Ref    one of callbacks         yes                  ends the program
+//	Finalizer functions   one of callbacks, or     yes                  ends the program, or
+//	                      of Call, RunAtExit                            goes to the caller
+//
+// # Where memory goes
+//
+// For one binding: 24 bytes of record, 32 to 63 of row (128 for five slots, of which 13 in 16
+// are used at most, and half as many after growth), and what the runtime takes for a weak pointer, 16
+// on the heap and about 50 off it. A string's bytes are the caller's.
+
 import (
 	"sync/atomic"
 	"unsafe"

@@ -70,6 +70,7 @@ type layout struct {
 	row.Row
 	hashing hashing
 	table   *table
+	way     way           // Immutable, as row.Row and hashing.
 	shards  []shard            // kept from layout to layout while their number stays
 	kept    *[]journal.Journal // what the slots name, once the next layout has taken over the shards. Written once, with all shards locked, and read by the collector only.
 }
@@ -122,12 +123,21 @@ func newTable(o options) *table {
 	if o.config.Stats {
 		t.hits, t.misses = xsync.NewCounter(), xsync.NewCounter()
 	}
-	l := &layout{table: t}
+	l := t.newLayout(hashing{})
 	t.reserved = max(bucketsFor(t.asked()), t.minShards)
 	l.Row = row.Make(t.reserved, t.shardsFor(t.reserved))
 	l.shards = t.newShards(l.Shards())
 	t.layout.Store(l)
 	return t
+}
+
+// newLayout returns a layout without a row and shards.
+func (t *table) newLayout(by hashing) *layout {
+	l := &layout{hashing: by, table: t}
+	if !by.seeded {
+		l.way = t.keys.way()
+	}
+	return l
 }
 
 // asked returns for how many entries there is to be room because of Config.Capacity.

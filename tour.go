@@ -82,7 +82,7 @@ func (w *tour) resolve(t *table, e *listed) bool {
 	if e.referent == nil && t.keys.class.isReferent() {
 		return false // What it was bound to went with it.
 	}
-	found := t.find(t.keyOfListed(*e))
+	found := t.search(t.keyOfListed(*e))
 	if found.referent != e.referent {
 		e.referent, e.word = found.referent, nil
 	}

@@ -2,6 +2,7 @@ package weakmap
 
 import (
 	"errors"
+	"hash/maphash"
 	"iter"
 	"reflect"
 	"runtime"
@@ -72,7 +73,10 @@ func mustBeValue(value unsafe.Pointer) {
 
 // insert binds key to value if c is met, and returns what it was bound to.
 func insert[K comparable](t *table, key K, value unsafe.Pointer, c condition) (old unsafe.Pointer, inserted bool) {
-	b, inserted := t.insert(keyOf(t.keys.class, &key), bound{referent: value}, c)
+	if reveal {
+		maphash.Comparable(comparableSeed, key) // Puts on the heap what key refers to, which is kept.
+	}
+	b, inserted := t.insert(t.keys.at(hidden(unsafe.Pointer(&key))), bound{referent: value}, c)
 	return b.referent, inserted
 }
 
@@ -83,40 +87,27 @@ func remove[K comparable](c *core, key K, cond condition) (old unsafe.Pointer, r
 		mustBeHashable(key)
 		return nil, false
 	}
-	b, removed := t.update(borrowed(t.keys.class, &key), nil, cond)
+	b, removed := t.update(t.keys.at(hidden(unsafe.Pointer(&key))), nil, cond)
 	return b.referent, removed
-}
-
-// load returns what key is bound to.
-func load[K comparable](c *core, key K) unsafe.Pointer {
-	t := c.table.Load()
-	if t == nil {
-		mustBeHashable(key)
-		return nil
-	}
-	switch {
-	case unsafe.Sizeof(key) == unsafe.Sizeof("") && t.keys.class == texts:
-		return t.loadText(*(*string)(hidden(unsafe.Pointer(&key))))
-	case unsafe.Sizeof(key) <= unsafe.Sizeof(uintptr(0)) && t.keys.class == words:
-		return t.loadWord(keyOf(words, &key).n)
-	}
-	return t.search(borrowed(t.keys.class, &key)).referent
 }
 
 // lookup is Load without counting.
 func (m *Map[K, V]) lookup(key K) (value *V, ok bool) {
-	value = (*V)(load(&m.core, key))
+	value = (*V)(m.core.load(hidden(unsafe.Pointer(&key))))
+	if value == nil && m.core.table.Load() == nil {
+		mustBeHashable(key)
+	}
 	return value, value != nil
 }
 
 // Load returns the value bound to key. It misses only if, at some moment during
 // the call, the key was unbound or what was bound to it was unreachable.
 func (m *Map[K, V]) Load(key K) (value *V, ok bool) {
-	value = (*V)(load(&m.core, key))
+	value, ok = m.lookup(key)
 	if m.Config.Stats {
-		m.core.count(value != nil)
+		m.core.count(ok)
 	}
-	return value, value != nil
+	return value, ok
 }
 
 // Store binds key to value. A nil value panics.
