@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"unsafe"
 
 	"github.com/go-weak/weakmap"
 )
@@ -165,6 +166,20 @@ func ExampleInterner() {
 	// 20 tokens, 12 distinct
 	// true for for
 	// 0 left, with 0 tokens held
+}
+
+// A decoder meets the same names again and again. Each is in memory once, as long as anybody
+// has it.
+func ExampleStrings() {
+	var names weakmap.Strings
+	line := []byte("region=eu zone=eu")
+	region := names.InternBytes(line[7:9])
+	zone := names.InternBytes(line[15:])
+	fmt.Println(region, zone, names.Len())
+	fmt.Println(unsafe.StringData(region) == unsafe.StringData(zone))
+	// Output:
+	// eu eu 1
+	// true
 }
 
 // What is read into one buffer is interned without a string for each occurrence.

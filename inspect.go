@@ -34,6 +34,7 @@ func (m *Map[K, V]) figures() (inspect.Figures, bool)    { return m.core.figures
 func (m *KeyMap[K, V]) figures() (inspect.Figures, bool) { return m.core.figures() }
 func (s *Set[T]) figures() (inspect.Figures, bool)       { return s.core.figures() }
 func (in *Interner[T]) figures() (inspect.Figures, bool) { return in.core.figures() }
+func (s *Strings) figures() (inspect.Figures, bool)      { return s.core.figures() }
 
 func (c *core) figures() (f inspect.Figures, ok bool) {
 	t := c.table.Load()

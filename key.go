@@ -2,6 +2,7 @@ package weakmap
 
 import (
 	"hash/maphash"
+	"math"
 	"reflect"
 	"unsafe"
 
@@ -25,7 +26,8 @@ const (
 	boxes                    // Map: anything else. Slot and record have the address of a copy.
 	objects                  // KeyMap, Set: the referent itself. Slot and record have the address of the value, if there are values.
 	copies                   // Interner: what the referent holds. Slot and record have nothing.
-	copiedTexts              // Interner: the string that the referent holds. As copies.
+	copiedTexts              // Interner: the string that the referent holds. Slot and record have its length.
+	contents                 // Strings: the bytes that the referent is. As copiedTexts.
 )
 
 // isReferent reports whether what is referred to is the key, or has it.
@@ -33,8 +35,8 @@ func (c class) isReferent() bool { return c >= objects }
 
 // A key is one that a caller gave. What it refers to must not be kept, but by prepare.
 type key struct {
-	at unsafe.Pointer // pointers, objects: the address. texts, copiedTexts: of the bytes. boxes, copies: of the key.
-	n  uintptr        // words: the number. texts, copiedTexts: the length.
+	at unsafe.Pointer // pointers, objects: the address. texts, copiedTexts, contents: of the bytes. boxes, copies: of the key.
+	n  uintptr        // words: the number. texts, copiedTexts, contents: the length.
 }
 
 // A keying is what a container decides about its keys.
@@ -107,7 +109,7 @@ func classOf(t reflect.Type, custom bool) class {
 // at returns the key at an address.
 func (ks *keying) at(p unsafe.Pointer) key {
 	switch ks.class {
-	case texts, copiedTexts:
+	case texts, copiedTexts, contents:
 		return keyOfString(*(*string)(p))
 	case words:
 		switch ks.size {
@@ -131,7 +133,7 @@ func (ks *keying) way() way {
 	case ks.custom != nil:
 	case ks.class == texts:
 		return byText
-	case ks.class == copiedTexts:
+	case ks.class == copiedTexts, ks.class == contents:
 		return byCanonicalText
 	case ks.class == words && ks.size == 8, ks.class == pointers && ptrSize == 8, ks.class == objects:
 		return byWord8
@@ -148,7 +150,7 @@ func (ks *keying) way() way {
 // given is the inverse of keying.at.
 func given[K comparable](c class, k key) K {
 	switch c {
-	case texts, copiedTexts:
+	case texts, copiedTexts, contents:
 		s := k.text()
 		return *(*K)(unsafe.Pointer(&s))
 	case words, pointers:
@@ -212,8 +214,8 @@ func storedText(ref unsafe.Pointer, bits uint64) string {
 	return *(*string)(ref)
 }
 
-// storedAs returns the key of a record, for a lookup. Not for objects, copies and copiedTexts,
-// whose record has none.
+// storedAs returns the key of a record, for a lookup. Not for those whose record
+// has none: see isReferent.
 func (t *table) storedAs(ref unsafe.Pointer, bits uint64) key {
 	switch t.keys.class {
 	case words:
@@ -258,7 +260,7 @@ func (t *table) hash(by *hashing, k key) uint32 {
 		return uint32(xxh.Word(uint64(k.n), processSeed))
 	case pointers, objects:
 		return uint32(xxh.Word(uint64(uintptr(k.at)), processSeed))
-	case texts, copiedTexts:
+	case texts, copiedTexts, contents:
 		return hashText(k.text())
 	}
 	return uint32(t.keys.hash(hidden(k.at), comparableSeed))
@@ -278,7 +280,7 @@ func (t *table) seededHash(seed maphash.Seed, k key) uint64 {
 		return maphash.Comparable(seed, k.n)
 	case pointers, objects:
 		return maphash.Comparable(seed, uintptr(k.at))
-	case texts, copiedTexts:
+	case texts, copiedTexts, contents:
 		return maphash.String(seed, k.text())
 	}
 	return t.keys.hash(hidden(k.at), seed)
@@ -293,13 +295,19 @@ func (t *table) hashOfRecord(by *hashing, bits uint64) uint32 {
 }
 
 // bitsOf returns what a record has beside the addresses: the number, or else the hash, and
-// the sixteen bits that its slot has.
+// the length of a text, or the sixteen bits that its slot has.
 func (t *table) bitsOf(k key, h uint32) uint64 {
-	if t.keys.class == words {
+	switch t.keys.class {
+	case words:
 		return uint64(k.n)
+	case copiedTexts, contents:
+		return uint64(h) | textLen(k.n)<<32
 	}
 	return uint64(h) | uint64(t.lenOf(k, h))<<32
 }
+
+// textLen returns n, or what stands for it in 32 bits.
+func textLen(n uintptr) uint64 { return min(uint64(n), math.MaxUint32) }
 
 // lenOf returns the sixteen bits that a slot has of its key: of a string the length, and
 // where a comparison must look elsewhere, more of the hash. Only a like hash is worth a look
@@ -318,7 +326,7 @@ func (t *table) lenOf(k key, h uint32) uint16 {
 // refOf returns what the record of k is to refer to.
 func (t *table) refOf(k key, value unsafe.Pointer) unsafe.Pointer {
 	switch t.keys.class {
-	case words, copies, copiedTexts:
+	case words, copies, copiedTexts, contents:
 		return nil
 	case texts:
 		if k.n >= longText {
@@ -335,10 +343,22 @@ func (t *table) refOf(k key, value unsafe.Pointer) unsafe.Pointer {
 
 // slotOf returns the binding of a record as its slot has it.
 func (t *table) slotOf(word, ref unsafe.Pointer, bits uint64, pos uint32) row.Binding {
-	if t.keys.class == words {
+	switch t.keys.class {
+	case words:
 		return row.Binding{Word: word, Key: uintptr(bits), Pos: pos}
+	case copiedTexts, contents:
+		return row.Binding{Word: word, Key: uintptr(bits >> 32), Len: uint16(bits >> 8), Pos: pos}
 	}
 	return row.Binding{Word: word, Key: uintptr(ref), Len: uint16(bits >> 32), Pos: pos}
+}
+
+// textOf returns the text at a referent of class copiedTexts or contents. Of the latter n must be
+// the length.
+func (ks *keying) textOf(referent unsafe.Pointer, n uintptr) string {
+	if ks.class == contents {
+		return unsafe.String((*byte)(referent), n)
+	}
+	return *(*string)(referent)
 }
 
 // A verdict is what a look at a slot says.
@@ -369,6 +389,11 @@ func (t *table) match(b *row.Bucket, s uintptr, version uint32, k key, h uint32)
 		word = b.Word(s)
 	case pointers:
 		if b.Key(s) != uintptr(k.at) {
+			return nil, found, other
+		}
+		word = b.Word(s)
+	case copiedTexts, contents:
+		if b.Key(s) != uintptr(textLen(k.n)) || b.Len(s) != uint16(h>>8) {
 			return nil, found, other
 		}
 		word = b.Word(s)
@@ -413,9 +438,9 @@ func (t *table) match(b *row.Bucket, s uintptr, version uint32, k key, h uint32)
 			return nil, bound{}, other
 		}
 		return word, found, alive
-	case copiedTexts:
+	case copiedTexts, contents:
 		found.value = nil
-		if found.referent == nil || *(*string)(found.referent) != k.text() {
+		if found.referent == nil || t.keys.textOf(found.referent, k.n) != k.text() {
 			return nil, bound{}, other
 		}
 		return word, found, alive

@@ -25,7 +25,7 @@ const (
 	byWord4
 	byWord8
 	byText          // Map of strings
-	byCanonicalText // Interner of strings
+	byCanonicalText // Interner of strings, Strings
 )
 
 // load returns what the key at an address is bound to. Nothing of the key is kept, so it need not
@@ -83,8 +83,9 @@ func (c *core) load(at unsafe.Pointer) unsafe.Pointer {
 			return t.searchAt(at)
 		}
 	case byCanonicalText:
+		key := b.Key(k)
 		seam.Interleave("slot read")
-		if b.Len(k) != uint16(h>>8) || b.Version() != version {
+		if key != n || b.Len(k) != uint16(h>>8) || b.Version() != version {
 			return t.searchAt(at)
 		}
 	default:
@@ -99,7 +100,7 @@ func (c *core) load(at unsafe.Pointer) unsafe.Pointer {
 		return t.loadRetaining(b, k, word, h, at)
 	}
 	v := seam.Value(word)
-	if v == nil || l.way == byCanonicalText && *(*string)(v) != *(*string)(at) {
+	if v == nil || l.way == byCanonicalText && t.keys.textOf(v, n) != *(*string)(at) {
 		return t.searchAt(at)
 	}
 	return v
@@ -108,7 +109,7 @@ func (c *core) load(at unsafe.Pointer) unsafe.Pointer {
 // loadRetaining is the end of load in a table that retains.
 func (t *table) loadRetaining(b *row.Bucket, k uintptr, word unsafe.Pointer, h uint32, at unsafe.Pointer) unsafe.Pointer {
 	v := t.referent(word)
-	if v == nil || t.keys.class == copiedTexts && *(*string)(v) != *(*string)(at) {
+	if v == nil || t.keys.way() == byCanonicalText && t.keys.textOf(v, uintptr(len(*(*string)(at)))) != *(*string)(at) {
 		return t.searchAt(at)
 	}
 	if b.Age(k) != 0 {

@@ -273,7 +273,7 @@ func (c *core) stats() (st Stats) {
 
 // String names the class for messages.
 func (c class) String() string {
-	return [...]string{"words", "pointers", "texts", "boxes", "objects", "copies", "copied texts"}[c]
+	return [...]string{"words", "pointers", "texts", "boxes", "objects", "copies", "copied texts", "contents"}[c]
 }
 
 var _ fmt.Stringer = words

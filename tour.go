@@ -97,8 +97,8 @@ func (t *table) keyOfListed(e listed) key {
 	switch t.keys.class {
 	case objects, copies:
 		return key{at: e.referent}
-	case copiedTexts:
-		return keyOfString(*(*string)(e.referent))
+	case copiedTexts, contents:
+		return keyOfString(t.keys.textOf(e.referent, uintptr(e.bits>>32)))
 	}
 	return t.storedAs(e.ref, e.bits)
 }

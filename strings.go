@@ -1,0 +1,103 @@
+package weakmap
+
+import (
+	"iter"
+	"math"
+	"strings"
+	"unsafe"
+)
+
+// Strings gives equal strings the same bytes, so that these take memory once. It is what an
+// [Interner] of strings is, without a pointer that must be held: an entry lives as long as any
+// string that shares the bytes, a substring too. When none is held any more, the entry goes.
+//
+// The zero Strings is empty and ready to use. It must not be copied after first use. All methods
+// may be called by any number of goroutines at once; for a string that is there they take no
+// lock and allocate nothing.
+//
+// A string takes its bytes, and at least 16. The empty string is itself, and no entry; a string
+// of 4 GiB or more is copied each time.
+//
+// Config is settings: set it before the first use, never after.
+type Strings struct {
+	Config Config
+
+	core core
+}
+
+func (s *Strings) open() *table {
+	return s.core.open(func() options { return options{config: s.Config, keys: keyingOf[string](contents, nil)} })
+}
+
+// find returns the string that equals v and is there.
+func (s *Strings) find(v string) (interned string, ok bool) {
+	p := s.core.load(hidden(unsafe.Pointer(&v)))
+	if s.Config.Stats {
+		s.core.count(p != nil)
+	}
+	if p == nil {
+		return "", false
+	}
+	return unsafe.String((*byte)(p), len(v)), true
+}
+
+// Intern returns the string that equals v and whose bytes all share. If there is none, it
+// becomes a copy of v; v itself is never kept.
+func (s *Strings) Intern(v string) string {
+	if v == "" || uint64(len(v)) > math.MaxUint32 {
+		return strings.Clone(v)
+	}
+	if interned, ok := s.find(v); ok {
+		return interned
+	}
+	return s.insert(v)
+}
+
+// InternBytes is Intern(string(b)). It allocates nothing if the string is there already, and
+// keeps nothing of b.
+func (s *Strings) InternBytes(b []byte) string { return s.Intern(stringView(b)) }
+
+// insert publishes a copy of v, or returns an equal string that was published first.
+func (s *Strings) insert(v string) string {
+	// Below 16 bytes, objects without pointers share one, and do not die by themselves.
+	bytes := make([]byte, max(len(v), tinySize))
+	copy(bytes, v)
+	p := unsafe.Pointer(unsafe.SliceData(bytes))
+	k := key{at: p, n: uintptr(len(v))}
+	if old, inserted := s.open().insert(k, bound{referent: p}, ifAbsent); !inserted {
+		p = old.referent
+	}
+	return unsafe.String((*byte)(p), len(v))
+}
+
+// Lookup returns the string that equals v and whose bytes all share, if there is one. It makes
+// none. The empty string is always there.
+func (s *Strings) Lookup(v string) (interned string, ok bool) {
+	if v == "" {
+		return "", true
+	}
+	return s.find(v)
+}
+
+// All returns an iterator over the strings, in no particular order. No lock is held while it
+// yields, and the body may use the Strings. None comes twice.
+func (s *Strings) All() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		s.core.all(func(e listed) bool { return yield(unsafe.String((*byte)(e.referent), e.bits>>32)) })
+	}
+}
+
+// Clear forgets all strings. Those that are still held stay as they are, but equal ones get
+// other bytes from now on.
+func (s *Strings) Clear() { s.core.clear() }
+
+// Len returns the number of entries. That may include some whose string has died and that are
+// not removed yet.
+func (s *Strings) Len() int { return s.core.length() }
+
+// Reap removes the entries of strings found dead by the collections so far, and returns how many
+// it removed. It runs no collection.
+func (s *Strings) Reap() (removed int) { return s.core.reap() }
+
+// Stats returns the counts of the Strings.
+func (s *Strings) Stats() Stats { return s.core.stats() }
