@@ -70,7 +70,7 @@ type layout struct {
 	row.Row
 	hashing hashing
 	table   *table
-	way     way           // Immutable, as row.Row and hashing.
+	way     way                // Immutable, as row.Row and hashing.
 	shards  []shard            // kept from layout to layout while their number stays
 	kept    *[]journal.Journal // what the slots name, once the next layout has taken over the shards. Written once, with all shards locked, and read by the collector only.
 }
