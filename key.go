@@ -231,6 +231,7 @@ func (t *table) storedAs(ref unsafe.Pointer, bits uint64) key {
 var (
 	comparableSeed = maphash.MakeSeed()
 	processSeed    = maphash.Comparable(comparableSeed, uint64(0))
+	wordSeed       = xxh.WordSeed(processSeed)
 )
 
 // A hashing says how keys become hashes.
@@ -257,14 +258,16 @@ func (t *table) hash(by *hashing, k key) uint32 {
 	}
 	switch t.keys.class {
 	case words:
-		return uint32(xxh.Word(uint64(k.n), processSeed))
+		return hashWord(k.n)
 	case pointers, objects:
-		return uint32(xxh.Word(uint64(uintptr(k.at)), processSeed))
+		return hashWord(uintptr(k.at))
 	case texts, copiedTexts, contents:
 		return hashText(k.text())
 	}
 	return uint32(t.keys.hash(hidden(k.at), comparableSeed))
 }
+
+func hashWord(n uintptr) uint32 { return uint32(xxh.WordWith(uint64(n), wordSeed)) }
 
 func hashText(s string) uint32 {
 	if len(s) <= xxh.Max {

@@ -39,27 +39,26 @@ func (c *core) load(at unsafe.Pointer) unsafe.Pointer {
 	seam.Interleave("layout read")
 	var n uintptr
 	var h uint32
-	switch l.way {
-	case byText, byCanonicalText:
+	if l.way >= byText {
 		s := *(*string)(at)
 		if len(s) > xxh.Max {
 			return t.searchAt(at)
 		}
 		n, h = uintptr(len(s)), uint32(xxh.String(s, processSeed))
-	case byWord8:
-		n = uintptr(*(*uint64)(at))
-		h = uint32(xxh.Word(uint64(n), processSeed))
-	case byWord4:
-		n = uintptr(*(*uint32)(at))
-		h = uint32(xxh.Word(uint64(n), processSeed))
-	case byWord2:
-		n = uintptr(*(*uint16)(at))
-		h = uint32(xxh.Word(uint64(n), processSeed))
-	case byWord1:
-		n = uintptr(*(*uint8)(at))
-		h = uint32(xxh.Word(uint64(n), processSeed))
-	default:
-		return t.searchAt(at)
+	} else {
+		switch l.way {
+		case byWord8:
+			n = uintptr(*(*uint64)(at))
+		case byWord4:
+			n = uintptr(*(*uint32)(at))
+		case byWord2:
+			n = uintptr(*(*uint16)(at))
+		case byWord1:
+			n = uintptr(*(*uint8)(at))
+		default:
+			return t.searchAt(at)
+		}
+		h = hashWord(n)
 	}
 	b := l.At(h)
 	version := b.Version()
@@ -129,7 +128,7 @@ func (t *table) loadObject(object unsafe.Pointer) bound {
 	if l.way == noWay {
 		return t.search(key{at: object})
 	}
-	h := uint32(xxh.Word(uint64(uintptr(object)), processSeed))
+	h := hashWord(uintptr(object))
 	b := l.At(h)
 	version := b.Version()
 	tags := b.Tags()

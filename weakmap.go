@@ -94,20 +94,30 @@ func remove[K comparable](c *core, key K, cond condition) (old unsafe.Pointer, r
 // lookup is Load without counting.
 func (m *Map[K, V]) lookup(key K) (value *V, ok bool) {
 	value = (*V)(m.core.load(hidden(unsafe.Pointer(&key))))
-	if value == nil && m.core.table.Load() == nil {
-		mustBeHashable(key)
+	if value == nil {
+		m.vet(key)
 	}
 	return value, value != nil
+}
+
+// vet panics for a key that cannot be hashed if the table has not done so, because there is none.
+func (m *Map[K, V]) vet(key K) {
+	if m.core.table.Load() == nil {
+		mustBeHashable(key)
+	}
 }
 
 // Load returns the value bound to key. It misses only if, at some moment during
 // the call, the key was unbound or what was bound to it was unreachable.
 func (m *Map[K, V]) Load(key K) (value *V, ok bool) {
-	value, ok = m.lookup(key)
-	if m.Config.Stats {
-		m.core.count(ok)
+	value = (*V)(m.core.load(hidden(unsafe.Pointer(&key))))
+	if value == nil {
+		m.vet(key)
 	}
-	return value, ok
+	if m.Config.Stats {
+		m.core.count(value != nil)
+	}
+	return value, value != nil
 }
 
 // Store binds key to value. A nil value panics.

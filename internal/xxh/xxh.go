@@ -47,9 +47,17 @@ const (
 )
 
 // Word returns the hash of the eight little-endian bytes of w.
-func Word(w, seed uint64) uint64 {
+func Word(w, seed uint64) uint64 { return WordWith(w, WordSeed(seed)) }
+
+// WordSeed returns what Word makes of its seed, for WordWith.
+func WordSeed(seed uint64) uint64 {
 	seed ^= uint64(bits.ReverseBytes32(uint32(seed))) << 32
-	h := bits.RotateLeft64(w, 32) ^ (secret8 ^ secret16 - seed)
+	return secret8 ^ secret16 - seed
+}
+
+// WordWith is Word with a seed of WordSeed.
+func WordWith(w, wordSeed uint64) uint64 {
+	h := bits.RotateLeft64(w, 32) ^ wordSeed
 	h ^= bits.RotateLeft64(h, 49) ^ bits.RotateLeft64(h, 24)
 	h *= mix2
 	h ^= h>>35 + 8
