@@ -340,7 +340,7 @@ func (c *core) clear() {
 			seam.Interleave(seam.ToAsk)
 			v := seam.Value(r.Word())
 			if t.cleaned && v != nil {
-				gone = append(gone, held{v, (*ticket)(s.journal.ExtraAt(pos).Ticket)})
+				gone = append(gone, held{seam.Strong(v), (*ticket)(s.journal.ExtraAt(pos).Ticket)})
 			}
 			s.account(t, v == nil, r.Ref(), r.Bits())
 		}

@@ -1,0 +1,257 @@
+//go:build weakmapsched
+
+package weakmap
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/go-weak/weakmap/internal/row"
+)
+
+// A weakMap is a Map whose operations are recorded, on behalf of whoever runs.
+type weakMap struct {
+	Map[int, cell]
+	run  *run
+	keys []int        // that were used
+	told atomic.Int64 // how many calls of OnReap there were
+}
+
+// do records an operation on key.
+func (m *weakMap) do(name string, key int, old, arg *cell, f func() (*cell, bool)) *cell {
+	r := m.run
+	if !slices.Contains(m.keys, key) {
+		m.keys = append(m.keys, key)
+	}
+	o := operation{name: name, key: key, old: number(r, old), arg: number(r, arg), call: r.tick()}
+	got, did := f()
+	o.got, o.did = number(r, got), did
+	if a := r.running; a != nil && got != nil {
+		take(a, got)
+	}
+	r.record(o)
+	return got
+}
+
+func (m *weakMap) load(key int) *cell {
+	return m.do("Load", key, nil, nil, func() (*cell, bool) { return m.Load(key) })
+}
+
+func (m *weakMap) store(key int, v *cell) {
+	m.do("Swap", key, nil, v, func() (*cell, bool) { return m.Swap(key, v) })
+}
+
+func (m *weakMap) loadOrStore(key int, v *cell) *cell {
+	return m.do("LoadOrStore", key, nil, v, func() (*cell, bool) { return m.LoadOrStore(key, v) })
+}
+
+// loadOrCompute computes v.
+func (m *weakMap) loadOrCompute(key int, v *cell) *cell {
+	return m.do("LoadOrCompute", key, nil, v, func() (*cell, bool) {
+		got, loaded, _ := m.LoadOrCompute(key, func() (*cell, error) {
+			m.run.yield("compute", nil)
+			return v, nil
+		})
+		return got, loaded
+	})
+}
+
+func (m *weakMap) remove(key int) *cell {
+	return m.do("LoadAndDelete", key, nil, nil, func() (*cell, bool) { return m.LoadAndDelete(key) })
+}
+
+func (m *weakMap) compareAndSwap(key int, old, v *cell) {
+	m.do("CompareAndSwap", key, old, v, func() (*cell, bool) { return nil, m.CompareAndSwap(key, old, v) })
+}
+
+func (m *weakMap) compareAndDelete(key int, old *cell) {
+	m.do("CompareAndDelete", key, old, nil, func() (*cell, bool) { return nil, m.CompareAndDelete(key, old) })
+}
+
+func (m *weakMap) clear() {
+	m.do("Clear", 0, nil, nil, func() (*cell, bool) { m.Clear(); return nil, false })
+}
+
+// compute binds key to first, or to second if that is bound already.
+func (m *weakMap) compute(key int, first, second *cell) {
+	m.do("Compute", key, first, second, func() (*cell, bool) {
+		return m.Compute(key, func(current *cell) *cell {
+			m.run.yield("compute", nil)
+			switch current {
+			case nil:
+				return first
+			case first:
+				return second
+			}
+			return current
+		}), false
+	})
+}
+
+// reap is a pass over the map. Nobody sees anything of it.
+func (m *weakMap) reap() {
+	m.Reap()
+	m.run.forget()
+}
+
+// age is what one collection does to what the map retains.
+func (m *weakMap) age() {
+	m.table().age(1)
+	m.run.forget()
+}
+
+// table returns the map's table.
+func (m *weakMap) table() *table { return m.core.table.Load() }
+
+// newMap makes the map of a run. What must be true of it in the end is checked then.
+func (r *run) newMap(config Config) *weakMap {
+	m := &weakMap{run: r}
+	m.Config = config
+	if m.Config.Shards == 0 {
+		m.Config.Shards = 1
+	}
+	m.OnReap = func(int) { m.told.Add(1) }
+	r.retains = m.retains
+	r.finish = append(r.finish, m.check)
+	return m
+}
+
+// fill stores cells 10 to 13 under the keys 0 to 3. The map takes no fifth key without growth.
+func (m *weakMap) fill() {
+	for key := range row.LimitOf(1) {
+		m.store(key, cells[10+key])
+	}
+}
+
+// isFull reports whether the map has two shards, and grows if key is added.
+func (m *weakMap) isFull(key int) bool {
+	if m.table() == nil {
+		return false
+	}
+	l := m.table().layout.Load()
+	return len(l.shards) == 2 && l.shard(m.table().hash(&l.hashing, keyOf(words, &key))).used() >= l.Limit()
+}
+
+// iterates starts an iteration. The keys from low to high must be yielded once, others once at most.
+func (m *weakMap) iterates(low, high int) {
+	yielded := map[int]int{}
+	m.run.start("iterator", func(*actor) {
+		for key := range m.All() {
+			yielded[key]++
+		}
+	})
+	m.run.finish = append(m.run.finish, func() error {
+		for _, key := range m.keys {
+			if n := yielded[key]; n > 1 || n == 0 && low <= key && key <= high {
+				return fmt.Errorf("key %d was yielded %d times", key, n)
+			}
+		}
+		return nil
+	})
+}
+
+// held returns how many entries of the map hold their referents, and whether one holds p.
+func (m *weakMap) held(p unsafe.Pointer) (n int, that bool) {
+	t := m.table()
+	if t == nil || !t.retains {
+		return 0, false
+	}
+	shards := t.layout.Load().shards
+	for i := range shards {
+		j := &shards[i].journal
+		for _, pos := range j.Records() {
+			if v := j.ExtraAt(pos).Strong; v != nil {
+				n++
+				that = that || v == p
+			}
+		}
+	}
+	return n, that
+}
+
+func (m *weakMap) retains(p unsafe.Pointer) bool {
+	_, that := m.held(p)
+	return that
+}
+
+// check says what is wrong with the map when all have ended: a lookup of some key, an entry that
+// was lost or is left over, the books, or what is stored then.
+func (m *weakMap) check() error {
+	if held, _ := m.held(nil); held != m.Stats().Retained {
+		return fmt.Errorf("%d entries hold their values, Stats.Retained is %d", held, m.Stats().Retained)
+	}
+	live := 0
+	for _, key := range m.keys {
+		if m.load(key) != nil {
+			live++
+		}
+	}
+	if !m.run.history.explained() {
+		return fmt.Errorf("no order of the operations explains what they gave")
+	}
+	if m.Config.Reclaim == PerCycle {
+		m.Reap()
+	}
+	if err := callbacks.wait(context.Background(), everywhere); err != nil {
+		return err
+	}
+	st, told := m.Stats(), uint64(m.told.Load())
+	if deleted, tells := m.run.history.deletions(); st.Reaped != told || tells && st.Deleted != uint64(deleted) {
+		return fmt.Errorf("OnReap was called %d times and the callers deleted %d, but the books say: %v", told, deleted, st)
+	}
+	if err := balanced(st, live); err != nil {
+		return err
+	}
+	// An entry that was removed and is in some bucket still would be found now.
+	for _, key := range m.keys {
+		m.Store(key, cells[63])
+	}
+	return balanced(m.Stats(), len(m.keys))
+}
+
+// balanced says what is wrong with the books of a container with so many live bindings.
+func balanced(st Stats, live int) error {
+	if st.Inserts != st.Reaped+st.Deleted+uint64(st.Entries) || st.Entries != live {
+		return fmt.Errorf("%d keys are bound, but the books say: %v", live, st)
+	}
+	return nil
+}
+
+// A keyMap is a KeyMap whose operations are recorded. An object that dies makes room for another
+// at its address, and is another key.
+type keyMap struct {
+	KeyMap[cell, int]
+	run *run
+}
+
+// newKeyMap makes the KeyMap of a run, in which the key that is used last is bound in the end.
+func (r *run) newKeyMap(config Config) *keyMap {
+	m := &keyMap{run: r}
+	m.Config = config
+	m.Config.Shards = 1
+	r.finish = append(r.finish, func() error {
+		if !r.history.explained() {
+			return fmt.Errorf("no order of the operations explains what they gave")
+		}
+		if m.Config.Reclaim == PerCycle {
+			m.Reap()
+		}
+		return balanced(m.Stats(), 1)
+	})
+	return m
+}
+
+func (m *keyMap) load(key *cell) {
+	o := operation{name: "Load", key: number(m.run, key), call: m.run.tick()}
+	o.got, o.did = m.Load(key)
+	m.run.record(o)
+}
+
+func (m *keyMap) store(key *cell, value int) {
+	o := operation{name: "Swap", key: number(m.run, key), arg: value, call: m.run.tick()}
+	o.got, o.did = m.Swap(key, value)
+	m.run.record(o)
+}

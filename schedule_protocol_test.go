@@ -1,0 +1,5 @@
+//go:build weakmapsched
+
+package weakmap
+
+var protocolScenarios = []scenario{}
