@@ -36,7 +36,9 @@ func (t *table) loadText(s string) unsafe.Pointer {
 	}
 	k := row.SlotOf(m)
 	n := int(b.Len(k))
-	key, word := b.KeyAt(k), b.Word(k)
+	key := b.KeyAt(k)
+	seam.Interleave("key read")
+	word := seam.Strong(b.Word(k)) // Where it is held.
 	seam.Interleave("slot read")
 	// With the version of before, key, length and word are of one binding: see package row.
 	if n == len(s) && b.Version() == version && unsafe.String((*byte)(key), n) == s {
@@ -71,7 +73,9 @@ func (t *table) loadWord(n uintptr) unsafe.Pointer {
 		return nil
 	}
 	k := row.SlotOf(m)
-	bound, word := b.Key(k), b.Word(k)
+	bound := b.Key(k)
+	seam.Interleave("key read")
+	word := seam.Strong(b.Word(k))
 	seam.Interleave("slot read")
 	if bound == n && b.Version() == version {
 		runtime.KeepAlive(l)
@@ -106,7 +110,9 @@ func (t *table) loadObject(object unsafe.Pointer) bound {
 		return bound{}
 	}
 	k := row.SlotOf(m)
-	value, word := b.KeyAt(k), b.Word(k)
+	value := b.KeyAt(k)
+	seam.Interleave("key read")
+	word := seam.Strong(b.Word(k))
 	seam.Interleave("slot read")
 	if b.Len(k) == uint16(h>>8) && b.Version() == version {
 		runtime.KeepAlive(l)

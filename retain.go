@@ -68,8 +68,12 @@ func (t *table) use(b *row.Bucket, at uintptr, word, v unsafe.Pointer, h uint32)
 			continue
 		}
 		// The slot may be in a layout that was replaced, or another binding's. If there is none
-		// with this word, the binding was removed, or is held already.
-		wanted := func(c *row.Bucket, k uintptr) bool { return c.Word(k) == word }
+		// with this word, the binding was removed, or is held already. What the slot held it may
+		// have let go of since.
+		wanted := func(c *row.Bucket, k uintptr) bool {
+			w := c.Word(k)
+			return w == word || word == v && t.referent(w) == v
+		}
 		if l.Has(b) {
 			if wanted(b, at) {
 				t.hold(s, b, at, v)
