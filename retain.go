@@ -94,6 +94,7 @@ func (t *table) hold(s *shard, b *row.Bucket, at uintptr, v unsafe.Pointer) {
 	if x.Strong == nil {
 		x.Strong = v
 		t.retained.Inc()
+		seam.Interleave("record holds")
 		// The record first: what a slot names, its record keeps.
 		b.SetWord(at, heldWord(v, b.Word(at)))
 		seam.Interleave("held again")
@@ -110,6 +111,7 @@ func (t *table) letGo(s *shard, b *row.Bucket, at uintptr) unsafe.Pointer {
 		seam.Interleave("to let go")
 		// The slot first, and then the record: see package row.
 		b.SetWord(at, t.slotWord(s.journal.At(pos).Word()))
+		seam.Interleave("slot lets go")
 		x.Strong = nil
 		t.retained.Dec()
 	}

@@ -48,6 +48,15 @@ func (r *run) tick() int {
 	return r.now
 }
 
+// call begins an operation of the actor that runs.
+func (r *run) call() int {
+	n := r.tick()
+	if a := r.running; a != nil {
+		a.since = n
+	}
+	return n
+}
+
 // record adds an operation that began at o.call and ends now.
 func (r *run) record(o operation) {
 	o.actor, o.ret = "afterwards", r.tick()

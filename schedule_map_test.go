@@ -7,26 +7,27 @@ import (
 	"fmt"
 	"slices"
 	"sync/atomic"
-	"unsafe"
 
 	"github.com/go-weak/weakmap/internal/row"
 )
 
-// A weakMap is a Map whose operations are recorded, on behalf of whoever runs.
-type weakMap struct {
-	Map[int, cell]
+// A weakMap is a Map whose operations are recorded, on behalf of the actor that runs. Its keys
+// are numbers to the scenario, and of any type to the Map.
+type weakMap[K comparable] struct {
+	Map[K, cell]
+	of   func(int) K
 	run  *run
 	keys []int        // that were used
 	told atomic.Int64 // how many calls of OnReap there were
 }
 
 // do records an operation on key.
-func (m *weakMap) do(name string, key int, old, arg *cell, f func() (*cell, bool)) *cell {
+func (m *weakMap[K]) do(name string, key int, old, arg *cell, f func() (*cell, bool)) *cell {
 	r := m.run
 	if !slices.Contains(m.keys, key) {
 		m.keys = append(m.keys, key)
 	}
-	o := operation{name: name, key: key, old: number(r, old), arg: number(r, arg), call: r.tick()}
+	o := operation{name: name, key: key, old: number(r, old), arg: number(r, arg), call: r.call()}
 	got, did := f()
 	o.got, o.did = number(r, got), did
 	if a := r.running; a != nil && got != nil {
@@ -36,22 +37,22 @@ func (m *weakMap) do(name string, key int, old, arg *cell, f func() (*cell, bool
 	return got
 }
 
-func (m *weakMap) load(key int) *cell {
-	return m.do("Load", key, nil, nil, func() (*cell, bool) { return m.Load(key) })
+func (m *weakMap[K]) load(key int) *cell {
+	return m.do("Load", key, nil, nil, func() (*cell, bool) { return m.Load(m.of(key)) })
 }
 
-func (m *weakMap) store(key int, v *cell) {
-	m.do("Swap", key, nil, v, func() (*cell, bool) { return m.Swap(key, v) })
+func (m *weakMap[K]) store(key int, v *cell) {
+	m.do("Swap", key, nil, v, func() (*cell, bool) { return m.Swap(m.of(key), v) })
 }
 
-func (m *weakMap) loadOrStore(key int, v *cell) *cell {
-	return m.do("LoadOrStore", key, nil, v, func() (*cell, bool) { return m.LoadOrStore(key, v) })
+func (m *weakMap[K]) loadOrStore(key int, v *cell) *cell {
+	return m.do("LoadOrStore", key, nil, v, func() (*cell, bool) { return m.LoadOrStore(m.of(key), v) })
 }
 
 // loadOrCompute computes v.
-func (m *weakMap) loadOrCompute(key int, v *cell) *cell {
+func (m *weakMap[K]) loadOrCompute(key int, v *cell) *cell {
 	return m.do("LoadOrCompute", key, nil, v, func() (*cell, bool) {
-		got, loaded, _ := m.LoadOrCompute(key, func() (*cell, error) {
+		got, loaded, _ := m.LoadOrCompute(m.of(key), func() (*cell, error) {
 			m.run.yield("compute", nil)
 			return v, nil
 		})
@@ -59,26 +60,26 @@ func (m *weakMap) loadOrCompute(key int, v *cell) *cell {
 	})
 }
 
-func (m *weakMap) remove(key int) *cell {
-	return m.do("LoadAndDelete", key, nil, nil, func() (*cell, bool) { return m.LoadAndDelete(key) })
+func (m *weakMap[K]) remove(key int) *cell {
+	return m.do("LoadAndDelete", key, nil, nil, func() (*cell, bool) { return m.LoadAndDelete(m.of(key)) })
 }
 
-func (m *weakMap) compareAndSwap(key int, old, v *cell) {
-	m.do("CompareAndSwap", key, old, v, func() (*cell, bool) { return nil, m.CompareAndSwap(key, old, v) })
+func (m *weakMap[K]) compareAndSwap(key int, old, v *cell) {
+	m.do("CompareAndSwap", key, old, v, func() (*cell, bool) { return nil, m.CompareAndSwap(m.of(key), old, v) })
 }
 
-func (m *weakMap) compareAndDelete(key int, old *cell) {
-	m.do("CompareAndDelete", key, old, nil, func() (*cell, bool) { return nil, m.CompareAndDelete(key, old) })
+func (m *weakMap[K]) compareAndDelete(key int, old *cell) {
+	m.do("CompareAndDelete", key, old, nil, func() (*cell, bool) { return nil, m.CompareAndDelete(m.of(key), old) })
 }
 
-func (m *weakMap) clear() {
+func (m *weakMap[K]) clear() {
 	m.do("Clear", 0, nil, nil, func() (*cell, bool) { m.Clear(); return nil, false })
 }
 
 // compute binds key to first, or to second if that is bound already.
-func (m *weakMap) compute(key int, first, second *cell) {
+func (m *weakMap[K]) compute(key int, first, second *cell) {
 	m.do("Compute", key, first, second, func() (*cell, bool) {
-		return m.Compute(key, func(current *cell) *cell {
+		return m.Compute(m.of(key), func(current *cell) *cell {
 			m.run.yield("compute", nil)
 			switch current {
 			case nil:
@@ -92,55 +93,67 @@ func (m *weakMap) compute(key int, first, second *cell) {
 }
 
 // reap is a pass over the map. Nobody sees anything of it.
-func (m *weakMap) reap() {
+func (m *weakMap[K]) reap() {
 	m.Reap()
 	m.run.forget()
 }
 
 // age is what one collection does to what the map retains.
-func (m *weakMap) age() {
+func (m *weakMap[K]) age() {
 	m.table().age(1)
 	m.run.forget()
 }
 
 // table returns the map's table.
-func (m *weakMap) table() *table { return m.core.table.Load() }
+func (m *weakMap[K]) table() *table { return m.core.table.Load() }
 
-// newMap makes the map of a run. What must be true of it in the end is checked then.
-func (r *run) newMap(config Config) *weakMap {
-	m := &weakMap{run: r}
+// newMap makes the map of a run, which has numbers as keys.
+func (r *run) newMap(config Config) *weakMap[int] {
+	return newMapOf(r, config, func(n int) int { return n })
+}
+
+// newMapOf is newMap for other keys. What must be true of the map in the end is checked then.
+func newMapOf[K comparable](r *run, config Config, of func(int) K) *weakMap[K] {
+	m := &weakMap[K]{run: r, of: of}
 	m.Config = config
 	if m.Config.Shards == 0 {
 		m.Config.Shards = 1
 	}
-	m.OnReap = func(int) { m.told.Add(1) }
-	r.retains = m.retains
+	m.OnReap = func(K) { m.told.Add(1) }
+	r.guards = append(r.guards, &guard{run: r, core: &m.core})
 	r.finish = append(r.finish, m.check)
 	return m
 }
 
 // fill stores cells 10 to 13 under the keys 0 to 3. The map takes no fifth key without growth.
-func (m *weakMap) fill() {
+func (m *weakMap[K]) fill() {
 	for key := range row.LimitOf(1) {
 		m.store(key, cells[10+key])
 	}
 }
 
 // isFull reports whether the map has two shards, and grows if key is added.
-func (m *weakMap) isFull(key int) bool {
-	if m.table() == nil {
+func (m *weakMap[K]) isFull(key int) bool {
+	t := m.table()
+	if t == nil {
 		return false
 	}
-	l := m.table().layout.Load()
-	return len(l.shards) == 2 && l.shard(m.table().hash(&l.hashing, keyOf(words, &key))).used() >= l.Limit()
+	l, k := t.layout.Load(), m.of(key)
+	return len(l.shards) == 2 && l.shard(t.hash(&l.hashing, keyOf(t.keys.class, &k))).used() >= l.Limit()
 }
 
-// iterates starts an iteration. The keys from low to high must be yielded once, others once at most.
-func (m *weakMap) iterates(low, high int) {
+// iterates starts an iteration. The keys from low to high must be yielded once, others once at most,
+// and each with what it is bound to when it is yielded.
+func (m *weakMap[K]) iterates(low, high int) {
 	yielded := map[int]int{}
 	m.run.start("iterator", func(*actor) {
-		for key := range m.All() {
+		called := m.run.call()
+		for k, v := range m.All() {
+			key := slices.IndexFunc(m.keys, func(n int) bool { return m.of(n) == k })
+			key = m.keys[key]
 			yielded[key]++
+			m.run.record(operation{name: "Load", key: key, got: number(m.run, v), did: true, call: called})
+			called = m.run.call()
 		}
 	})
 	m.run.finish = append(m.run.finish, func() error {
@@ -153,35 +166,11 @@ func (m *weakMap) iterates(low, high int) {
 	})
 }
 
-// held returns how many entries of the map hold their referents, and whether one holds p.
-func (m *weakMap) held(p unsafe.Pointer) (n int, that bool) {
-	t := m.table()
-	if t == nil || !t.retains {
-		return 0, false
-	}
-	shards := t.layout.Load().shards
-	for i := range shards {
-		j := &shards[i].journal
-		for _, pos := range j.Records() {
-			if v := j.ExtraAt(pos).Strong; v != nil {
-				n++
-				that = that || v == p
-			}
-		}
-	}
-	return n, that
-}
-
-func (m *weakMap) retains(p unsafe.Pointer) bool {
-	_, that := m.held(p)
-	return that
-}
-
 // check says what is wrong with the map when all have ended: a lookup of some key, an entry that
 // was lost or is left over, the books, or what is stored then.
-func (m *weakMap) check() error {
-	if held, _ := m.held(nil); held != m.Stats().Retained {
-		return fmt.Errorf("%d entries hold their values, Stats.Retained is %d", held, m.Stats().Retained)
+func (m *weakMap[K]) check() error {
+	if held := m.held(); held != m.Stats().Retained {
+		return fmt.Errorf("%d bindings hold their values, Stats.Retained is %d", held, m.Stats().Retained)
 	}
 	live := 0
 	for _, key := range m.keys {
@@ -207,9 +196,27 @@ func (m *weakMap) check() error {
 	}
 	// An entry that was removed and is in some bucket still would be found now.
 	for _, key := range m.keys {
-		m.Store(key, cells[63])
+		m.Store(m.of(key), cells[63])
 	}
 	return balanced(m.Stats(), len(m.keys))
+}
+
+// held returns how many bindings of the map hold their referents.
+func (m *weakMap[K]) held() (n int) {
+	t := m.table()
+	if t == nil || !t.retains {
+		return 0
+	}
+	shards := t.layout.Load().shards
+	for i := range shards {
+		j := &shards[i].journal
+		for _, pos := range j.Records() {
+			if j.ExtraAt(pos).Strong != nil {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // balanced says what is wrong with the books of a container with so many live bindings.
@@ -232,6 +239,7 @@ func (r *run) newKeyMap(config Config) *keyMap {
 	m := &keyMap{run: r}
 	m.Config = config
 	m.Config.Shards = 1
+	r.guards = append(r.guards, &guard{run: r, core: &m.core})
 	r.finish = append(r.finish, func() error {
 		if !r.history.explained() {
 			return fmt.Errorf("no order of the operations explains what they gave")
@@ -245,13 +253,13 @@ func (r *run) newKeyMap(config Config) *keyMap {
 }
 
 func (m *keyMap) load(key *cell) {
-	o := operation{name: "Load", key: number(m.run, key), call: m.run.tick()}
+	o := operation{name: "Load", key: number(m.run, key), call: m.run.call()}
 	o.got, o.did = m.Load(key)
 	m.run.record(o)
 }
 
 func (m *keyMap) store(key *cell, value int) {
-	o := operation{name: "Swap", key: number(m.run, key), arg: value, call: m.run.tick()}
+	o := operation{name: "Swap", key: number(m.run, key), arg: value, call: m.run.call()}
 	o.got, o.did = m.Swap(key, value)
 	m.run.record(o)
 }

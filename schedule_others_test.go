@@ -25,7 +25,7 @@ var retainScenarios = []scenario{
 			})
 			r.start("collector", func(a *actor) { killUnheld(a, c1) })
 			r.finish = append(r.finish, func() error {
-				if held, _ := m.held(nil); used != nil && held == 0 {
+				if used != nil && m.held() == 0 {
 					return fmt.Errorf("what was used in the collection of the one pass is not held after it")
 				}
 				return nil
@@ -131,8 +131,9 @@ var otherScenarios = []scenario{
 		name: "one canonical value", preemptions: 3, reaches: []string{"kill", "slot written"},
 		stage: func(r *run) {
 			in := &Interner[int]{Config: Config{Shards: 1}}
+			r.guards = append(r.guards, &guard{run: r, core: &in.core})
 			intern := func() *int {
-				o := operation{name: "Intern", call: r.tick()}
+				o := operation{name: "Intern", call: r.call()}
 				p := in.Intern(7)
 				if o.got = number(r, p); r.running != nil {
 					take(r.running, p)

@@ -24,9 +24,8 @@ type run struct {
 	running *actor // nil while nobody does: then the engine goes on undisturbed.
 	next    *actor // who goes on
 	objects []*object
-	kept    []*object                 // held to the end
-	retains func(unsafe.Pointer) bool // whether the container holds what is there; nil = it never does
-	watch   func() error              // what must be true at every moment; nil = nothing
+	kept    []*object // held to the end
+	guards  []*guard  // of the containers
 	history history
 	now     int
 	finish  []func() error // what must be true when all have ended; the last comes first
@@ -60,6 +59,7 @@ type actor struct {
 	held   []*object // until it lets go
 	seen   []*object // by the operation under way, which holds them on its stack
 	made   []*object // of those, which the operation has made a weak pointer to
+	since  int       // when the operation under way was called; 0 = there is none
 }
 
 // start adds an actor, which holds the given objects at first.
@@ -98,7 +98,7 @@ func (r *run) drive() {
 		_, more := a.resume()
 		r.running = nil
 		if !more {
-			a.ended, a.held, a.seen, a.made = true, nil, nil, nil
+			a.ended, a.held, a.seen, a.made, a.since = true, nil, nil, nil, 0
 			r.pick(nil)
 		}
 	}
@@ -106,8 +106,8 @@ func (r *run) drive() {
 
 // pick decides who goes on, where current, if not nil, is who runs.
 func (r *run) pick(current *actor) {
-	if r.watch != nil {
-		if err := r.watch(); err != nil {
+	for _, g := range r.guards {
+		if err := g.check(); err != nil {
 			r.fail(err)
 		}
 	}
@@ -296,14 +296,14 @@ func (r *run) reachable(o *object) bool {
 			return true
 		}
 	}
-	return slices.Contains(r.kept, o) || r.retains != nil && r.retains(o.place)
+	return slices.Contains(r.kept, o) || slices.ContainsFunc(r.guards, func(g *guard) bool { return g.holds(o.place) })
 }
 
 // forget has the actor that runs hold nothing any more but what it holds on purpose: an
 // operation has ended.
 func (r *run) forget() {
 	if a := r.running; a != nil {
-		a.seen, a.made = a.seen[:0], a.made[:0]
+		a.seen, a.made, a.since = a.seen[:0], a.made[:0], 0
 	}
 }
 
@@ -325,7 +325,7 @@ func killUnheld[T any](a *actor, p *T) {
 // die makes all references to o nil and its cleanups due.
 func (o *object) die() {
 	o.dead = true
-	o.run.record(operation{name: "kill", got: o.number, call: o.run.tick()})
+	o.run.record(operation{name: "kill", got: o.number, call: o.run.call()})
 	for _, e := range o.atEnd {
 		if e.run != nil {
 			o.run.start("cleanup", func(*actor) { e.run() })
