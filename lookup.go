@@ -45,7 +45,7 @@ func (t *table) loadText(s string) unsafe.Pointer {
 		runtime.KeepAlive(l) // What the slot names was kept up to here.
 		if v := t.referent(word); v != nil {
 			if t.retains && b.Age(k) != 0 {
-				t.use(b, k, word, v, h)
+				t.use(b, k, word, v, keyOfString(s))
 			}
 			return v
 		}
@@ -81,7 +81,7 @@ func (t *table) loadWord(n uintptr) unsafe.Pointer {
 		runtime.KeepAlive(l)
 		if v := t.referent(word); v != nil {
 			if t.retains && b.Age(k) != 0 {
-				t.use(b, k, word, v, h)
+				t.use(b, k, word, v, key{n: n})
 			}
 			return v
 		}
@@ -118,7 +118,7 @@ func (t *table) loadObject(object unsafe.Pointer) bound {
 		runtime.KeepAlive(l)
 		if v := t.referent(word); v == object && v != nil {
 			if t.retains && b.Age(k) != 0 {
-				t.use(b, k, word, v, h)
+				t.use(b, k, word, v, key{at: object})
 			}
 			return bound{v, value}
 		}
@@ -176,7 +176,7 @@ func (t *table) probe(l *layout, h uint32, k key) (bound, verdict) {
 				return bound{}, torn
 			case alive:
 				if t.retains && (b.Age(s) != 0 || uintptr(word)&1 != 0) {
-					t.use(b, s, word, found.referent, h)
+					t.use(b, s, word, found.referent, k)
 				}
 				runtime.KeepAlive(l)
 				return found, alive

@@ -4,7 +4,6 @@ package weakmap
 
 import (
 	"fmt"
-	"math"
 	"strings"
 )
 
@@ -93,7 +92,7 @@ func (s *state) live(key int) int {
 }
 
 // apply does o, and reports whether it gives what it gave.
-func (s *state) apply(o operation) bool {
+func (s *state) apply(o *operation) bool {
 	live := s.live(o.key)
 	switch o.name {
 	case "kill":
@@ -160,30 +159,28 @@ func (h history) deletions() (n int, tells bool) {
 // return, give what they gave.
 func (h history) explained() bool {
 	done := make([]bool, len(h))
-	var explain func(s state, left int) bool
-	explain = func(s state, left int) bool {
-		if left == 0 {
+	// Operations are in the order in which they returned, so the first that is left bounds when
+	// the next may have been called.
+	var explain func(s *state, from int) bool
+	explain = func(s *state, from int) bool {
+		for from < len(h) && done[from] {
+			from++
+		}
+		if from == len(h) {
 			return true
 		}
-		first := math.MaxInt // who of those that are left returned first
-		for i, o := range h {
-			if !done[i] {
-				first = min(first, o.ret)
-			}
-		}
-		for i, o := range h {
-			if done[i] || o.call > first {
-				continue
-			}
-			if after := s; after.apply(o) {
-				done[i] = true
-				if explain(after, left-1) {
-					return true
+		for i := from; i < len(h); i++ {
+			if o := &h[i]; !done[i] && o.call <= h[from].ret {
+				if after := *s; after.apply(o) {
+					done[i] = true
+					if explain(&after, from) {
+						return true
+					}
+					done[i] = false
 				}
-				done[i] = false
 			}
 		}
 		return false
 	}
-	return explain(state{}, len(h))
+	return explain(new(state), 0)
 }

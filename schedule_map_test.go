@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"github.com/go-weak/weakmap/internal/journal"
 	"github.com/go-weak/weakmap/internal/row"
 )
 
@@ -17,8 +18,10 @@ type weakMap[K comparable] struct {
 	Map[K, cell]
 	of   func(int) K
 	run  *run
-	keys []int        // that were used
-	told atomic.Int64 // how many calls of OnReap there were
+	keys []int // that were used
+	// aside is how many bindings a scenario has deleted by itself.
+	aside uint64
+	told  atomic.Int64 // how many calls of OnReap there were
 }
 
 // do records an operation on key.
@@ -96,6 +99,24 @@ func (m *weakMap[K]) compute(key int, first, second *cell) {
 func (m *weakMap[K]) reap() {
 	m.Reap()
 	m.run.forget()
+}
+
+// sweepAnnounced is what a pass does that goes by the announcements so far.
+func (m *weakMap[K]) sweepAnnounced() {
+	m.table().sweep(scope{collections: reaper.announced.Load()}, 1)
+	m.run.forget()
+}
+
+// makeHoles leaves so many holes in the journal that one more removal closes them.
+func (m *weakMap[K]) makeHoles(v *cell) {
+	n := m.Len() + journal.Size/2
+	for k := range n {
+		m.Store(m.of(100+k), v)
+	}
+	for k := range n {
+		m.Delete(m.of(100 + k))
+	}
+	m.aside += uint64(n)
 }
 
 // age is what one collection does to what the map retains.
@@ -188,7 +209,7 @@ func (m *weakMap[K]) check() error {
 		return err
 	}
 	st, told := m.Stats(), uint64(m.told.Load())
-	if deleted, tells := m.run.history.deletions(); st.Reaped != told || tells && st.Deleted != uint64(deleted) {
+	if deleted, tells := m.run.history.deletions(); st.Reaped != told || tells && st.Deleted != uint64(deleted)+m.aside {
 		return fmt.Errorf("OnReap was called %d times and the callers deleted %d, but the books say: %v", told, deleted, st)
 	}
 	if err := balanced(st, live); err != nil {
@@ -262,4 +283,50 @@ func (m *keyMap) store(key *cell, value int) {
 	o := operation{name: "Swap", key: number(m.run, key), arg: value, call: m.run.call()}
 	o.got, o.did = m.Swap(key, value)
 	m.run.record(o)
+}
+
+func (m *keyMap) remove(key *cell) {
+	o := operation{name: "LoadAndDelete", key: number(m.run, key), call: m.run.call()}
+	o.got, o.did = m.LoadAndDelete(key)
+	m.run.record(o)
+}
+
+// A weakSet is a Set whose operations are recorded.
+type weakSet struct {
+	Set[cell]
+	run *run
+}
+
+// newSet makes the Set of a run.
+func (r *run) newSet(config Config) *weakSet {
+	s := &weakSet{run: r}
+	s.Config = config
+	s.Config.Shards = 1
+	r.guards = append(r.guards, &guard{run: r, core: &s.core})
+	r.finish = append(r.finish, func() error {
+		if !r.history.explained() {
+			return fmt.Errorf("no order of the operations explains what they gave")
+		}
+		s.Reap()
+		n := 0
+		for range s.All() {
+			n++
+		}
+		return balanced(s.Stats(), n)
+	})
+	return s
+}
+
+func (s *weakSet) contains(c *cell) {
+	o := operation{name: "Load", key: number(s.run, c), call: s.run.call()}
+	if o.did = s.Contains(c); o.did {
+		o.got = o.key
+	}
+	s.run.record(o)
+}
+
+func (s *weakSet) add(c *cell) {
+	o := operation{name: "LoadOrStore", key: number(s.run, c), call: s.run.call()}
+	o.arg, o.got, o.did = o.key, o.key, !s.Add(c)
+	s.run.record(o)
 }

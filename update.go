@@ -276,6 +276,7 @@ func (t *table) compact(l *layout, s *shard, used int) {
 	for _, m := range moves {
 		m.bucket.SetPos(m.slot, m.to)
 	}
+	seam.Interleave("compacted")
 	s.generation.Add(1)
 }
 
