@@ -45,7 +45,7 @@ var retainScenarios = []scenario{
 		},
 	},
 	{
-		name: "retained and cleaned", preemptions: 3, reaches: []string{"to let go", "try to lock"},
+		name: "retained and cleaned", preemptions: 2, reaches: []string{"to let go", "try to lock"},
 		stage: func(r *run) {
 			m := r.newMap(Config{Retain: 1, Reclaim: PerValue})
 			m.store(0, c1)
