@@ -389,24 +389,22 @@ func (t *table) match(b *row.Bucket, s uintptr, version uint32, k key, h uint32)
 		if b.Key(s) != k.n {
 			return nil, found, other
 		}
-		word = b.Word(s)
 	case pointers:
 		if b.Key(s) != uintptr(k.at) {
 			return nil, found, other
 		}
-		word = b.Word(s)
 	case copiedTexts, contents:
 		if b.Key(s) != uintptr(textLen(k.n)) || b.Len(s) != uint16(h>>8) {
 			return nil, found, other
 		}
-		word = b.Word(s)
 	default:
 		if b.Len(s) != t.lenOf(k, h) {
 			return nil, found, other
 		}
 		found.value = b.KeyAt(s)
-		word = b.Word(s)
 	}
+	seam.Interleave("key read")
+	word = seam.Strong(b.Word(s))
 	seam.Interleave("slot read")
 	if b.Version() != version {
 		return nil, bound{}, torn

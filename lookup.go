@@ -72,31 +72,27 @@ func (c *core) load(at unsafe.Pointer) unsafe.Pointer {
 		return nil
 	}
 	k := row.SlotOf(m)
-	word := b.Word(k)
-	// With the version of before, all that is read of the slot is of one binding: see package row.
+	var key unsafe.Pointer
+	var same bool
 	switch l.way {
 	case byText:
-		key := (*byte)(b.KeyAt(k))
-		seam.Interleave("slot read")
-		if uintptr(b.Len(k)) != n || b.Version() != version || unsafe.String(key, n) != *(*string)(at) {
-			return t.searchAt(at)
-		}
+		key = b.KeyAt(k)
+		same = uintptr(b.Len(k)) == n
 	case byCanonicalText:
-		key := b.Key(k)
-		seam.Interleave("slot read")
-		if key != n || b.Len(k) != uint16(h>>8) || b.Version() != version {
-			return t.searchAt(at)
-		}
+		same = b.Key(k) == n && b.Len(k) == uint16(h>>8)
 	default:
-		key := b.Key(k)
-		seam.Interleave("slot read")
-		if key != n || b.Version() != version {
-			return t.searchAt(at)
-		}
+		same = b.Key(k) == n
+	}
+	seam.Interleave("key read")
+	word := seam.Strong(b.Word(k)) // Where it is held.
+	seam.Interleave("slot read")
+	// With the version of before, all that was read of the slot is of one binding: see package row.
+	if !same || b.Version() != version || l.way == byText && unsafe.String((*byte)(key), n) != *(*string)(at) {
+		return t.searchAt(at)
 	}
 	runtime.KeepAlive(l) // What the slot names was kept up to here.
 	if t.retains {
-		return t.loadRetaining(b, k, word, h, at)
+		return t.loadRetaining(b, k, word, at)
 	}
 	v := seam.Value(word)
 	if v == nil || l.way == byCanonicalText && t.keys.textOf(v, n) != *(*string)(at) {
@@ -106,13 +102,13 @@ func (c *core) load(at unsafe.Pointer) unsafe.Pointer {
 }
 
 // loadRetaining is the end of load in a table that retains.
-func (t *table) loadRetaining(b *row.Bucket, k uintptr, word unsafe.Pointer, h uint32, at unsafe.Pointer) unsafe.Pointer {
+func (t *table) loadRetaining(b *row.Bucket, k uintptr, word, at unsafe.Pointer) unsafe.Pointer {
 	v := t.referent(word)
 	if v == nil || t.keys.way() == byCanonicalText && t.keys.textOf(v, uintptr(len(*(*string)(at)))) != *(*string)(at) {
 		return t.searchAt(at)
 	}
 	if b.Age(k) != 0 {
-		t.use(b, k, word, v, h)
+		t.use(b, k, word, v, t.keys.at(at))
 	}
 	return v
 }
@@ -141,13 +137,15 @@ func (t *table) loadObject(object unsafe.Pointer) bound {
 		return bound{}
 	}
 	k := row.SlotOf(m)
-	value, word := b.KeyAt(k), b.Word(k)
+	value := b.KeyAt(k)
+	seam.Interleave("key read")
+	word := seam.Strong(b.Word(k))
 	seam.Interleave("slot read")
 	if b.Len(k) == uint16(h>>8) && b.Version() == version {
 		runtime.KeepAlive(l)
 		if v := t.referent(word); v == object && v != nil {
 			if t.retains && b.Age(k) != 0 {
-				t.use(b, k, word, v, h)
+				t.use(b, k, word, v, key{at: object})
 			}
 			return bound{v, value}
 		}
@@ -192,7 +190,7 @@ func (t *table) probe(l *layout, h uint32, k key) (bound, verdict) {
 				return bound{}, torn
 			case alive:
 				if t.retains && (b.Age(s) != 0 || uintptr(word)&1 != 0) {
-					t.use(b, s, word, found.referent, h)
+					t.use(b, s, word, found.referent, k)
 				}
 				runtime.KeepAlive(l)
 				return found, alive

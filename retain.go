@@ -47,13 +47,13 @@ func (t *table) let(x journal.Extra) *ticket {
 	return (*ticket)(x.Ticket)
 }
 
-// use notes that slot at of b, which had the word, was used, and that its referent is v, which
-// the caller holds: it is held from here on.
+// use notes that slot at of b, which had the word and is k's, was used, and that its referent is
+// v, which the caller holds: it is held from here on.
 //
 // Here the age is cleared first and the slot looked at then; letGo takes the referent out of the
 // slot first and looks at the age then. So one of the two sees the other, and what was used stays
 // held.
-func (t *table) use(b *row.Bucket, at uintptr, word, v unsafe.Pointer, h uint32) {
+func (t *table) use(b *row.Bucket, at uintptr, word, v unsafe.Pointer, k key) {
 	b.Use(at)
 	seam.Interleave("use noted")
 	if b.Word(at) == v {
@@ -61,6 +61,7 @@ func (t *table) use(b *row.Bucket, at uintptr, word, v unsafe.Pointer, h uint32)
 	}
 	for {
 		l := t.layout.Load()
+		h := t.hash(&l.hashing, k) // It may be another than in b's layout.
 		s := l.shard(h)
 		s.mu.Lock()
 		if t.layout.Load() != l {
@@ -68,8 +69,12 @@ func (t *table) use(b *row.Bucket, at uintptr, word, v unsafe.Pointer, h uint32)
 			continue
 		}
 		// The slot may be in a layout that was replaced, or another binding's. If there is none
-		// with this word, the binding was removed, or is held already.
-		wanted := func(c *row.Bucket, k uintptr) bool { return c.Word(k) == word }
+		// with this word, the binding was removed, or is held already. What the slot held it may
+		// have let go of since.
+		wanted := func(c *row.Bucket, at uintptr) bool {
+			w := c.Word(at)
+			return w == word || word == v && t.referent(w) == v
+		}
 		if l.Has(b) {
 			if wanted(b, at) {
 				t.hold(s, b, at, v)
@@ -90,6 +95,7 @@ func (t *table) hold(s *shard, b *row.Bucket, at uintptr, v unsafe.Pointer) {
 	if x.Strong == nil {
 		x.Strong = v
 		t.retained.Inc()
+		seam.Interleave("record holds")
 		// The record first: what a slot names, its record keeps.
 		b.SetWord(at, heldWord(v, b.Word(at)))
 		seam.Interleave("held again")
@@ -106,26 +112,31 @@ func (t *table) letGo(s *shard, b *row.Bucket, at uintptr) unsafe.Pointer {
 		seam.Interleave("to let go")
 		// The slot first, and then the record: see package row.
 		b.SetWord(at, t.slotWord(s.journal.At(pos).Word()))
+		seam.Interleave("slot lets go")
 		x.Strong = nil
 		t.retained.Dec()
 	}
 	return v
 }
 
-// useListed notes that an iteration has come to a binding.
-func (t *table) useListed(word unsafe.Pointer, bits uint64, v unsafe.Pointer) {
-	l := t.layout.Load()
-	h := t.hashOfRecord(&l.hashing, bits)
-	s := l.shard(h)
-	s.mu.Lock()
-	defer t.unlock(s)
-	if t.layout.Load() != l {
+// useListed notes that an iteration has come to e.
+func (t *table) useListed(e listed) {
+	for {
+		l := t.layout.Load()
+		h := t.hashOfListed(l, e)
+		s := l.shard(h)
+		s.mu.Lock()
+		if t.layout.Load() != l {
+			t.unlock(s)
+			continue
+		}
+		if b, at, ok := l.Find(h, func(b *row.Bucket, at uintptr) bool {
+			return s.journal.At(b.Pos(at)).Word() == e.word
+		}); ok {
+			t.hold(s, b, at, e.referent)
+		}
+		t.unlock(s)
 		return
-	}
-	if b, at, ok := l.Find(h, func(b *row.Bucket, at uintptr) bool {
-		return s.journal.At(b.Pos(at)).Word() == word
-	}); ok {
-		t.hold(s, b, at, v)
 	}
 }
 

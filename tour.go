@@ -75,7 +75,7 @@ func (w *tour) resolve(t *table, e *listed) bool {
 	// A journal whose chunks were replaced does not tell whether e is bound still.
 	if e.record != nil && e.record.Word() == e.word && w.shard.generation.Load() == w.generation {
 		if e.referent != nil && t.retains {
-			t.useListed(e.word, e.bits, e.referent)
+			t.useListed(*e)
 		}
 		return e.referent != nil
 	}

@@ -276,6 +276,7 @@ func (t *table) compact(l *layout, s *shard, used int) {
 	for _, m := range moves {
 		m.bucket.SetPos(m.slot, m.to)
 	}
+	seam.Interleave("compacted")
 	s.generation.Add(1)
 }
 
@@ -340,7 +341,7 @@ func (c *core) clear() {
 			seam.Interleave(seam.ToAsk)
 			v := seam.Value(r.Word())
 			if t.cleaned && v != nil {
-				gone = append(gone, held{v, (*ticket)(s.journal.ExtraAt(pos).Ticket)})
+				gone = append(gone, held{seam.Strong(v), (*ticket)(s.journal.ExtraAt(pos).Ticket)})
 			}
 			s.account(t, v == nil, r.Ref(), r.Bits())
 		}

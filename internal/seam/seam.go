@@ -54,3 +54,12 @@ func Strong(p unsafe.Pointer) unsafe.Pointer { return p }
 
 // ToAsk names the moments before a weak pointer is only asked whether it is nil.
 const ToAsk = "to ask"
+
+// Await waits for a computation to end.
+func Await(done <-chan struct{}) { <-done }
+
+// Submit has f run soon, on another goroutine, by chore.
+func Submit(f func(), chore func(func())) { chore(f) }
+
+// Collections returns how many collections have ended, which is for ended to say.
+func Collections(ended func() uint64) uint64 { return ended() }

@@ -1,0 +1,76 @@
+//go:build weakmapsched
+
+package weakmap
+
+import (
+	"runtime"
+	"strings"
+	"testing"
+	"unsafe"
+	"weak"
+
+	"github.com/go-weak/weakmap/internal/seam"
+)
+
+// A pause runs something once, when the engine comes to a moment of the given name.
+type pause struct {
+	seam.Scheduler // nil: nothing else may happen up to there.
+	at             string
+	do             func()
+}
+
+func (p *pause) Yield(at string, _ func() bool) {
+	if at == p.at {
+		seam.Schedule = nil
+		p.do()
+	}
+}
+
+// A lookup has read the tags of a layout that is replaced just then, and its key is unbound. What
+// it is to find in the slot is kept by nothing but the layout, and that by nothing but the lookup.
+func TestSchedulesOfALayoutReplacedDuringALookup(t *testing.T) {
+	release := HoldPasses()
+	defer release()
+	type lookup = func(t *table, k key) bound
+	find, search := (*table).find, (*table).search
+	t.Run("text", func(t *testing.T) {
+		for name, f := range map[string]lookup{"find": find, "search": search} {
+			t.Run(name, func(t *testing.T) { replaceDuring(t, new(Map[string, int]), strings.Repeat("k", 20), f) })
+		}
+	})
+	t.Run("long text", func(t *testing.T) {
+		replaceDuring(t, new(Map[string, int]), strings.Repeat("k", longText+1), search)
+	})
+	t.Run("word", func(t *testing.T) {
+		for name, f := range map[string]lookup{"find": find, "search": search} {
+			t.Run(name, func(t *testing.T) { replaceDuring(t, new(Map[int, int]), 1, f) })
+		}
+	})
+	t.Run("box", func(t *testing.T) {
+		replaceDuring(t, new(Map[[2]string, int]), [2]string{"a", "b"}, search)
+	})
+}
+
+func replaceDuring[K comparable](t *testing.T, m *Map[K, int], key K, lookup func(t *table, k key) bound) {
+	v := new(int)
+	m.Store(key, v)
+	table := m.core.table.Load()
+	replaced := weak.Make(table.layout.Load())
+	kept := false
+	seam.Schedule = &pause{at: "tags read", do: func() {
+		m.Clear()
+		for range 3 {
+			runtime.GC()
+		}
+		kept = replaced.Value() != nil
+	}}
+	defer func() { seam.Schedule = nil }()
+	if found := lookup(table, keyOf(table.keys.class, &key)); found.referent != unsafe.Pointer(v) {
+		t.Errorf("the lookup found %p, want what was bound when it read the tags, %p", found.referent, v)
+	}
+	if !kept {
+		t.Error("the layout was collected while a lookup was about to read a slot")
+	}
+	runtime.KeepAlive(v)
+	runtime.KeepAlive(m)
+}
