@@ -24,7 +24,7 @@ type shard struct {
 }
 
 // shardPadding fills a shard up to cache lines, which processors like to fetch in pairs.
-const shardPadding = 256 - (8 + 3*8 + int(unsafe.Sizeof(journal.Journal{})) + 8 + 4*ptrSize + 8 + ptrSize)
+const shardPadding = 256 - (8 + 3*8 + int(unsafe.Sizeof(journal.Journal{})) + 8 + 4*ptrSize + 8)
 
 const ptrSize = int(unsafe.Sizeof(uintptr(0)))
 
