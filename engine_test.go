@@ -10,7 +10,9 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 	"unsafe"
+	"weak"
 
 	"github.com/go-weak/weakmap/internal/row"
 )
@@ -303,5 +305,35 @@ func TestAFloodedTableTakesAnotherHash(t *testing.T) {
 				t.Fatalf("with Shards = %d key %d is lost", shards, i)
 			}
 		}
+	}
+}
+
+// A canonical value that dies and is made again leaves bindings with one hash. They are no flood.
+// Where they count as one, this fails in 20 of 20 runs.
+func TestWhatHasDiedIsNoFlood(t *testing.T) {
+	release := HoldPasses()
+	defer release()
+	reaper.settlers.Add(1) // Writers do not remove what has died.
+	defer reaper.settlers.Add(-1)
+	strings := Interner[string]{Config: Config{Shards: 1, Capacity: 1000}}
+	made := func() weak.Pointer[string] {
+		done := make(chan weak.Pointer[string])
+		go func() { done <- weak.Make(strings.Intern("one after the other")) }()
+		return <-done
+	}
+	for range 2 * floodAlike {
+		w, deadline := made(), time.Now().Add(20*time.Second)
+		for w.Value() != nil {
+			if time.Now().After(deadline) {
+				t.Fatal("a canonical value that nobody holds does not die")
+			}
+			runtime.GC()
+		}
+	}
+	if n := strings.Len(); n != 2*floodAlike {
+		t.Fatalf("%d bindings are there, want %d with one hash", n, 2*floodAlike)
+	}
+	if strings.core.table.Load().layout.Load().hashing.seeded {
+		t.Error("the table has taken another hash")
 	}
 }
