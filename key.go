@@ -409,9 +409,6 @@ func (t *table) match(b *row.Bucket, s uintptr, version uint32, k key, h uint32)
 	if b.Version() != version {
 		return nil, bound{}, torn
 	}
-	if word == nil { // An empty slot's tag matched by mistake.
-		return nil, bound{}, other
-	}
 	switch t.keys.class {
 	case texts:
 		if k.n >= longText {

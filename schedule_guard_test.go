@@ -71,8 +71,8 @@ func (g *guard) check() error {
 
 // journalOf returns the journal that the slots of shard i of l lead to.
 func (l *layout) journalOf(i uint32) *journal.Journal {
-	if int(i) < len(l.kept) {
-		return &l.kept[i]
+	if l.kept != nil && int(i) < len(*l.kept) {
+		return &(*l.kept)[i]
 	}
 	return &l.shards[i].journal
 }

@@ -29,10 +29,11 @@ func (p *pause) Yield(at string, _ func() bool) {
 // A lookup has read the tags of a layout that is replaced just then, and its key is unbound. What
 // it is to find in the slot is kept by nothing but the layout, and that by nothing but the lookup.
 func TestSchedulesOfALayoutReplacedDuringALookup(t *testing.T) {
-	release := HoldPasses()
+	release := reaper.hold()
 	defer release()
-	type lookup = func(t *table, k key) bound
-	find, search := (*table).find, (*table).search
+	type lookup = func(c *core, at unsafe.Pointer) unsafe.Pointer
+	find := (*core).load
+	search := func(c *core, at unsafe.Pointer) unsafe.Pointer { return c.table.Load().searchAt(at) }
 	t.Run("text", func(t *testing.T) {
 		for name, f := range map[string]lookup{"find": find, "search": search} {
 			t.Run(name, func(t *testing.T) { replaceDuring(t, new(Map[string, int]), strings.Repeat("k", 20), f) })
@@ -51,7 +52,7 @@ func TestSchedulesOfALayoutReplacedDuringALookup(t *testing.T) {
 	})
 }
 
-func replaceDuring[K comparable](t *testing.T, m *Map[K, int], key K, lookup func(t *table, k key) bound) {
+func replaceDuring[K comparable](t *testing.T, m *Map[K, int], key K, lookup func(c *core, at unsafe.Pointer) unsafe.Pointer) {
 	v := new(int)
 	m.Store(key, v)
 	table := m.core.table.Load()
@@ -65,8 +66,8 @@ func replaceDuring[K comparable](t *testing.T, m *Map[K, int], key K, lookup fun
 		kept = replaced.Value() != nil
 	}}
 	defer func() { seam.Schedule = nil }()
-	if found := lookup(table, keyOf(table.keys.class, &key)); found.referent != unsafe.Pointer(v) {
-		t.Errorf("the lookup found %p, want what was bound when it read the tags, %p", found.referent, v)
+	if found := lookup(&m.core, unsafe.Pointer(&key)); found != unsafe.Pointer(v) {
+		t.Errorf("the lookup found %p, want what was bound when it read the tags, %p", found, v)
 	}
 	if !kept {
 		t.Error("the layout was collected while a lookup was about to read a slot")

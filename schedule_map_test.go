@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/go-weak/weakmap/internal/journal"
 	"github.com/go-weak/weakmap/internal/row"
@@ -160,7 +161,7 @@ func (m *weakMap[K]) isFull(key int) bool {
 		return false
 	}
 	l, k := t.layout.Load(), m.of(key)
-	return len(l.shards) == 2 && l.shard(t.hash(&l.hashing, keyOf(t.keys.class, &k))).used() >= l.Limit()
+	return len(l.shards) == 2 && l.shard(t.hash(&l.hashing, t.keys.at(unsafe.Pointer(&k)))).used() >= l.Limit()
 }
 
 // iterates starts an iteration. The keys from low to high must be yielded once, others once at most,

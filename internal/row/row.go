@@ -87,18 +87,18 @@ const (
 	ptrSize = unsafe.Sizeof(uintptr(0))
 )
 
-// Tag returns the tag of h in each of five bytes. A tag is never 0. Bits 24 to 31 are
-// disjoint from those that choose the bucket until there are 16 million of these; then
+// Tag returns the tag of h in each of five bytes. A tag is never 0 or 1: see Matching. Bits 24
+// to 31 are disjoint from those that choose the bucket until there are 16 million of these; then
 // tags discriminate less.
 func Tag(h uint32) uint64 {
 	t := uint64(h >> TagShift)
-	t |= (t - 1) >> 63
+	t |= (t - 2) >> 63 << 1
 	return t * lowBits
 }
 
 // Matching returns a word with bit 7 set in each byte where tags equals tag. A byte above
-// a true match may be set by mistake, also for an empty slot; keys are compared anyway,
-// and an empty slot has no word.
+// a true match is set by mistake if it differs in bit 0 alone; keys are compared anyway. No
+// empty slot is: it would need the tag 1, and a reader could see it half filled.
 func Matching(tags, tag uint64) uint64 {
 	x := tags ^ tag
 	return (x - lowBits) &^ x & highBits
@@ -266,8 +266,7 @@ func (r *Row) Find(h uint32, wanted func(b *Bucket, k uintptr) bool) (b *Bucket,
 		b = r.At(i)
 		tags := b.tags.Load()
 		for m := Matching(tags, tag); m != 0; m &= m - 1 {
-			k = SlotOf(m)
-			if b.words[k] != 0 && wanted(b, k) {
+			if k = SlotOf(m); wanted(b, k) {
 				return b, k, true
 			}
 		}

@@ -137,7 +137,9 @@ func together(selected []mutant) (all suite) {
 		scenarios: join(func(s suite) string { return s.scenarios }),
 		tests:     join(func(s suite) string { return s.tests }),
 		promises:  join(func(s suite) string { return s.promises }),
+		parts:     join(func(s suite) string { return s.parts }),
 		schedules: join(func(s suite) string { return s.schedules }),
+		moments:   join(func(s suite) string { return s.moments }),
 	}
 }
 

@@ -119,7 +119,7 @@ func TestListNamesEveryMutant(t *testing.T) {
 
 func TestSuitesAreRegexps(t *testing.T) {
 	all := together(mutants)
-	for _, pattern := range []string{all.scenarios, all.tests, all.promises, all.schedules} {
+	for _, pattern := range []string{all.scenarios, all.tests, all.promises, all.parts, all.schedules, all.moments} {
 		if _, err := regexp.Compile(pattern); err != nil || pattern == "" {
 			t.Errorf("%q: %v", pattern, err)
 		}

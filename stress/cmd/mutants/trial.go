@@ -118,7 +118,9 @@ func (l *laboratory) examine(ctx context.Context, s suite) (r result, err error)
 		s.schedules = "^TestSchedules$/(" + s.schedules + ")"
 	}
 	for _, tests := range []struct{ folder, tags, pattern string }{
-		{".", "", s.tests}, {"./internal/suite", "", s.promises}, {".", "weakmapsched", s.schedules},
+		{".", "", s.tests}, {"./internal/suite", "", s.promises},
+		{"./internal/row", "", s.parts}, {"./internal/journal", "", s.parts},
+		{".", "weakmapsched", s.schedules}, {".", "weakmapsched", s.moments},
 	} {
 		if tests.pattern == "" {
 			continue

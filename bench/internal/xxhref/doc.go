@@ -1,0 +1,2 @@
+// Package xxhref compares internal/xxh with a published implementation.
+package xxhref

@@ -1,0 +1,345 @@
+package weakmap
+
+import (
+	"fmt"
+	"hash/maphash"
+	"math"
+	"math/rand/v2"
+	"os/exec"
+	"reflect"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+	"unsafe"
+	"weak"
+
+	"github.com/go-weak/weakmap/internal/row"
+)
+
+// What the engine's speed and size rest on.
+
+func TestNarrowIntegersAreKeysAsTheyAreZeroExtended(t *testing.T) {
+	u8, i16, u32, i64 := uint8(200), int16(-3), uint32(1<<31+7), int64(-1)
+	for _, c := range []struct {
+		got  key
+		want uint64
+	}{
+		{numberAt(&u8), 200}, {numberAt(&i16), 1<<16 - 3}, {numberAt(&u32), 1<<31 + 7}, {numberAt(&i64), math.MaxUint64},
+	} {
+		if c.got.n != uintptr(c.want) || c.got.at != nil {
+			t.Errorf("the key is %d, want %d", c.got.n, uintptr(c.want))
+		}
+	}
+	if got := storedKey[int16](words, nil, uint64(numberAt(&i16).n)); got != i16 {
+		t.Errorf("the key %d comes back as %d", i16, got)
+	}
+}
+
+// numberAt returns the number at p as a key.
+func numberAt[K comparable](p *K) key {
+	keys := keyingOf[K](words, nil)
+	return keys.at(unsafe.Pointer(p))
+}
+
+func TestClasses(t *testing.T) {
+	type named string
+	type pair struct{ a, b int }
+	for _, c := range []struct {
+		of     reflect.Type
+		custom bool
+		want   class
+	}{
+		{reflect.TypeFor[string](), false, texts},
+		{reflect.TypeFor[named](), true, texts},
+		{reflect.TypeFor[int](), false, words},
+		{reflect.TypeFor[uint8](), false, words},
+		{reflect.TypeFor[int](), true, boxes},
+		{reflect.TypeFor[*int](), false, pointers},
+		{reflect.TypeFor[*int](), true, pointers},
+		{reflect.TypeFor[chan int](), false, pointers},
+		{reflect.TypeFor[unsafe.Pointer](), false, pointers},
+		{reflect.TypeFor[pair](), false, boxes},
+		{reflect.TypeFor[float64](), false, boxes},
+		{reflect.TypeFor[bool](), false, boxes},
+		{reflect.TypeFor[any](), false, boxes},
+	} {
+		if got := classOf(c.of, c.custom); got != c.want {
+			t.Errorf("keys of type %v, custom hash %t, are %v, want %v", c.of, c.custom, got, c.want)
+		}
+	}
+}
+
+func TestSizes(t *testing.T) {
+	if n := unsafe.Sizeof(shard{}); n != 128 {
+		t.Errorf("a shard takes %d bytes, want 128, which are whole cache lines", n)
+	}
+	if ptrSize != 8 {
+		t.Skip("sizes are stated for 64 bits")
+	}
+	type value [64]byte
+	for _, c := range []struct {
+		name      string
+		got, want uintptr
+	}{
+		{"a bucket", unsafe.Sizeof(row.Bucket{}), 128},
+		{"a Map", unsafe.Sizeof(Map[string, value]{}), 88},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s takes %d bytes, want %d", c.name, c.got, c.want)
+		}
+	}
+}
+
+// The most that a map of ten entries may take, on the heap and off it. A built-in
+// map of weak pointers with a cleanup for each takes 2.1 KiB, and this one 1,890 bytes.
+func TestAMapOfTenEntriesIsSmall(t *testing.T) {
+	if ptrSize != 8 {
+		t.Skip("the limit is stated for 64 bits")
+	}
+	type value [64]byte
+	const maps, entries, limit = 4000, 10, 1920
+	keys := make([]string, entries)
+	for i := range keys {
+		keys[i] = fmt.Sprintf("key number %d", i)
+	}
+	values := make([]value, maps*entries)
+	all := make([]Map[string, value], maps)
+	before := memoryInUse()
+	for m := range all {
+		for i, key := range keys {
+			all[m].Store(key, &values[m*entries+i])
+		}
+	}
+	per := int(memoryInUse()-before)/maps + int(unsafe.Sizeof(all[0]))
+	if t.Logf("a map of %d entries takes %d bytes", entries, per); per > limit {
+		t.Errorf("a map of %d entries takes %d bytes, want at most %d", entries, per, limit)
+	}
+	runtime.KeepAlive(values)
+	runtime.KeepAlive(all)
+}
+
+// memoryInUse returns the bytes of live objects and of what the runtime has
+// taken for weak pointers and the like: the least of some attempts, since
+// passes that run meanwhile leave garbage.
+func memoryInUse() uint64 {
+	least := uint64(math.MaxUint64)
+	for range 10 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		least = min(least, m.HeapAlloc+m.OtherSys)
+	}
+	return least
+}
+
+func TestLookupsAllocateNothing(t *testing.T) {
+	type key struct{ a, b string }
+	var (
+		byString  Map[string, int]
+		byWord    Map[uint16, int]
+		byPointer Map[*string, int]
+		byStruct  Map[key, int]
+		byAny     Map[any, int]
+		custom    = Map[string, int]{Hash: func(s string) uint64 { return uint64(len(s)) }}
+		customInt = Map[int, int]{Hash: func(n int) uint64 { return uint64(n) }}
+		counted   = Map[string, int]{Config: Config{Stats: true}}
+		retaining = Map[string, int]{Config: Config{Retain: 3}}
+		cleaned   = Map[string, int]{Config: Config{Reclaim: PerValue}}
+		flooded   = Map[string, int]{Hash: func(string) uint64 { return 42 }}
+		keyMap    KeyMap[int, string]
+		set       Set[int]
+		strings   Interner[string]
+		structs   Interner[key]
+		unused    Map[string, int]
+	)
+	v, stranger, long := new(int), new(int), string(make([]byte, longText+1))
+	byString.Store("a", v)
+	byString.Store(long, v)
+	byWord.Store(7, v)
+	name := new(string)
+	byPointer.Store(name, v)
+	byStruct.Store(key{"a", "b"}, v)
+	byAny.Store(v, v)
+	custom.Store("a", v)
+	customInt.Store(7, v)
+	counted.Store("a", v)
+	retaining.Store("a", v)
+	cleaned.Store("a", v)
+	for i := range 100 {
+		flooded.Store(fmt.Sprint(i), v)
+	}
+	if l := flooded.core.table.Load().layout.Load(); !l.hashing.seeded {
+		t.Error("a table with 100 keys of one hash is not flooded")
+	}
+	keyMap.Store(v, "a")
+	set.Add(v)
+	held, bytes := strings.Intern("a"), []byte("a")
+	heldStruct := structs.Intern(key{"a", "b"})
+	for name, lookup := range map[string]func() bool{
+		"Load, string":                   func() bool { _, ok := byString.Load("a"); return ok },
+		"Load, long string":              func() bool { _, ok := byString.Load(long); return ok },
+		"Load, integer":                  func() bool { _, ok := byWord.Load(7); return ok },
+		"Load, pointer":                  func() bool { _, ok := byPointer.Load(name); return ok },
+		"Load, struct":                   func() bool { _, ok := byStruct.Load(key{"a", "b"}); return ok },
+		"Load, interface":                func() bool { _, ok := byAny.Load(v); return ok },
+		"Load, custom hash":              func() bool { _, ok := custom.Load("a"); return ok },
+		"Load, custom hash of integers":  func() bool { _, ok := customInt.Load(7); return ok },
+		"Load, counted":                  func() bool { _, ok := counted.Load("a"); return ok },
+		"Load, retaining":                func() bool { _, ok := retaining.Load("a"); return ok },
+		"Load, PerValue":                 func() bool { _, ok := cleaned.Load("a"); return ok },
+		"Load, flooded":                  func() bool { _, ok := flooded.Load("77"); return ok },
+		"Load, miss":                     func() bool { _, ok := byString.Load("b"); return !ok },
+		"LoadOrStore, bound":             func() bool { _, loaded := byString.LoadOrStore("a", stranger); return loaded },
+		"LoadOrCompute, bound":           func() bool { _, loaded, _ := byString.LoadOrCompute("a", nil); return loaded },
+		"CompareAndSwap, other":          func() bool { return !byString.CompareAndSwap("a", stranger, v) },
+		"CompareAndDelete, other":        func() bool { return !byString.CompareAndDelete("a", stranger) },
+		"Delete, unbound":                func() bool { byString.Delete("b"); return true },
+		"KeyMap.Load":                    func() bool { _, ok := keyMap.Load(v); return ok },
+		"KeyMap.Load, stranger":          func() bool { _, ok := keyMap.Load(stranger); return !ok },
+		"KeyMap.LoadAndDelete, stranger": func() bool { _, ok := keyMap.LoadAndDelete(stranger); return !ok },
+		"Set.Contains":                   func() bool { return set.Contains(v) && !set.Contains(stranger) },
+		"Set.Add, present":               func() bool { return !set.Add(v) },
+		"Intern, present":                func() bool { return strings.Intern("a") == held },
+		"InternBytes, present":           func() bool { return InternBytes(&strings, bytes) == held },
+		"Intern, struct":                 func() bool { return structs.Intern(key{"a", "b"}) == heldStruct },
+		"unused": func() bool {
+			_, ok := unused.Load("a")
+			return !ok && unused.Len() == 0 && unused.Reap() == 0 && unused.Stats() == Stats{}
+		},
+	} {
+		if !lookup() {
+			t.Errorf("%s: wrong result", name)
+		}
+		if n := testing.AllocsPerRun(100, func() { lookup() }); n != 0 {
+			t.Errorf("%s allocates %v times", name, n)
+		}
+	}
+	runtime.KeepAlive(v)
+}
+
+// A lookup is a call to one of the short ways. What these do with buckets and numbers is no call.
+func TestInlining(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the package once more")
+	}
+	const packages = "./internal/"
+	for folder, functions := range map[string][]string{
+		packages + "row": {
+			"Tag", "Matching", "SlotOf", "Passed", "(*Bucket).Tags", "(*Bucket).Version", "(*Bucket).Word", "(*Bucket).Key",
+			"(*Bucket).KeyAt", "(*Bucket).Len", "(*Bucket).Age", "(*Row).At", "(*Row).Next", "(*Row).Shard",
+		},
+		packages + "xxh":     {"Word", "Mix", "fold", "avalanche", "read64", "read32"},
+		packages + "seam":    {"Interleave", "Strong"},
+		packages + "journal": {"(*Journal).At", "(*Record).Word", "(*Record).Ref", "(*Record).Bits", "(*Journal).Young"},
+		".":                  {"keyOfString", "keyOfObject", "key.text", "hidden", "class.isReferent"},
+	} {
+		out, err := exec.Command("go", "build", "-gcflags=-m", folder).CombinedOutput()
+		if err != nil {
+			t.Fatalf("go build: %v\n%s", err, out)
+		}
+		for _, function := range functions {
+			if !strings.Contains(string(out), "can inline "+function+"\n") {
+				t.Errorf("%s: %s is not inlined any more", folder, function)
+			}
+		}
+	}
+}
+
+// floodPassed and floodAlike are far from what honest keys do, even until every shard is full. The
+// hashes are the same in every run: some runs of others would go past half the bound, with nothing
+// wrong.
+func TestHonestKeysAreNoFlood(t *testing.T) {
+	worst, alike := 0, 0
+	hashes := rand.New(rand.NewPCG(1, 2))
+	word := unsafe.Pointer(new(int))
+	for _, n := range []int{4, 32, 256, 4096, 32768} {
+		for range max(1, 32768/n/8) {
+			r := row.Make(n, 1)
+			for range r.Limit() {
+				hash, others := hashes.Uint32(), 0
+				r.Find(hash, func(*row.Bucket, uintptr) bool {
+					others++
+					return false
+				})
+				alike = max(alike, others)
+				worst = max(worst, r.Insert(hash, row.Binding{Word: word}))
+			}
+		}
+	}
+	if t.Logf("the most buckets passed: %d", worst); worst > floodPassed/2 {
+		t.Errorf("an honest key passed %d buckets; floodPassed is %d", worst, floodPassed)
+	}
+	if t.Logf("the most entries met under a key's tag: %d", alike); alike > floodAlike/2 {
+		t.Errorf("an honest key met %d entries under its tag; floodAlike is %d", alike, floodAlike)
+	}
+	runtime.KeepAlive(word)
+}
+
+// From 16 million buckets on tags say less, and as many more bindings are alike.
+func TestLargeTablesMeetMoreThatAreAlike(t *testing.T) {
+	l := &layout{Row: row.Make(1, 1)}
+	for shift, want := range map[int]int{0: floodAlike, 10: floodAlike, 24: floodAlike, 25: 2 * floodAlike, 27: 8 * floodAlike} {
+		// A row of that size would take gigabytes: it only says so, in the word after its address.
+		*(*uint32)(unsafe.Add(unsafe.Pointer(&l.Row), ptrSize)) = 1<<shift - 1
+		if l.Len() != 1<<shift {
+			t.Fatalf("the row says that it has %d buckets, want 2^%d", l.Len(), shift)
+		}
+		if got := l.floodAlike(); got != want {
+			t.Errorf("of 2^%d buckets %d may be alike, want %d", shift, got, want)
+		}
+	}
+}
+
+// Keys with one hash make the table change to a hash of its own, and stay found.
+func TestAFloodedTableTakesAnotherHash(t *testing.T) {
+	for _, shards := range []int{0, 1, 4} {
+		m := Map[string, int]{Config: Config{Shards: shards}, Hash: func(string) uint64 { return 42 }}
+		values := make([]int, 2000)
+		for i := range values {
+			m.Store(fmt.Sprint(i), &values[i])
+		}
+		l := m.core.table.Load().layout.Load()
+		if !l.hashing.seeded || l.hashing.seed == (maphash.Seed{}) {
+			t.Errorf("with Shards = %d the table is under no seed after a flood", shards)
+		}
+		if n := l.Len() * row.Slots; n > 16*len(values) {
+			t.Errorf("with Shards = %d the flood has made the table grow to %d slots", shards, n)
+		}
+		for i := range values {
+			if v, ok := m.Load(fmt.Sprint(i)); !ok || v != &values[i] {
+				t.Fatalf("with Shards = %d key %d is lost", shards, i)
+			}
+		}
+	}
+}
+
+// A canonical value that dies and is made again leaves bindings with one hash. They are no flood.
+// Where they count as one, this fails in 20 of 20 runs.
+func TestWhatHasDiedIsNoFlood(t *testing.T) {
+	release := reaper.hold()
+	defer release()
+	reaper.settlers.Add(1) // Writers do not remove what has died.
+	defer reaper.settlers.Add(-1)
+	strings := Interner[string]{Config: Config{Shards: 1, Capacity: 1000}}
+	made := func() weak.Pointer[string] {
+		done := make(chan weak.Pointer[string])
+		go func() { done <- weak.Make(strings.Intern("one after the other")) }()
+		return <-done
+	}
+	for range 2 * floodAlike {
+		w, deadline := made(), time.Now().Add(20*time.Second)
+		for w.Value() != nil {
+			if time.Now().After(deadline) {
+				t.Fatal("a canonical value that nobody holds does not die")
+			}
+			runtime.GC()
+		}
+	}
+	if n := strings.Len(); n != 2*floodAlike {
+		t.Fatalf("%d bindings are there, want %d with one hash", n, 2*floodAlike)
+	}
+	if strings.core.table.Load().layout.Load().hashing.seeded {
+		t.Error("the table has taken another hash")
+	}
+}

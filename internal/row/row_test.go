@@ -1,0 +1,416 @@
+package row
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"unsafe"
+)
+
+func TestABucketIsAsThePackageCommentSays(t *testing.T) {
+	if ptrSize != 8 {
+		t.Skip("sizes are stated for 64 bits")
+	}
+	var b Bucket
+	for _, c := range []struct {
+		name                     string
+		at, size, wantAt, wanted uintptr
+	}{
+		{"tags", unsafe.Offsetof(b.tags), unsafe.Sizeof(b.tags), 0, 8},
+		{"version", unsafe.Offsetof(b.version), unsafe.Sizeof(b.version), 8, 4},
+		{"ages", unsafe.Offsetof(b.ages), unsafe.Sizeof(b.ages), 12, 4},
+		{"words", unsafe.Offsetof(b.words), unsafe.Sizeof(b.words), 16, 40},
+		{"keys", unsafe.Offsetof(b.keys), unsafe.Sizeof(b.keys), 56, 40},
+		{"lens", unsafe.Offsetof(b.lens), unsafe.Sizeof(b.lens), 96, 12},
+		{"pos", unsafe.Offsetof(b.pos), unsafe.Sizeof(b.pos), 108, 20},
+		{"a bucket", 0, unsafe.Sizeof(b), 0, 128},
+	} {
+		if c.at != c.wantAt || c.size != c.wanted {
+			t.Errorf("%s: %d bytes at %d, want %d at %d", c.name, c.size, c.at, c.wanted, c.wantAt)
+		}
+	}
+}
+
+// Lookups count on it that a row's buckets are cache lines, not parts of some.
+func TestBucketsBeginWithACacheLine(t *testing.T) {
+	if ptrSize != 8 {
+		t.Skip("sizes are stated for 64 bits")
+	}
+	for n := 1; n <= 1024; n *= 2 {
+		if r := Make(n, 1); uintptr(unsafe.Pointer(r.At(0)))%64 != 0 {
+			t.Errorf("the first of %d buckets is at %p", n, r.At(0))
+		}
+	}
+}
+
+// referents are what words refer to. They are not on the heap, and so nothing need keep them.
+var referents [1 << 16]byte
+
+// A listed binding is one of a model.
+type listed struct {
+	hash uint32
+	Binding
+}
+
+// A model is a row and what is to be in it.
+type model struct {
+	row      Row
+	bindings []listed
+	count    []int    // by shard
+	versions []uint32 // by bucket: how many were removed
+	next     uint32   // the next binding's Pos
+}
+
+func newModel(buckets, shards int) *model {
+	return &model{row: Make(buckets, shards), count: make([]int, shards), versions: make([]uint32, buckets)}
+}
+
+func (m *model) insert(h uint32) {
+	m.next++
+	n := listed{h, Binding{
+		Word: unsafe.Pointer(&referents[m.next%uint32(len(referents))]),
+		Key:  uintptr(m.next) * 77,
+		Len:  uint16(m.next * 31),
+		Pos:  m.next,
+	}}
+	m.row.Insert(h, n.Binding)
+	m.bindings = append(m.bindings, n)
+	m.count[m.row.Shard(h)]++
+}
+
+// find returns the slot of a binding.
+func (m *model) find(n listed) (b *Bucket, k uintptr, ok bool) {
+	return m.row.Find(n.hash, func(b *Bucket, k uintptr) bool { return b.Pos(k) == n.Pos })
+}
+
+func (m *model) remove(i int) bool {
+	n := m.bindings[i]
+	b, k, ok := m.find(n)
+	if !ok {
+		return false
+	}
+	m.row.Remove(n.hash, b, k)
+	number := (uintptr(unsafe.Pointer(b)) - uintptr(m.row.base)) / unsafe.Sizeof(*b)
+	m.versions[number]++
+	m.bindings[i] = m.bindings[len(m.bindings)-1]
+	m.bindings = m.bindings[:len(m.bindings)-1]
+	m.count[m.row.Shard(n.hash)]--
+	return true
+}
+
+// check compares row, which is m's or has the same bindings, with the model.
+func (m *model) check(row Row, placed bool) error {
+	passed := make(map[*Bucket]int)
+	for _, n := range m.bindings {
+		b, k, ok := row.Find(n.hash, func(b *Bucket, k uintptr) bool { return b.Pos(k) == n.Pos })
+		switch {
+		case !ok:
+			return fmt.Errorf("the binding of %x at place %d is not found", n.hash, n.Pos)
+		case b.Word(k) != n.Word || b.Key(k) != n.Key || uintptr(b.KeyAt(k)) != n.Key || b.Len(k) != n.Len:
+			return fmt.Errorf("the slot of %x has %p, %d, %d, want %p, %d, %d", n.hash, b.Word(k), b.Key(k), b.Len(k), n.Word, n.Key, n.Len)
+		case b.Tags()>>(8*k)&0xff != Tag(n.hash)&0xff:
+			return fmt.Errorf("the tags of %x are %x in slot %d", n.hash, b.Tags(), k)
+		case !row.Has(b):
+			return fmt.Errorf("bucket %p is not one of the row", b)
+		case b.Age(k) != 0:
+			return fmt.Errorf("a new binding has age %d", b.Age(k))
+		}
+		if w, at, _ := row.FindWord(n.hash, n.Word); w == nil || w.Word(at) != n.Word {
+			return fmt.Errorf("the word of %x is not found", n.hash)
+		}
+		for i := n.hash; row.At(i) != b; i += uint32(row.Shards()) {
+			passed[row.At(i)]++
+		}
+	}
+	present := 0
+	for i := range row.Len() {
+		b := row.At(uint32(i))
+		for k := range uintptr(Slots) {
+			tag, word := b.Tags()>>(8*k)&0xff, b.Word(k)
+			if (tag == 0) != (word == nil) || tag == 0 && b.Key(k) != 0 {
+				return fmt.Errorf("slot %d of bucket %d has tag %x, word %p and key %d", k, i, tag, word, b.Key(k))
+			}
+			if word != nil {
+				present++
+			}
+		}
+		if n, exact := PassedBy(b.Tags()); exact && n != passed[b] || passed[b] > 0 && !Passed(b.Tags()) {
+			return fmt.Errorf("bucket %d counts %d that passed it, and %d did", i, n, passed[b])
+		}
+		if !placed && b.Version() != m.versions[i] {
+			return fmt.Errorf("bucket %d has version %d after %d removals", i, b.Version(), m.versions[i])
+		}
+	}
+	if present != len(m.bindings) {
+		return fmt.Errorf("%d bindings are in slots, want %d", present, len(m.bindings))
+	}
+	return nil
+}
+
+func TestRowsDoAsTheModelSays(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for name, hash := range map[string]func() uint32{
+		"random":    random.Uint32,
+		"one":       func() uint32 { return 0xab000005 },
+		"four":      func() uint32 { return random.Uint32N(4) * 0x01000001 },
+		"one tag":   func() uint32 { return random.Uint32() & 0xffffff },
+		"one place": func() uint32 { return random.Uint32() &^ 0xffffff },
+	} {
+		for _, size := range []struct{ buckets, shards int }{{1, 1}, {2, 1}, {8, 1}, {16, 4}, {128, 2}} {
+			t.Run(fmt.Sprintf("%s/%d in %d", name, size.buckets, size.shards), func(t *testing.T) {
+				m := newModel(size.buckets, size.shards)
+				for step := range 3000 {
+					h := hash()
+					// Times at which the row fills up take turns with others at which it empties.
+					fills := random.IntN(8) < 2+step/500%2*4
+					switch {
+					case fills && m.count[m.row.Shard(h)] < m.row.Limit():
+						m.insert(h)
+					case len(m.bindings) > 0:
+						if i := random.IntN(len(m.bindings)); !m.remove(i) {
+							t.Fatalf("step %d: binding %d is not found", step, i)
+						}
+					}
+					if step%100 == 0 {
+						if err := m.check(m.row, false); err != nil {
+							t.Fatalf("step %d: %v", step, err)
+						}
+					}
+				}
+				for m.count[0] < m.row.Limit() {
+					m.insert(hash() &^ uint32(size.shards-1))
+				}
+				if err := m.check(m.row, false); err != nil {
+					t.Fatalf("a full shard: %v", err)
+				}
+				placed := Make(size.buckets, size.shards)
+				for _, n := range m.bindings {
+					placed.Place(n.hash, n.Binding)
+				}
+				if err := m.check(placed, true); err != nil {
+					t.Errorf("placed: %v", err)
+				}
+				for len(m.bindings) > 0 {
+					if !m.remove(0) {
+						t.Fatal("a binding is not found")
+					}
+				}
+				if err := m.check(m.row, false); err != nil {
+					t.Errorf("emptied: %v", err)
+				}
+			})
+		}
+	}
+}
+
+// A count of passed that has reached 255 stays: how many there were is not known any more.
+func TestCountsOfPassedStayAt255(t *testing.T) {
+	for _, insert := range []struct {
+		name string
+		do   func(r *Row, n Binding)
+	}{
+		{"Insert", func(r *Row, n Binding) { r.Insert(0, n) }},
+		{"Place", func(r *Row, n Binding) { r.Place(0, n) }},
+	} {
+		r := Make(128, 1)
+		count := func() int { n, _ := PassedBy(r.At(0).Tags()); return n }
+		for i := range r.Limit() {
+			insert.do(&r, Binding{Word: unsafe.Pointer(&referents[i]), Pos: uint32(i)})
+			if want := min(max(i+1-Slots, 0), 255); count() != want {
+				t.Fatalf("%s: the first bucket counts %d after %d bindings, want %d", insert.name, count(), i+1, want)
+			}
+		}
+		if r.Limit() < 255+2*Slots {
+			t.Fatalf("%d bindings do not pass a bucket too often", r.Limit())
+		}
+		if _, exact := PassedBy(r.At(0).Tags()); exact {
+			t.Errorf("%s: a count of 255 is taken for exact", insert.name)
+		}
+		for i := range r.Limit() {
+			b, k, ok := r.FindWord(0, unsafe.Pointer(&referents[i]))
+			if !ok {
+				t.Fatalf("%s: binding %d is lost", insert.name, i)
+			}
+			r.Remove(0, b, k)
+		}
+		if count() != 255 || r.At(0).Tags()<<8 != 0 {
+			t.Errorf("%s: the first bucket has tags %x when all is gone, want a count of 255 alone", insert.name, r.At(0).Tags())
+		}
+		if n, exact := PassedBy(r.At(100).Tags()); n != 0 || !exact {
+			t.Errorf("%s: bucket 100 counts %d, %t when all is gone, want 0, true", insert.name, n, exact)
+		}
+		// A search ends although every bucket says that it was passed.
+		for i := range r.Len() {
+			r.At(uint32(i)).tags.Store(passedMax << passedShift)
+		}
+		if _, _, ok := r.FindWord(7, unsafe.Pointer(&referents)); ok {
+			t.Errorf("%s: what is nowhere was found", insert.name)
+		}
+	}
+}
+
+func TestTags(t *testing.T) {
+	for h, want := range map[uint32]uint64{0: 2, 0xffffff: 2, 0x01000000: 3, 0x02000000: 2, 0x03000001: 3, 0xffabcdef: 0xff} {
+		if got := Tag(h); got != want*lowBits {
+			t.Errorf("Tag(%x) = %x, want %x in each of five bytes", h, got, want)
+		}
+	}
+	for range 100_000 {
+		tags, tag := rand.Uint64(), Tag(rand.Uint32())
+		for k := range uintptr(Slots) {
+			switch tags &^= 0xff << (8 * k); rand.IntN(4) {
+			case 0: // It is empty.
+			case 1:
+				tags |= Tag(rand.Uint32()) & (0xff << (8 * k))
+			default:
+				tags |= tag & (0xff << (8 * k))
+			}
+		}
+		lowest := uintptr(Slots)
+		for k := range uintptr(Slots) {
+			equal := tags>>(8*k)&0xff == tag&0xff
+			if match := Matching(tags, tag); equal && match>>(8*k)&0x80 == 0 || match&^uint64(highBits) != 0 {
+				t.Fatalf("Matching(%x, %x) = %x, and slot %d is like it", tags, tag, match, k)
+			} else if tags>>(8*k)&0xff == 0 && match>>(8*k)&0x80 != 0 {
+				t.Fatalf("Matching(%x, %x) = %x, and slot %d is empty", tags, tag, match, k)
+			}
+			if equal {
+				lowest = min(lowest, k)
+			}
+		}
+		// What is set by mistake stands above a true match.
+		if match := Matching(tags, tag); match != 0 && SlotOf(match) != lowest || match == 0 && lowest < Slots {
+			t.Fatalf("Matching(%x, %x) = %x, want slot %d first", tags, tag, match, lowest)
+		}
+	}
+}
+
+func TestARowThatTakesNothing(t *testing.T) {
+	r := Make(0, 1)
+	if r.Len() != 0 || r.Shards() != 1 || r.Limit() != 0 || r.Shard(12345) != 0 {
+		t.Errorf("Len %d, Shards %d, Limit %d, Shard %d; want 0, 1, 0, 0", r.Len(), r.Shards(), r.Limit(), r.Shard(12345))
+	}
+	if _, _, ok := r.Find(0, func(*Bucket, uintptr) bool { return true }); ok || r.At(77).Tags() != 0 {
+		t.Error("something is in a row of no buckets")
+	}
+	if one := Make(1, 1); one.Has(r.At(0)) || !one.Has(one.At(9)) {
+		t.Error("a row has another's bucket, or not its own")
+	}
+	for buckets, want := range map[int]int{0: 0, 1: 4, 2: 8, 8: 32, 128: 520} {
+		if got := LimitOf(buckets); got != want {
+			t.Errorf("LimitOf(%d) = %d, want %d", buckets, got, want)
+		}
+	}
+}
+
+// What is done to one slot of a bucket changes no other.
+func TestAgesAndLensAreEachSlotsOwn(t *testing.T) {
+	var b Bucket
+	var ages [Slots]uint32
+	var lens [Slots]uint16
+	for range 20_000 {
+		k := rand.UintN(Slots)
+		age, n := rand.Uint32N(AgeMax+1), uint16(rand.Uint32())
+		switch rand.IntN(4) {
+		case 0:
+			if got := b.Use(uintptr(k)); got != (ages[k] != 0) {
+				t.Fatalf("Use of a slot of age %d = %t", ages[k], got)
+			}
+			ages[k] = 0
+		case 1:
+			if b.SetAge(uintptr(k), (ages[k]+1)%(AgeMax+1), age) {
+				t.Fatalf("SetAge succeeds for a slot of age %d", ages[k])
+			}
+		case 2:
+			if !b.SetAge(uintptr(k), ages[k], age) {
+				t.Fatalf("SetAge fails for a slot of age %d", ages[k])
+			}
+			ages[k] = age
+		case 3:
+			b.setLen(uintptr(k), n)
+			lens[k] = n
+		}
+		for k := range uintptr(Slots) {
+			if b.Age(k) != ages[k] || b.Len(k) != lens[k] {
+				t.Fatalf("slot %d has age %d and %d, want %d and %d", k, b.Age(k), b.Len(k), ages[k], lens[k])
+			}
+		}
+	}
+	r := Make(1, 1)
+	r.At(0).SetAge(0, 0, 5)
+	if r.Insert(0, Binding{Word: unsafe.Pointer(&referents)}); r.At(0).Age(0) != 0 {
+		t.Errorf("a new binding has age %d", r.At(0).Age(0))
+	}
+}
+
+// Uses and ages of one bucket's slots come from many goroutines without a lock.
+func TestAgesBesideEachOther(t *testing.T) {
+	var b Bucket
+	var wg sync.WaitGroup
+	var lost atomic.Int64
+	for k := range uintptr(Slots) {
+		wg.Go(func() {
+			for i := range uint32(20_000) {
+				if age := i%AgeMax + 1; !b.SetAge(k, 0, age) || b.Age(k) != age || !b.Use(k) || b.Age(k) != 0 {
+					lost.Add(1)
+				}
+			}
+		})
+	}
+	if wg.Wait(); lost.Load() > 0 {
+		t.Errorf("%d times an age was not what the only one who changes it made it", lost.Load())
+	}
+}
+
+// What a reader finds in a slot between two equal versions is one binding's. One writer fills and
+// empties the slots of a bucket, always with other bindings of one tag. The tag is that of the
+// hash 0, under which an empty slot was once taken for a match while it was being filled. That, a
+// version that does not rise or rises before the tag is cleared, and a tag that is stored before its
+// slot is filled are each found in 20 of 20 runs.
+func TestAReaderTrustsOneBindingOnly(t *testing.T) {
+	const rounds = 300_000
+	r := Make(1, 1)
+	var stop atomic.Bool
+	var wg sync.WaitGroup
+	var trusted, torn atomic.Int64
+	for range 2 {
+		wg.Go(func() {
+			b := r.At(0)
+			for !stop.Load() {
+				version := b.Version()
+				for m := Matching(b.Tags(), Tag(0)); m != 0; m &= m - 1 {
+					k := SlotOf(m)
+					n, key, word := b.Len(k), b.Key(k), b.Word(k)
+					if b.Version() != version {
+						break
+					}
+					trusted.Add(1)
+					if i := uintptr(word) - uintptr(unsafe.Pointer(&referents)); key != i || n != uint16(i) {
+						torn.Add(1)
+					}
+				}
+			}
+		})
+	}
+	for i := range uint32(rounds) {
+		at := (i + 1) % uint32(len(referents))
+		if at == 0 {
+			continue
+		}
+		word := unsafe.Pointer(&referents[at])
+		r.Insert(0, Binding{Word: word, Key: uintptr(at), Len: uint16(at), Pos: i})
+		if i >= 2 { // Two are there all the time.
+			b, k, ok := r.Find(0, func(b *Bucket, k uintptr) bool { return b.Pos(k) <= i-2 })
+			if ok {
+				r.Remove(0, b, k)
+			}
+		}
+	}
+	stop.Store(true)
+	wg.Wait()
+	if torn.Load() > 0 || trusted.Load() == 0 {
+		t.Errorf("of %d bindings that were trusted %d were of two", trusted.Load(), torn.Load())
+	}
+}
