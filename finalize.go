@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"unsafe"
 	"weak"
+
+	"github.com/go-weak/weakmap/internal/misuse"
 )
 
 // A Finalizer is a function that is to run when an object is gone. It is what
@@ -59,8 +61,8 @@ func Finalize[T, A any](ptr *T, fn func(A), arg A) *Finalizer[A] {
 	if fn == nil {
 		panic("weakmap: Finalize: nil fn")
 	}
-	vetArg("Finalize", ptr, arg)
-	vetFunc("Finalize", "fn", ptr, fn)
+	misuse.Arg("Finalize", ptr, arg)
+	misuse.Func("Finalize", "fn", ptr, fn)
 
 	f := newFinalizer(fn, arg, plotOf(uintptr(unsafe.Pointer(ptr))))
 	added := false

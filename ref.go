@@ -4,6 +4,8 @@ import (
 	"runtime"
 	"sync/atomic"
 	"weak"
+
+	"github.com/go-weak/weakmap/internal/misuse"
 )
 
 // A Ref is a weak reference to an object, with a callback for its death. It is
@@ -48,7 +50,7 @@ func NewRef[T any](ptr *T, callback func()) *Ref[T] {
 	if callback == nil {
 		return r
 	}
-	vetFunc("NewRef", "callback", ptr, callback)
+	misuse.Func("NewRef", "callback", ptr, callback)
 	r.callback.Store(&callback)
 	// The runtime holds the argument of a cleanup as long as the object lives,
 	// so this one is weak: all that the callback holds hangs on r alone.
@@ -126,7 +128,7 @@ func Bind[T, A any](recv *T, method func(*T, A)) Method[T, A] {
 	if method == nil {
 		panic("weakmap: Bind: nil method")
 	}
-	vetFunc("Bind", "method", recv, method)
+	misuse.Func("Bind", "method", recv, method)
 	return Method[T, A]{weak.Make(recv), method}
 }
 

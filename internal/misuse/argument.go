@@ -1,4 +1,4 @@
-package weakmap
+package misuse
 
 import (
 	"reflect"
@@ -32,8 +32,8 @@ func awaitedAt[T any](caller string, ptr *T) awaited {
 // has reports whether address is one of o's.
 func (o *awaited) has(address uintptr) bool { return address-uintptr(o.at) < o.size }
 
-// vetArg panics if arg refers to *ptr where that can be seen.
-func vetArg[T, A any](caller string, ptr *T, arg A) {
+// Arg panics if arg refers to *ptr where that can be seen.
+func Arg[T, A any](caller string, ptr *T, arg A) {
 	t := reflect.TypeFor[A]()
 	switch {
 	case !mayRefer(t): // Most arguments are let go here, at little cost.
@@ -119,7 +119,7 @@ func (s *shape) add(t reflect.Type, base uintptr, all bool) {
 			p.size, p.behind = t.Elem().Size(), behind.words
 		}
 	case reflect.Interface:
-		word += uintptr(ptrSize) // after the type
+		word += unsafe.Sizeof(word) // after the type
 	}
 	s.words = append(s.words, word)
 	switch {

@@ -1,4 +1,10 @@
-package weakmap
+// Package misuse tells that a callback or its argument keeps alive what it waits for.
+// That cannot be told in general. What can be told is whether an argument leads
+// to the object in a step or two (argument.go), and, since Go 1.26, whether a
+// closure captured a pointer to it: runtime.AddCleanup looks. It looks at its own
+// function only, which is never the user's, so the user's is shown to it in a
+// trial that is undone at once.
+package misuse
 
 import (
 	"fmt"
@@ -11,16 +17,9 @@ import (
 	"unsafe"
 )
 
-// What tells that a callback or its argument keeps alive what it waits for.
-// That cannot be told in general. What can be told is whether an argument leads
-// to the object in a step or two (argument.go), and, since Go 1.26, whether a
-// closure captured a pointer to it: runtime.AddCleanup looks. It looks at its own
-// function only, which is never the user's, so the user's is shown to it in a
-// trial that is undone at once.
-
-// vetFunc panics if fn, which must be a function that is not nil, is a closure
+// Func panics if fn, which must be a function that is not nil, is a closure
 // that captured a pointer to what ptr points to.
-func vetFunc[T, F any](caller, name string, ptr *T, fn F) {
+func Func[T, F any](caller, name string, ptr *T, fn F) {
 	o := awaitedAt(caller, ptr)
 	o.function(name, *(*unsafe.Pointer)(unsafe.Pointer(&fn)))
 }
@@ -83,7 +82,7 @@ func (o *awaited) isTiny() bool {
 func (o *awaited) capturedAsTiny(fn unsafe.Pointer) bool {
 	block := uintptr(o.at) &^ (tinyBlock - 1)
 	for word := fn; ; {
-		word = unsafe.Add(word, ptrSize)
+		word = unsafe.Add(word, int(unsafe.Sizeof(uintptr(0))))
 		if captured := *(*uintptr)(word); captured >= block && captured < block+tinyBlock {
 			return o.has(captured)
 		}
