@@ -248,7 +248,7 @@ func arrive(f *finalizer) {
 	mu.Unlock()
 	if pending {
 		waiting := f.chunk().self.whole(f)
-		callbacks.submit(func() { waiting.Call() })
+		callbacks.Submit(func() { waiting.Call() })
 	}
 	followed.gone.Add(1)
 }

@@ -28,7 +28,7 @@ func (source) Figures(container any) (f inspect.Figures, ok bool) {
 	return c.figures()
 }
 
-func (source) CallbacksDue() int { return callbacks.waiting() }
+func (source) CallbacksDue() int { return callbacks.Waiting() }
 
 func (m *Map[K, V]) figures() (inspect.Figures, bool)    { return m.core.figures() }
 func (m *KeyMap[K, V]) figures() (inspect.Figures, bool) { return m.core.figures() }

@@ -10,6 +10,7 @@ import (
 	"time"
 	"weak"
 
+	"github.com/go-weak/weakmap/internal/callback"
 	"github.com/go-weak/weakmap/internal/seam"
 )
 
@@ -179,7 +180,7 @@ func (r *reaperState) arm() {
 func (r *reaperState) announce(number uint64) {
 	if r.awaited.CompareAndSwap(number, 0) {
 		ended := collections()
-		launch(func() { r.pass(ended) })
+		callback.Launch(func() { r.pass(ended) })
 	}
 }
 

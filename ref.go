@@ -68,7 +68,7 @@ func NewRef[T any](ptr *T, callback func()) *Ref[T] {
 func referentGone[T any](ref weak.Pointer[Ref[T]]) {
 	if r := ref.Value(); r != nil {
 		if callback := r.callback.Swap(nil); callback != nil {
-			callbacks.submit(*callback)
+			callbacks.Submit(*callback)
 		}
 	}
 	followed.gone.Add(1)

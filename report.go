@@ -6,7 +6,13 @@ import (
 	"weak"
 
 	"github.com/go-weak/weakmap/internal/bubble"
+	"github.com/go-weak/weakmap/internal/callback"
+	"github.com/go-weak/weakmap/internal/fifo"
 )
+
+// callbacks runs all that the collector causes to be called, OnReap among it, and
+// what a cleanup could not do at once.
+var callbacks callback.Queue
 
 // reports are the attached parts of a table's dead entries, waiting for the
 // container's OnReap. They hang on the table, so they go with it.
@@ -24,33 +30,26 @@ type reports struct {
 
 // A line is the reports that wait for one goroutine.
 type line struct {
-	due   fifo[reaped] // Guarded by reports.mu.
+	due   fifo.Queue[reaped] // Guarded by reports.mu.
 	tally *tally
 }
 
 // A tally counts the reports of one line that wait or are being made, for those who
 // wait for them. It keeps nothing of the table.
 type tally struct {
-	bubble  uint64      // Immutable.
+	callback.Tally
 	calling *sync.Mutex // held while OnReap runs. All lines of a table have one. Immutable.
-	runs    []tallied   // oldest first. Guarded by callbackQueue.mu.
-}
-
-// tallied is how many reports in a row are in one batch.
-type tallied struct {
-	batch *batch
-	n     int
 }
 
 // line returns the line for what is found in a bubble, and whether it is new.
 // Must be called with r.mu held.
 func (r *reports) line(in uint64) (l *line, made bool) {
 	for _, l := range r.lines {
-		if l.tally.bubble == in || l.tally.bubble == 0 {
+		if l.tally.Bubble == in || l.tally.Bubble == 0 {
 			return l, false
 		}
 	}
-	l = &line{tally: &tally{bubble: in}}
+	l = &line{tally: &tally{Tally: callback.Tally{Bubble: in}}}
 	if len(r.lines) > 0 {
 		l.tally.calling = r.lines[0].tally.calling
 	} else {
@@ -65,8 +64,8 @@ func (r *reports) next(of *tally) (a reaped, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	i := slices.IndexFunc(r.lines, func(l *line) bool { return l.tally == of })
-	if r.lines[i].due.n > 0 {
-		return r.lines[i].due.pop(), true
+	if r.lines[i].due.Len() > 0 {
+		return r.lines[i].due.Pop(), true
 	}
 	if r.lines = slices.Delete(r.lines, i, i+1); len(r.lines) == 0 {
 		r.lines = nil
@@ -79,7 +78,7 @@ func (r *reports) waiting() (n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, l := range r.lines {
-		n += l.due.n
+		n += l.due.Len()
 	}
 	return n
 }
@@ -90,9 +89,9 @@ func (t *table) report(dead []reaped) {
 	r.mu.Lock()
 	l, made := r.line(in)
 	for _, a := range dead {
-		l.due.push(a)
+		l.due.Push(a)
 	}
-	callbacks.enter(l.tally, len(dead))
+	callbacks.Enter(&l.tally.Tally, len(dead))
 	r.mu.Unlock()
 	if made {
 		t.serve(l.tally)
@@ -103,11 +102,11 @@ func (t *table) report(dead []reaped) {
 // started in the line's bubble, by one that belongs to it.
 func (t *table) serve(of *tally) {
 	self := t.self
-	if of.bubble != 0 {
+	if of.Bubble != 0 {
 		go serveReports(self, of)
 		return
 	}
-	callbacks.submitCounted(func() { serveReports(self, of) })
+	callbacks.SubmitCounted(func() { serveReports(self, of) })
 }
 
 // serveReports calls OnReap until all in a line is reported. Between calls it holds
@@ -120,15 +119,15 @@ func serveReports(self weak.Pointer[table], of *tally) {
 			return
 		}
 		// OnReap has called Goexit: somebody else goes on.
-		callbacks.leaveTally(of, false)
+		callbacks.Leave(&of.Tally, false)
 		if t := self.Value(); t != nil {
 			t.serve(of)
 		} else {
-			callbacks.leaveTally(of, true)
+			callbacks.Leave(&of.Tally, true)
 		}
 	}()
 	for reportNext(self, of) {
-		callbacks.leaveTally(of, false)
+		callbacks.Leave(&of.Tally, false)
 	}
 	returned = true
 }
@@ -139,7 +138,7 @@ func reportNext(self weak.Pointer[table], of *tally) (reported bool) {
 	defer of.calling.Unlock()
 	t := self.Value()
 	if t == nil {
-		callbacks.leaveTally(of, true)
+		callbacks.Leave(&of.Tally, true)
 		return false
 	}
 	a, ok := t.reports.next(of)
@@ -150,35 +149,4 @@ func reportNext(self weak.Pointer[table], of *tally) (reported bool) {
 	t = nil
 	onReap(a)
 	return true
-}
-
-// enter counts n reports more in a tally.
-func (q *callbackQueue) enter(of *tally, n int) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	b := q.open(of.bubble)
-	b.pending += n
-	if last := len(of.runs) - 1; last >= 0 && of.runs[last].batch == b {
-		of.runs[last].n += n
-	} else {
-		of.runs = append(of.runs, tallied{b, n})
-	}
-}
-
-// leaveTally counts the end of the oldest report in a tally, or that none of it
-// will come.
-func (q *callbackQueue) leaveTally(of *tally, all bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for len(of.runs) > 0 {
-		first := &of.runs[0]
-		first.n--
-		q.leave(first.batch)
-		if first.n == 0 {
-			of.runs = slices.Delete(of.runs, 0, 1)
-		}
-		if !all {
-			return
-		}
-	}
 }

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"unsafe"
 
+	"github.com/go-weak/weakmap/internal/callback"
 	"github.com/go-weak/weakmap/internal/journal"
 	"github.com/go-weak/weakmap/internal/row"
 )
@@ -206,7 +207,7 @@ func (m *weakMap[K]) check() error {
 	if m.Config.Reclaim == PerCycle {
 		m.Reap()
 	}
-	if err := callbacks.wait(context.Background(), everywhere); err != nil {
+	if err := callbacks.Wait(context.Background(), callback.Everywhere); err != nil {
 		return err
 	}
 	st, told := m.Stats(), uint64(m.told.Load())

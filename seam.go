@@ -12,7 +12,7 @@ func interleave(at string) { seam.Interleave(at) }
 func await(done <-chan struct{}) { seam.Await(done) }
 
 // submit has f, which is not the user's, run soon, on another goroutine.
-func submit(f func()) { seam.Submit(f, callbacks.chore) }
+func submit(f func()) { seam.Submit(f, callbacks.Chore) }
 
 // collections returns how many collections have ended so far.
 func collections() uint64 { return seam.Collections(collectionsEnded) }

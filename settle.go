@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/go-weak/weakmap/internal/bubble"
+	"github.com/go-weak/weakmap/internal/callback"
 )
 
 // Settle runs collections until every entry whose value was unreachable at the
@@ -36,10 +37,10 @@ import (
 func Settle(ctx context.Context) error {
 	in := bubble.ID()
 	if in == 0 {
-		return settle(ctx, everywhere)
+		return settle(ctx, callback.Everywhere)
 	}
 	own := func(of uint64) bool { return of == in }
-	if err := callbacks.wait(ctx, own); err != nil {
+	if err := callbacks.Wait(ctx, own); err != nil {
 		return err
 	}
 	// A sweep on this goroutine would report in the bubble what it finds in other
@@ -99,7 +100,7 @@ func settle(ctx context.Context, in func(bubble uint64) bool) error {
 		if err := backlog.wait(ctx); err != nil {
 			return err
 		}
-		if err := callbacks.wait(ctx, in); err != nil {
+		if err := callbacks.Wait(ctx, in); err != nil {
 			return err
 		}
 		now := readLedger()
@@ -152,7 +153,7 @@ func sweepOnce(ctx context.Context) error {
 	defer func() { <-reaper.turn }()
 	reaper.sweep()
 	in := bubble.ID()
-	return callbacks.wait(ctx, func(of uint64) bool { return of == in })
+	return callbacks.Wait(ctx, func(of uint64) bool { return of == in })
 }
 
 // waitBriefly is RunAtExit's wait for the callbacks that are due.
@@ -161,18 +162,18 @@ func waitBriefly() {
 	defer cancel()
 	in := bubble.ID()
 	if in == 0 {
-		callbacks.wait(ctx, everywhere)
+		callbacks.Wait(ctx, callback.Everywhere)
 		return
 	}
-	callbacks.wait(ctx, func(of uint64) bool { return of == in })
+	callbacks.Wait(ctx, func(of uint64) bool { return of == in })
 	elsewhere := func(of uint64) bool { return of != in }
-	if !callbacks.pending(elsewhere) {
+	if !callbacks.Pending(elsewhere) {
 		return
 	}
 	done := bubble.Run(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), exitPatience)
 		defer cancel()
-		callbacks.wait(ctx, elsewhere)
+		callbacks.Wait(ctx, elsewhere)
 	})
 	if done != nil {
 		<-done

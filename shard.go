@@ -84,7 +84,7 @@ package weakmap
 //	reports.mu         dead bindings that OnReap has not been told of       who unbinds them
 //	tally.calling      two calls of one OnReap from each other              who calls OnReap
 //	flights.mu         the computations of a container                      LoadOrCompute
-//	callbackQueue.mu   the queue of callbacks; a leaf                       who submits or runs them
+//	callback.Queue.mu  the queue of callbacks; a leaf                       who submits or runs them
 //
 // Hash runs before any lock is taken, and == on keys is Go's own.
 //

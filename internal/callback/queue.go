@@ -1,4 +1,6 @@
-package weakmap
+// Package callback runs what the collector causes to be called, and what a cleanup could not do
+// at once.
+package callback
 
 import (
 	"context"
@@ -6,13 +8,11 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/go-weak/weakmap/internal/fifo"
 )
 
-// callbacks runs all that the collector causes to be called, OnReap among it, and
-// what a cleanup could not do at once.
-var callbacks callbackQueue
-
-// A callbackQueue runs functions on goroutines that come and go: none while
+// A Queue runs functions on goroutines that come and go: none while
 // nothing is due. Functions that block delay the others little: a goroutine that takes one
 // makes sure first that there is a goroutine for the next. There are no more than
 // workersMax of them, though, since each that is in a system call is a thread, and
@@ -21,17 +21,17 @@ var callbacks callbackQueue
 // function.
 //
 // Its goroutines belong to no bubble of testing/synctest. What is to run in one has
-// a goroutine of its own there, and is only counted here: see report.go.
-type callbackQueue struct {
+// a goroutine of its own there, and is only counted here: see Tally.
+type Queue struct {
 	mu       sync.Mutex
-	due      fifo[callback] // not taken yet. Guarded by mu.
-	workers  int            // goroutines that were started and have not ended. Guarded by mu.
-	starting bool           // whether one of them has not taken a function yet. Guarded by mu.
-	watched  bool           // whether look will be called. Guarded by mu.
-	progress uint64         // how many functions were begun or have ended. Guarded by mu.
-	chores   fifo[callback] // as due, for what the package itself has to do. Guarded by mu.
-	busy     bool           // whether there is a goroutine for chores. Guarded by mu.
-	batches  []*batch       // what was counted and has not ended, by bubble, oldest first. Guarded by mu.
+	due      fifo.Queue[callback] // not taken yet. Guarded by mu.
+	workers  int                  // goroutines that were started and have not ended. Guarded by mu.
+	starting bool                 // whether one of them has not taken a function yet. Guarded by mu.
+	watched  bool                 // whether look will be called. Guarded by mu.
+	progress uint64               // how many functions were begun or have ended. Guarded by mu.
+	chores   fifo.Queue[callback] // as due, for what the package itself has to do. Guarded by mu.
+	busy     bool                 // whether there is a goroutine for chores. Guarded by mu.
+	batches  []*batch             // what was counted and has not ended, by bubble, oldest first. Guarded by mu.
 }
 
 // A callback is a function that is due.
@@ -41,13 +41,13 @@ type callback struct {
 }
 
 // A batch is what came in one bubble, or outside of all, between two calls of
-// wait. It is open until the second of them, and then done once all of it has
+// Wait. It is open until the second of them, and then done once all of it has
 // returned.
 type batch struct {
 	bubble  uint64          // 0 = outside of all. Immutable.
-	pending int             // how much of it has not returned. Guarded by callbackQueue.mu.
-	sealed  bool            // Guarded by callbackQueue.mu.
-	waiters []chan struct{} // to be closed when it is done. Guarded by callbackQueue.mu.
+	pending int             // how much of it has not returned. Guarded by Queue.mu.
+	sealed  bool            // Guarded by Queue.mu.
+	waiters []chan struct{} // to be closed when it is done. Guarded by Queue.mu.
 }
 
 const (
@@ -60,46 +60,46 @@ const (
 	workersPatience = 10 * time.Millisecond
 )
 
-// submit has f run soon. It must be called outside of all bubbles.
-func (q *callbackQueue) submit(f func()) {
+// Submit has f run soon. It must be called outside of all bubbles.
+func (q *Queue) Submit(f func()) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	b := q.open(0)
 	b.pending++
-	q.due.push(callback{f, b})
+	q.due.Push(callback{f, b})
 	q.startIfDue()
 }
 
-// submitCounted is submit for a function that is counted by a tally.
-func (q *callbackQueue) submitCounted(f func()) {
+// SubmitCounted is Submit for a function that is counted by a tally.
+func (q *Queue) SubmitCounted(f func()) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.due.push(callback{f, nil})
+	q.due.Push(callback{f, nil})
 	q.startIfDue()
 }
 
-// chore has f, which never blocks for long, run soon, whatever else blocks. It
+// Chore has f, which never blocks for long, run soon, whatever else blocks. It
 // must be called outside of all bubbles.
-func (q *callbackQueue) chore(f func()) {
+func (q *Queue) Chore(f func()) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	b := q.open(0)
 	b.pending++
-	if q.chores.push(callback{f, b}); !q.busy {
+	if q.chores.Push(callback{f, b}); !q.busy {
 		q.busy = true
-		launch(q.doChores)
+		Launch(q.doChores)
 	}
 }
 
-// launch calls f on a new goroutine that has none of the caller's profiler labels,
+// Launch calls f on a new goroutine that has none of the caller's profiler labels,
 // as the child of another goroutine would: a timer starts it. It must be called
 // outside of all bubbles.
-func launch(f func()) { time.AfterFunc(0, f) }
+func Launch(f func()) { time.AfterFunc(0, f) }
 
 // startIfDue makes sure that somebody comes for what is due. Must be called with q.mu held.
-func (q *callbackQueue) startIfDue() {
+func (q *Queue) startIfDue() {
 	switch {
-	case q.due.n == 0 || q.starting:
+	case q.due.Len() == 0 || q.starting:
 	case q.workers < workersMax || q.workers < workersMax+4*runtime.GOMAXPROCS(0):
 		q.start()
 	case !q.watched:
@@ -110,37 +110,37 @@ func (q *callbackQueue) startIfDue() {
 }
 
 // start starts one more goroutine. Must be called with q.mu held.
-func (q *callbackQueue) start() {
+func (q *Queue) start() {
 	q.starting = true
 	q.workers++
-	launch(q.serve)
+	Launch(q.serve)
 }
 
 // look starts one more goroutine if there was no progress since it was what is given.
-func (q *callbackQueue) look(seen uint64) {
+func (q *Queue) look(seen uint64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.watched = false
-	if q.due.n > 0 && !q.starting && q.progress == seen {
+	if q.due.Len() > 0 && !q.starting && q.progress == seen {
 		q.start()
 		return // It will ask for the next look when it takes what is due.
 	}
 	q.startIfDue()
 }
 
-// waiting returns how many functions wait for a goroutine.
-func (q *callbackQueue) waiting() int {
+// Waiting returns how many functions wait for a goroutine.
+func (q *Queue) Waiting() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.due.n + q.chores.n
+	return q.due.Len() + q.chores.Len()
 }
 
 // serve runs what is due until nothing is.
-func (q *callbackQueue) serve() {
+func (q *Queue) serve() {
 	q.mu.Lock()
 	q.starting = false
-	for q.due.n > 0 {
-		c := q.due.pop()
+	for q.due.Len() > 0 {
+		c := q.due.Pop()
 		q.progress++
 		q.startIfDue()
 		q.mu.Unlock()
@@ -153,7 +153,7 @@ func (q *callbackQueue) serve() {
 
 // run calls c. It accounts for its end also if that is a Goexit, after which
 // others run what is due.
-func (q *callbackQueue) run(c callback) {
+func (q *Queue) run(c callback) {
 	returned := false
 	defer func() {
 		q.mu.Lock()
@@ -172,10 +172,10 @@ func (q *callbackQueue) run(c callback) {
 }
 
 // doChores is serve for chores.
-func (q *callbackQueue) doChores() {
+func (q *Queue) doChores() {
 	q.mu.Lock()
-	for q.chores.n > 0 {
-		c := q.chores.pop()
+	for q.chores.Len() > 0 {
+		c := q.chores.Pop()
 		q.mu.Unlock()
 		c.run()
 		q.mu.Lock()
@@ -186,7 +186,7 @@ func (q *callbackQueue) doChores() {
 }
 
 // open returns the batch of a bubble that is open. Must be called with q.mu held.
-func (q *callbackQueue) open(bubble uint64) *batch {
+func (q *Queue) open(bubble uint64) *batch {
 	for _, b := range q.batches {
 		if b.bubble == bubble && !b.sealed {
 			return b
@@ -198,7 +198,7 @@ func (q *callbackQueue) open(bubble uint64) *batch {
 }
 
 // leave counts the end of one in b. Must be called with q.mu held.
-func (q *callbackQueue) leave(b *batch) {
+func (q *Queue) leave(b *batch) {
 	if b.pending--; b.pending > 0 || b.bubble == 0 && !b.sealed { // The open one of those outside is kept for the next.
 		return
 	}
@@ -208,11 +208,11 @@ func (q *callbackQueue) leave(b *batch) {
 	q.batches = slices.DeleteFunc(q.batches, func(other *batch) bool { return other == b })
 }
 
-// wait returns once all that is due now in the bubbles that it is asked for, of
+// Wait returns once all that is due now in the bubbles that it is asked for, of
 // which 0 is one, has returned, or ctx is done. In a bubble it may be asked for that
 // bubble only: what it waits for is closed by those that it waits for, and to close
 // what was made in another bubble would end the program.
-func (q *callbackQueue) wait(ctx context.Context, in func(bubble uint64) bool) error {
+func (q *Queue) Wait(ctx context.Context, in func(bubble uint64) bool) error {
 	var waiting []chan struct{}
 	q.mu.Lock()
 	for _, b := range q.batches {
@@ -234,12 +234,54 @@ func (q *callbackQueue) wait(ctx context.Context, in func(bubble uint64) bool) e
 	return nil
 }
 
-// pending reports whether anything is due in the bubbles that it is asked for.
-func (q *callbackQueue) pending(in func(bubble uint64) bool) bool {
+// Pending reports whether anything is due in the bubbles that it is asked for.
+func (q *Queue) Pending(in func(bubble uint64) bool) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return slices.ContainsFunc(q.batches, func(b *batch) bool { return b.pending > 0 && in(b.bubble) })
 }
 
-// everywhere is for wait: in all bubbles, and outside of them.
-func everywhere(uint64) bool { return true }
+// Everywhere is for Wait: in all bubbles, and outside of them.
+func Everywhere(uint64) bool { return true }
+
+// A Tally counts what waits or is being run by a goroutine of the caller's, for those who Wait.
+type Tally struct {
+	Bubble uint64    // in which it is; 0 = outside of all. Immutable.
+	runs   []tallied // oldest first. Guarded by Queue.mu.
+}
+
+// tallied is how many in a row are in one batch.
+type tallied struct {
+	batch *batch
+	n     int
+}
+
+// Enter counts n more in a tally.
+func (q *Queue) Enter(of *Tally, n int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	b := q.open(of.Bubble)
+	b.pending += n
+	if last := len(of.runs) - 1; last >= 0 && of.runs[last].batch == b {
+		of.runs[last].n += n
+	} else {
+		of.runs = append(of.runs, tallied{b, n})
+	}
+}
+
+// Leave counts the end of the oldest in a tally, or of all of it.
+func (q *Queue) Leave(of *Tally, all bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(of.runs) > 0 {
+		first := &of.runs[0]
+		first.n--
+		q.leave(first.batch)
+		if first.n == 0 {
+			of.runs = slices.Delete(of.runs, 0, 1)
+		}
+		if !all {
+			return
+		}
+	}
+}
