@@ -4,6 +4,9 @@ import (
 	"iter"
 	"reflect"
 	"unsafe"
+
+	"github.com/go-weak/weakmap/internal/canon"
+	"github.com/go-weak/weakmap/internal/escape"
 )
 
 // An Interner gives out one canonical pointer for all equal values, so that they
@@ -38,7 +41,7 @@ type Interner[T comparable] struct {
 	Clone func(T) T `json:"-" xml:"-"`
 
 	core   core
-	cloner cloner[T]
+	cloner canon.Cloner[T]
 }
 
 func (in *Interner[T]) open() *table {
@@ -72,26 +75,26 @@ func (in *Interner[T]) find(p unsafe.Pointer) *T {
 // Intern returns the canonical pointer of value. As long as any canonical
 // pointer of an equal value is held, it returns that one.
 func (in *Interner[T]) Intern(value T) *T {
-	if canonical := in.find(hidden(unsafe.Pointer(&value))); canonical != nil {
+	if canonical := in.find(escape.Hide(unsafe.Pointer(&value))); canonical != nil {
 		return canonical
 	}
 	if in.Clone != nil {
-		return in.insert(in.cloner.box(in.Clone(in.cloner.own(value))))
+		return in.insert(in.cloner.Box(in.Clone(in.cloner.Own(value))))
 	}
-	return in.insert(in.cloner.clone(value))
+	return in.insert(in.cloner.Clone(value))
 }
 
 // InternBytes returns the canonical pointer of the string that b holds. It
 // allocates nothing if that is there already.
 func InternBytes(in *Interner[string], b []byte) *string {
-	view := stringView(b)
-	if canonical := in.find(hidden(unsafe.Pointer(&view))); canonical != nil {
+	view := canon.View(b)
+	if canonical := in.find(escape.Hide(unsafe.Pointer(&view))); canonical != nil {
 		return canonical
 	}
 	if in.Clone != nil {
-		return in.insert(in.cloner.box(in.Clone(string(b))))
+		return in.insert(in.cloner.Box(in.Clone(string(b))))
 	}
-	return in.insert(in.cloner.clone(stringView(b)))
+	return in.insert(in.cloner.Clone(canon.View(b)))
 }
 
 // insert publishes canonical, or returns an equal value that was published first.
@@ -106,7 +109,7 @@ func (in *Interner[T]) insert(canonical *T) *T {
 
 // Lookup returns the canonical pointer of value if there is one, and makes none.
 func (in *Interner[T]) Lookup(value T) (canonical *T, ok bool) {
-	canonical = in.find(hidden(unsafe.Pointer(&value)))
+	canonical = in.find(escape.Hide(unsafe.Pointer(&value)))
 	return canonical, canonical != nil
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 
+	"github.com/go-weak/weakmap/internal/escape"
 	"github.com/go-weak/weakmap/internal/row"
 	"github.com/go-weak/weakmap/internal/seam"
 	"github.com/go-weak/weakmap/internal/xxh"
@@ -171,13 +172,6 @@ func mustBeHashable[K comparable](key K) { maphash.Comparable(comparableSeed, ke
 
 func (k key) text() string { return unsafe.String((*byte)(k.at), k.n) }
 
-// hidden returns p so that the compiler does not see where it goes. Safety: what it is
-// passed to does not keep it.
-func hidden(p unsafe.Pointer) unsafe.Pointer {
-	x := uintptr(p)
-	return *(*unsafe.Pointer)(unsafe.Pointer(&x))
-}
-
 // storedKey returns the key of a record of class c.
 func storedKey[K comparable](c class, ref unsafe.Pointer, bits uint64) (k K) {
 	p := unsafe.Pointer(&k)
@@ -252,7 +246,7 @@ func (t *table) hash(by *hashing, k key) uint32 {
 	}
 	if t.keys.custom != nil {
 		if t.keys.vet {
-			t.keys.hash(hidden(k.at), comparableSeed) // Panics as a built-in map would.
+			t.keys.hash(escape.Hide(k.at), comparableSeed) // Panics as a built-in map would.
 		}
 		return uint32(xxh.Mix(t.keys.custom(k)))
 	}
@@ -264,7 +258,7 @@ func (t *table) hash(by *hashing, k key) uint32 {
 	case texts, copiedTexts, contents:
 		return hashText(k.text())
 	}
-	return uint32(t.keys.hash(hidden(k.at), comparableSeed))
+	return uint32(t.keys.hash(escape.Hide(k.at), comparableSeed))
 }
 
 func hashWord(n uintptr) uint32 { return uint32(xxh.WordWith(uint64(n), wordSeed)) }
@@ -286,7 +280,7 @@ func (t *table) seededHash(seed maphash.Seed, k key) uint64 {
 	case texts, copiedTexts, contents:
 		return maphash.String(seed, k.text())
 	}
-	return t.keys.hash(hidden(k.at), seed)
+	return t.keys.hash(escape.Hide(k.at), seed)
 }
 
 // hashOfRecord returns the hash of a record, from its bits.
@@ -419,7 +413,7 @@ func (t *table) match(b *row.Bucket, s uintptr, version uint32, k key, h uint32)
 			return nil, bound{}, other
 		}
 	case boxes:
-		if !t.keys.equal(found.value, hidden(k.at)) {
+		if !t.keys.equal(found.value, escape.Hide(k.at)) {
 			return nil, bound{}, other
 		}
 	}
@@ -432,7 +426,7 @@ func (t *table) match(b *row.Bucket, s uintptr, version uint32, k key, h uint32)
 		return word, found, alive
 	case copies:
 		found.value = nil
-		if found.referent == nil || !t.keys.equal(found.referent, hidden(k.at)) {
+		if found.referent == nil || !t.keys.equal(found.referent, escape.Hide(k.at)) {
 			return nil, bound{}, other
 		}
 		return word, found, alive

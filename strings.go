@@ -5,6 +5,9 @@ import (
 	"math"
 	"strings"
 	"unsafe"
+
+	"github.com/go-weak/weakmap/internal/canon"
+	"github.com/go-weak/weakmap/internal/escape"
 )
 
 // Strings gives equal strings the same bytes, so that these take memory once. It is what an
@@ -31,7 +34,7 @@ func (s *Strings) open() *table {
 
 // find returns the string that equals v and is there.
 func (s *Strings) find(v string) (interned string, ok bool) {
-	p := s.core.load(hidden(unsafe.Pointer(&v)))
+	p := s.core.load(escape.Hide(unsafe.Pointer(&v)))
 	if s.Config.Stats {
 		s.core.count(p != nil)
 	}
@@ -55,14 +58,11 @@ func (s *Strings) Intern(v string) string {
 
 // InternBytes is Intern(string(b)). It allocates nothing if the string is there already, and
 // keeps nothing of b.
-func (s *Strings) InternBytes(b []byte) string { return s.Intern(stringView(b)) }
+func (s *Strings) InternBytes(b []byte) string { return s.Intern(canon.View(b)) }
 
 // insert publishes a copy of v, or returns an equal string that was published first.
 func (s *Strings) insert(v string) string {
-	// Below 16 bytes, objects without pointers share one, and do not die by themselves.
-	bytes := make([]byte, max(len(v), tinySize))
-	copy(bytes, v)
-	p := unsafe.Pointer(unsafe.SliceData(bytes))
+	p := canon.Bytes(v)
 	k := key{at: p, n: uintptr(len(v))}
 	if old, inserted := s.open().insert(k, bound{referent: p}, ifAbsent); !inserted {
 		p = old.referent

@@ -2,11 +2,12 @@ package weakmap
 
 import (
 	"errors"
-	"hash/maphash"
 	"iter"
 	"reflect"
 	"runtime"
 	"unsafe"
+
+	"github.com/go-weak/weakmap/internal/escape"
 )
 
 // A Map is a concurrent map from keys to weakly held values: a value stays only
@@ -73,10 +74,8 @@ func mustBeValue(value unsafe.Pointer) {
 
 // insert binds key to value if c is met, and returns what it was bound to.
 func insert[K comparable](t *table, key K, value unsafe.Pointer, c condition) (old unsafe.Pointer, inserted bool) {
-	if reveal {
-		maphash.Comparable(comparableSeed, key) // Puts on the heap what key refers to, which is kept.
-	}
-	b, inserted := t.insert(t.keys.at(hidden(unsafe.Pointer(&key))), bound{referent: value}, c)
+	escape.Reveal(key) // What it refers to is kept.
+	b, inserted := t.insert(t.keys.at(escape.Hide(unsafe.Pointer(&key))), bound{referent: value}, c)
 	return b.referent, inserted
 }
 
@@ -87,13 +86,13 @@ func remove[K comparable](c *core, key K, cond condition) (old unsafe.Pointer, r
 		mustBeHashable(key)
 		return nil, false
 	}
-	b, removed := t.update(t.keys.at(hidden(unsafe.Pointer(&key))), nil, cond)
+	b, removed := t.update(t.keys.at(escape.Hide(unsafe.Pointer(&key))), nil, cond)
 	return b.referent, removed
 }
 
 // lookup is Load without counting.
 func (m *Map[K, V]) lookup(key K) (value *V, ok bool) {
-	value = (*V)(m.core.load(hidden(unsafe.Pointer(&key))))
+	value = (*V)(m.core.load(escape.Hide(unsafe.Pointer(&key))))
 	if value == nil {
 		m.vet(key)
 	}
@@ -110,7 +109,7 @@ func (m *Map[K, V]) vet(key K) {
 // Load returns the value bound to key. It misses only if, at some moment during
 // the call, the key was unbound or what was bound to it was unreachable.
 func (m *Map[K, V]) Load(key K) (value *V, ok bool) {
-	value = (*V)(m.core.load(hidden(unsafe.Pointer(&key))))
+	value = (*V)(m.core.load(escape.Hide(unsafe.Pointer(&key))))
 	if value == nil {
 		m.vet(key)
 	}

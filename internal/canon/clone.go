@@ -1,49 +1,47 @@
-package weakmap
+// Package canon makes canonical values: copies in objects of their own.
+package canon
 
 import (
-	"hash/maphash"
 	"reflect"
 	"strings"
 	"sync"
 	"unsafe"
+
+	"github.com/go-weak/weakmap/internal/escape"
 )
 
-// A cloner makes canonical values of type T.
-type cloner[T comparable] struct {
+// A Cloner makes canonical values of type T.
+type Cloner[T comparable] struct {
 	once    sync.Once
 	strings []uintptr  // where in a T strings stand. Written by once.
 	stocks  *sync.Pool // of T, or of roomy[T] where that is tiny. Written by once. Apart from the cloner, because the runtime keeps pools.
 }
 
-func (c *cloner[T]) prepare() {
+func (c *Cloner[T]) prepare() {
 	c.once.Do(func() {
 		c.strings = stringsIn(nil, reflect.TypeFor[T](), 0)
 		c.stocks = new(sync.Pool)
 	})
 }
 
-// clone returns a pointer to a copy of value, with strings of their own, in an
+// Clone returns a pointer to a copy of value, with strings of their own, in an
 // object of its own.
-func (c *cloner[T]) clone(value T) *T {
+func (c *Cloner[T]) Clone(value T) *T {
 	c.prepare()
 	if len(c.strings) == 1 && unsafe.Sizeof(value) == unsafe.Sizeof("") {
 		if s := boxString(*(*string)(unsafe.Pointer(&value))); s != nil {
 			return (*T)(unsafe.Pointer(s))
 		}
 	}
-	return c.box(c.own(value))
+	return c.Box(c.Own(value))
 }
 
-// own returns value with strings of its own. To the compiler nothing of the argument is
+// Own returns value with strings of its own. To the compiler nothing of the argument is
 // in the result but what is no string: that of value may be on the caller's stack.
-func (c *cloner[T]) own(value T) T {
+func (c *Cloner[T]) Own(value T) T {
 	c.prepare()
-	if reveal {
-		// This puts on the heap what value refers to, strings excepted: an address on
-		// a stack has no hash.
-		maphash.Comparable(comparableSeed, value)
-	}
-	own := *(*T)(hidden(unsafe.Pointer(&value)))
+	escape.Reveal(value) // All but the strings is kept.
+	own := *(*T)(escape.Hide(unsafe.Pointer(&value)))
 	for _, offset := range c.strings {
 		s := (*string)(unsafe.Add(unsafe.Pointer(&own), offset))
 		*s = strings.Clone(*s)
@@ -51,11 +49,8 @@ func (c *cloner[T]) own(value T) T {
 	return own
 }
 
-// reveal is false, and the compiler does not know.
-var reveal bool
-
-// box returns a pointer to value in an object of its own.
-func (c *cloner[T]) box(value T) *T {
+// Box returns a pointer to value in an object of its own.
+func (c *Cloner[T]) Box(value T) *T {
 	c.prepare()
 	if unsafe.Sizeof(value) < tinySize {
 		b := fromStock[roomy[T]](c.stocks)
@@ -85,8 +80,8 @@ func stringsIn(offsets []uintptr, t reflect.Type, base uintptr) []uintptr {
 	return offsets
 }
 
-// stringView returns the bytes of b as a string without copying them. It must
+// View returns the bytes of b as a string without copying them. It must
 // not be kept.
-func stringView(b []byte) string {
+func View(b []byte) string {
 	return unsafe.String(unsafe.SliceData(b), len(b))
 }

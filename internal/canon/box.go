@@ -1,11 +1,11 @@
-package weakmap
+package canon
 
 import (
 	"sync"
 	"unsafe"
 )
 
-// The objects in which an Interner puts canonical values.
+// The objects in which canonical values are put.
 //
 // To make a weak pointer, the runtime walks a list of those that objects on the
 // same stretch of memory have, twice. Among small objects that takes longer than
@@ -101,4 +101,33 @@ func fill[B any](s string, size int) *string {
 	bytes := unsafe.Slice((*byte)(unsafe.Pointer(&b.bytes)), unsafe.Sizeof(b.bytes))
 	b.header = unsafe.String(&bytes[0], copy(bytes, s))
 	return &b.header
+}
+
+// byteStocks are stocks of bytes without a header, by size.
+var byteStocks [7]sync.Pool
+
+// Bytes returns the address of a copy of s in an object of its own, of at least 16 bytes without
+// pointers.
+func Bytes(s string) unsafe.Pointer {
+	var p unsafe.Pointer
+	switch (len(s) + 15) / 16 {
+	case 0, 1:
+		p = unsafe.Pointer(fromStock[[16]byte](&byteStocks[0]))
+	case 2:
+		p = unsafe.Pointer(fromStock[[32]byte](&byteStocks[1]))
+	case 3:
+		p = unsafe.Pointer(fromStock[[48]byte](&byteStocks[2]))
+	case 4:
+		p = unsafe.Pointer(fromStock[[64]byte](&byteStocks[3]))
+	case 5:
+		p = unsafe.Pointer(fromStock[[80]byte](&byteStocks[4]))
+	case 6:
+		p = unsafe.Pointer(fromStock[[96]byte](&byteStocks[5]))
+	case 7:
+		p = unsafe.Pointer(fromStock[[112]byte](&byteStocks[6]))
+	default:
+		p = unsafe.Pointer(unsafe.SliceData(make([]byte, len(s))))
+	}
+	copy(unsafe.Slice((*byte)(p), len(s)), s)
+	return p
 }

@@ -1,0 +1,30 @@
+// Package escape corrects what the compiler takes to escape to the heap, in both directions.
+package escape
+
+import (
+	"hash/maphash"
+	"unsafe"
+)
+
+// Hide returns p so that the compiler does not see where it goes. Safety: what it is passed to
+// does not keep it.
+//
+//go:nosplit
+//go:nocheckptr
+func Hide(p unsafe.Pointer) unsafe.Pointer {
+	x := uintptr(p)
+	return *(*unsafe.Pointer)(unsafe.Pointer(&x))
+}
+
+// reveal is false, and the compiler does not know.
+var reveal bool
+
+var seed maphash.Seed
+
+// Reveal puts what v refers to on the heap. It is for what is kept although Hide hid it: an
+// address on a stack has no hash, so the compiler leaves nothing there that might be hashed.
+func Reveal[T comparable](v T) {
+	if reveal {
+		maphash.Comparable(seed, v)
+	}
+}
