@@ -99,7 +99,7 @@ var protocolScenarios = []scenario{
 		},
 	},
 	{
-		name: "replacement beside lookup, retained", preemptions: 3, reaches: []string{"slot replaced", "slot lets go"},
+		name: "replacement beside lookup, retained", preemptions: 2, reaches: []string{"slot replaced", "slot lets go"},
 		stage: func(r *run) {
 			m := r.newMap(Config{Retain: 1})
 			m.store(0, c1)

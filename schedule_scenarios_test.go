@@ -147,7 +147,7 @@ var scenarios = []scenario{
 		},
 	},
 	{
-		name: "growth beside cleanup", preemptions: 3, reaches: []string{"to place a shard"},
+		name: "growth beside cleanup", preemptions: 2, reaches: []string{"to place a shard"},
 		stage: func(r *run) {
 			m := r.newMap(Config{Reclaim: PerValue})
 			m.fill()
