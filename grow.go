@@ -350,7 +350,7 @@ func (t *table) distribute(l, next *layout, c change) {
 			to.inserted.Add(1)
 			inserted--
 		}
-		from.generation.Add(1)
+		from.generation.Store(vacated)
 	}
 	// The first shard accounts for what is present no more.
 	next.shards[0].inserted.Add(inserted)

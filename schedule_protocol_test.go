@@ -99,7 +99,7 @@ var protocolScenarios = []scenario{
 		},
 	},
 	{
-		name: "replacement beside lookup, retained", preemptions: 3, reaches: []string{"slot replaced", "slot lets go"},
+		name: "replacement beside lookup, retained", preemptions: 2, reaches: []string{"slot replaced", "slot lets go"},
 		stage: func(r *run) {
 			m := r.newMap(Config{Retain: 1})
 			m.store(0, c1)
@@ -211,6 +211,43 @@ var protocolScenarios = []scenario{
 				}
 				return nil
 			})
+		},
+	},
+	{
+		// The table grows when the iteration has listed what is removed then.
+		name: "iteration beside growth and removal", preemptions: 2, reaches: []string{"listed", "to place a shard"},
+		stage: func(r *run) {
+			m := r.newMap(Config{})
+			m.fill()
+			r.keep(cells[10:14]...)
+			r.keep(c1)
+			m.iterates(0, 2)
+			r.start("writer", func(a *actor) { m.store(4, c1); m.remove(3) })
+		},
+	},
+	{
+		name: "iteration beside reseed and removal", preemptions: 2, reaches: []string{"listed", "to place a shard"},
+		stage: func(r *run) {
+			m := newMapOf(r, Config{}, text)
+			m.fill()
+			r.keep(cells[10:14]...)
+			m.iterates(0, 2)
+			r.start("attacker", func(a *actor) { m.reseed(); m.remove(3) })
+		},
+	},
+	{
+		// An iteration takes some at a time. What it has not come to gets another place behind it.
+		name: "replacement of what is not taken", preemptions: 2, reaches: []string{"slot replaced", "listed"},
+		stage: func(r *run) {
+			m := r.newMap(Config{Capacity: 100})
+			for n := range tourBatch + 2 {
+				m.store(n, cells[10+n])
+			}
+			r.keep(cells[10 : 12+tourBatch]...)
+			r.keep(c1)
+			r.muted = []string{"referent read", "key read", "tags read"}
+			m.iterates(0, tourBatch+1)
+			r.start("writer", func(a *actor) { announce(a); m.store(tourBatch+1, c1) })
 		},
 	},
 	{

@@ -147,7 +147,7 @@ var scenarios = []scenario{
 		},
 	},
 	{
-		name: "growth beside cleanup", preemptions: 3, reaches: []string{"to place a shard"},
+		name: "growth beside cleanup", preemptions: 2, reaches: []string{"to place a shard"},
 		stage: func(r *run) {
 			m := r.newMap(Config{Reclaim: PerValue})
 			m.fill()
@@ -239,7 +239,7 @@ var scenarios = []scenario{
 	},
 	{
 		// For one key more the table takes four shards in place of two.
-		name: "iteration beside new shards", preemptions: 2, reaches: []string{"to place a shard"},
+		name: "iteration beside new shards", preemptions: 1, reaches: []string{"to place a shard"},
 		stage: func(r *run) {
 			m := r.newMap(Config{})
 			m.Config.Shards = 0

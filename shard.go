@@ -121,13 +121,16 @@ type shard struct {
 	reaped     atomic.Uint64   // of these, removed because they had died
 	deleted    atomic.Uint64   // of these, removed or replaced by a caller
 	journal    journal.Journal // the records of the shard's bindings. Guarded by mu.
-	generation atomic.Uint32   // rises when the journal gets other chunks. Read without lock, written only with mu held.
+	generation atomic.Uint32   // rises when the journal gets other chunks, and is vacated when the bindings get other shards. Read without lock, written only with mu held.
 	sparing    uint8           // how many more full buckets expelDead lets pass. Guarded by mu.
 	tours      *tour           // the iterations that are in the middle of the journal. Guarded by mu.
 	askAt      uint64          // how many bindings must have been removed before layout.asks says so again. Guarded by mu.
 	dead       *[]reaped       // to be reported once mu is released, or nil. Guarded by mu.
 	_          [shardPadding]byte
 }
+
+// vacated is the generation of a shard whose journal is not written any more.
+const vacated = ^uint32(0)
 
 // shardPadding fills a shard up to cache lines, which processors like to fetch in pairs.
 const shardPadding = 128 - (8 + 3*8 + int(unsafe.Sizeof(journal.Journal{})) + 8 + 2*ptrSize + 8)
@@ -146,6 +149,14 @@ type reaped struct {
 func (s *shard) used() int {
 	gone := s.reaped.Load() + s.deleted.Load() // before inserted: what comes meanwhile adds, and nothing is missing
 	return int(s.inserted.Load() - gone)
+}
+
+// record appends a record to the journal. Must be called with mu held.
+func (s *shard) record(word, ref unsafe.Pointer, bits uint64) (pos uint32) {
+	if s.journal.Moves() {
+		s.generation.Add(1) // Before a record of the old chunk misses a removal.
+	}
+	return s.journal.Append(word, ref, bits)
 }
 
 // account counts the removal of a binding, and has it reported if it was dead. Must be called

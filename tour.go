@@ -73,7 +73,7 @@ func (w *tour) resolve(t *table, e *listed) bool {
 	e.referent = seam.Value(e.word)
 	seam.Interleave("referent read")
 	// A journal whose chunks were replaced does not tell whether e is bound still.
-	if e.record != nil && e.record.Word() == e.word && w.shard.generation.Load() == w.generation {
+	if e.record != nil && e.record.Word() == e.word && w.shard.generation.Load() == w.generation && w.generation != vacated {
 		if e.referent != nil && t.retains {
 			t.useListed(*e)
 		}

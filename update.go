@@ -175,7 +175,7 @@ func (l *layout) floodAlike() int {
 // Must be called with the shard's lock held and room made.
 func (t *table) bind(l *layout, s *shard, k key, n *fresh, h uint32) (passed int) {
 	bits := t.bitsOf(k, h)
-	pos := s.journal.Append(n.word, n.ref, bits)
+	pos := s.record(n.word, n.ref, bits)
 	word := t.slotWord(n.word)
 	if s.journal.Extended {
 		*s.journal.ExtraAt(pos), word = t.extraOf(n, h)
@@ -214,7 +214,7 @@ func (t *table) rebind(s *shard, b *row.Bucket, at uintptr, n *fresh, h uint32, 
 	default:
 		// A place says how old a referent is, so this one gets another. Iterations that have not
 		// come to the old one are told: the key is bound all the time.
-		to := s.journal.Append(n.word, ref, bits)
+		to := s.record(n.word, ref, bits)
 		if s.journal.Extended {
 			*s.journal.ExtraAt(to) = extra
 		}

@@ -162,6 +162,10 @@ func (j *Journal) full() bool {
 	return int(j.end) == len(j.chunks)*Size
 }
 
+// Moves reports whether the next Append copies all records to a new chunk: the old one stays as it
+// is from then on.
+func (j *Journal) Moves() bool { return len(j.chunks) == 1 && j.room < Size && j.full() }
+
 // grow makes room for at least one more record. The chunks of copies stay as they are.
 func (j *Journal) grow() {
 	switch {
