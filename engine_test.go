@@ -98,7 +98,7 @@ func TestAMapOfTenEntriesIsSmall(t *testing.T) {
 		t.Skip("the limit is stated for 64 bits")
 	}
 	type value [64]byte
-	const maps, entries, limit = 4000, 10, 1920
+	const maps, entries, limit = 4000, 10, 1843
 	keys := make([]string, entries)
 	for i := range keys {
 		keys[i] = fmt.Sprintf("key number %d", i)

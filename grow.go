@@ -24,10 +24,9 @@ const (
 	// in the same 140 million insertions the most was 7, and each further one is a fifteenth to a
 	// fortieth as frequent. Shards that are kept at their limit have bindings far from home, and
 	// searches are longer: of 4,096 buckets and more, one insertion in 1.7 million met more than 16, and
-	// the most was 20. At 97 % of the limit it was one in 20 million, and the most at 95 % was 12, at
-	// 90 % 8. Bindings of the same hash cost a lookup more than full buckets that it passes do: with
+	// the most was 20; at 90 % of the limit it was 8. Bindings of the same hash cost a lookup more than full buckets that it passes do: with
 	// 32 of them a load takes up to twice as long as of random keys, and with 512 twelve times.
-	floodAlike = 16
+	floodAlike = 32
 )
 
 // makeRoom is called by a writer that found its shard of l full, or flooded. It removes what is

@@ -308,7 +308,7 @@ var mutants = []mutant{
 		"bound{referent: p}, ifAbsent)",
 		"bound{referent: p}, anyway)",
 		"who inserts a canonical value does not look whether another was faster", suite{scenarios: "^linear/interner$|^cache/canonical$"}},
-	{"tiny-values-stay", "clone.go",
+	{"tiny-values-stay", "internal/canon/clone.go",
 		"if unsafe.Sizeof(value) < tinySize {",
 		"if unsafe.Sizeof(value) < 0 {",
 		"tiny canonical values share memory", suite{scenarios: "^cache/canonical$", tests: "Intern.*(Tiny|tiny|Every|Size)"}},
