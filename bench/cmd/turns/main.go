@@ -19,6 +19,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unsafe"
 
 	"github.com/go-weak/weakmap/bench/internal/peer"
 )
@@ -37,7 +38,7 @@ type result struct {
 
 func main() {
 	pattern := flag.String("cell", ".", "measure the cells that match this `regexp`")
-	rounds := flag.Int("rounds", 41, "how many turns each participant has")
+	rounds := flag.Int("rounds", 21, "how many turns each participant has")
 	flag.Parse()
 	wanted, err := regexp.Compile(*pattern)
 	if err != nil || flag.NArg() > 0 || *rounds < 1 {
@@ -78,15 +79,37 @@ func report(name string, results []result) {
 // stretch is how many keys are made and then looked up: few enough to stay in the cache.
 const stretch = 512
 
-// texts returns stretch new strings for the given numbers.
-func texts(to []string, ids []int) {
+// textLen is the length of a key that is a string.
+const textLen = 21
+
+// texts makes a string for each of the given numbers. They are valid until the next call with
+// keep false.
+func texts(to []string, ids []int, keep bool) {
+	bytes := buffer[:]
+	if keep {
+		bytes = make([]byte, textLen*len(ids))
+	}
 	for i, id := range ids {
-		to[i] = fmt.Sprintf("key/%08d/%08x", id, uint32(id)*2654435761) // 21 bytes
+		b := bytes[i*textLen : (i+1)*textLen]
+		copy(b, "key/")
+		digits(b[4:12], uint32(id))
+		b[12] = '/'
+		digits(b[13:], uint32(id)*2654435761)
+		to[i] = unsafe.String(&b[0], textLen)
 	}
 }
 
-// numbers returns stretch integers for the given numbers.
-func numbers(to []uint64, ids []int) {
+var buffer [stretch * textLen]byte
+
+// digits writes the eight hexadecimal digits of n.
+func digits(to []byte, n uint32) {
+	for i := range 8 {
+		to[i] = "0123456789abcdef"[n>>(28-4*i)&15]
+	}
+}
+
+// numbers makes an integer for each of the given numbers.
+func numbers(to []uint64, ids []int, keep bool) {
 	for i, id := range ids {
 		to[i] = uint64(id) * 0x9e3779b97f4a7c15
 	}
@@ -94,7 +117,7 @@ func numbers(to []uint64, ids []int) {
 
 // lookups measures Load in maps of n bindings: of keys that are bound, the first n numbers, or of
 // keys that are not, those from n on, if hits is 0.
-func lookups[K comparable](keys func(to []K, ids []int), n, hits, rounds int) []result {
+func lookups[K comparable](keys func(to []K, ids []int, keep bool), n, hits, rounds int) []result {
 	values := make([]*peer.Value, n)
 	for i := range values {
 		values[i] = new(peer.Value)
@@ -114,32 +137,37 @@ func lookups[K comparable](keys func(to []K, ids []int), n, hits, rounds int) []
 	one := make([]K, 1)
 	for _, p := range all {
 		for _, id := range order {
-			keys(one, []int{id})
+			keys(one, []int{id}, true)
 			p.m.Store(one[0], values[id])
 		}
 	}
 	runtime.GC()
 	ids, ready := make([]int, stretch), make([]K, stretch)
-	stretches := min(max(n/stretch/4, 16), 200)
+	// A turn first looks up as many keys as there are, up to warmMax, untimed: then the map's
+	// memory is where it is when a program uses one map much.
+	const warmMax = 200_000
+	warm, stretches := min(n, warmMax)/stretch+1, max(min(n, warmMax)/stretch, 64)
 	for range rounds {
 		rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 		for _, p := range all {
 			var spent time.Duration
-			for range stretches {
+			for round := range warm + stretches {
 				for i := range ids {
 					ids[i] = rand.IntN(n)
 					if hits == 0 {
 						ids[i] += n
 					}
 				}
-				keys(ready, ids)
+				keys(ready, ids, false)
 				start := time.Now()
 				for _, key := range ready {
 					if (p.m.Load(key) != nil) != (hits > 0) {
 						panic("turns: " + p.name + " found what is not there, or the reverse")
 					}
 				}
-				spent += time.Since(start)
+				if round >= warm {
+					spent += time.Since(start)
+				}
 			}
 			p.ns = append(p.ns, float64(spent.Nanoseconds())/float64(stretches*stretch))
 		}
