@@ -62,7 +62,7 @@ func (c *core) load(at unsafe.Pointer) unsafe.Pointer {
 	}
 	b := l.At(h)
 	version := b.Version()
-	tags := b.Tags()
+	tags := l.Tags(h)
 	seam.Interleave("tags read")
 	m := row.Matching(tags, row.Tag(h))
 	if m == 0 {
@@ -127,7 +127,7 @@ func (t *table) loadObject(object unsafe.Pointer) bound {
 	h := hashWord(uintptr(object))
 	b := l.At(h)
 	version := b.Version()
-	tags := b.Tags()
+	tags := l.Tags(h)
 	seam.Interleave("tags read")
 	m := row.Matching(tags, row.Tag(h))
 	if m == 0 {
@@ -178,7 +178,7 @@ func (t *table) probe(l *layout, h uint32, k key) (bound, verdict) {
 	for i, end := h, false; !end; {
 		b := l.At(i)
 		version := b.Version()
-		tags := b.Tags()
+		tags := l.Tags(i)
 		seam.Interleave("tags read")
 		for m := row.Matching(tags, tag); m != 0; m &= m - 1 {
 			s := row.SlotOf(m)

@@ -290,7 +290,7 @@ const fullSpared = 15
 // churn. Must be called with the shard's lock held.
 func (t *table) expelDead(l *layout, s *shard, h uint32) {
 	b := l.At(h)
-	if row.Matching(b.Tags(), 0) != 0 {
+	if row.Matching(l.Tags(h), 0) != 0 {
 		return
 	}
 	if s.sparing > 0 {

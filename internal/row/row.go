@@ -7,15 +7,20 @@
 //
 // Two cache lines, five slots:
 //
-//	 0  tags     8  a byte of hash for each slot, and how many bindings passed the bucket
-//	 8  version  4  rises with each removal
-//	12  ages     4  six bits for each slot: for how long it has gone unused
-//	16  words   40  the weak pointer of the referent, or the referent itself while that is held
-//	56  keys    40  a number, or the address of the key
-//	96  lens    12  sixteen bits for each slot that a key must share to be looked at
-//	108 pos     20  where in its shard's journal the binding is
+//	  0  version    4  rises with each removal
+//	  4  ages       4  six bits for each slot: for how long it has gone unused
+//	  8  slots 0-2 48  each with a word, the weak pointer of the referent, or the referent itself while
+//	                   that is held; and a key, a number or the address of the key
+//	 56  lens       8  sixteen bits for each slot that a key must share to be looked at
+//	 64  slots 3-4 32
+//	 96  lens       4
+//	100  pos       20  where in its shard's journal the binding is
 //
-// The addresses in words and keys are hidden from the collector, which would come to
+// and apart, together with those of all buckets,
+//
+//	tags       8  a byte of hash for each slot, and how many bindings passed the bucket
+//
+// The addresses in slots are hidden from the collector, which would come to
 // what they name in the order of hashes, and miss the cache each time. The journal keeps
 // what they name, and the collector comes to that in the order in which it was made. So
 // whoever reads a slot must find it kept: in the row that is in use it is, because a
@@ -55,18 +60,42 @@ const (
 	TagShift = 24
 )
 
-// A Bucket holds up to five bindings of one shard.
+// A Bucket holds up to five bindings of one shard. What a lookup reads of a slot stands in one cache
+// line. All fields but pos are read without lock, and written only with the shard's lock held. The
+// bucket's tags stand elsewhere: see Row.
 type Bucket struct {
-	// tags has one byte of hash for each slot, 0 if the slot is empty, and in its top
-	// byte how many bindings passed this bucket because it was full. Read without lock,
-	// written only with the shard's lock held, as all fields but pos.
-	tags    atomic.Uint64
-	version atomic.Uint32
-	ages    atomic.Uint32 // Written by readers too: a use clears its slot's bits.
-	words   [Slots]uintptr
-	keys    [Slots]uintptr
-	lens    [(Slots + 1) / 2]atomic.Uint32
-	pos     [Slots]uint32 // Read and written only with the shard's lock held.
+	version   atomic.Uint32
+	ages      atomic.Uint32 // Written by readers too: a use clears its slot's bits.
+	first     [3]slot
+	firstLens [2]atomic.Uint32
+	last      [Slots - 3]slot
+	lastLens  atomic.Uint32
+	pos       [Slots]uint32 // Read and written only with the shard's lock held.
+	_         [2]uint32
+}
+
+// A slot is one place for a binding.
+type slot struct{ word, key uintptr }
+
+// Where in a bucket things are.
+const (
+	firstAt  = unsafe.Offsetof(Bucket{}.first)
+	lensAt   = unsafe.Offsetof(Bucket{}.firstLens)
+	slotGap  = unsafe.Offsetof(Bucket{}.last) - firstAt - 3*unsafe.Sizeof(slot{})
+	lensGap  = unsafe.Offsetof(Bucket{}.lastLens) - lensAt - 3*2
+	keyAfter = unsafe.Offsetof(slot{}.key)
+)
+
+// at returns where slot k is. Safety: k is a result of SlotOf, and so below Slots; (k+1)/4 is 1 from
+// the fourth slot on.
+func (b *Bucket) at(k uintptr) unsafe.Pointer {
+	return unsafe.Add(unsafe.Pointer(b), firstAt+k*unsafe.Sizeof(slot{})+(k+1)/4*slotGap)
+}
+
+// pair returns the word of which the sixteen bits of slot k are a half, and which.
+func (b *Bucket) pair(k uintptr) (pair *uint32, shift uintptr) {
+	at := lensAt + 2*k + (k+1)/4*lensGap
+	return (*uint32)(unsafe.Add(unsafe.Pointer(b), at&^3)), at % 4 * 8
 }
 
 // A Binding is what a slot holds.
@@ -107,9 +136,6 @@ func Matching(tags, tag uint64) uint64 {
 // SlotOf returns the lowest slot in a result of Matching that is not 0.
 func SlotOf(match uint64) uintptr { return uintptr(bits.TrailingZeros64(match)) / 8 }
 
-// Tags returns the tags, for Matching and Passed.
-func (b *Bucket) Tags() uint64 { return b.tags.Load() }
-
 // Passed reports whether bindings passed a bucket with these tags.
 func Passed(tags uint64) bool { return tags>>passedShift != 0 }
 
@@ -118,41 +144,39 @@ func (b *Bucket) Version() uint32 { return b.version.Load() }
 
 // Word returns the word of slot k, or nil. It is a pointer from the first: no moment is
 // left at which the collector could take it for a number.
-// Same as: b.words[k]. Safety: k is a result of SlotOf, and so below Slots.
 func (b *Bucket) Word(k uintptr) unsafe.Pointer {
-	return atomic.LoadPointer((*unsafe.Pointer)(unsafe.Add(unsafe.Pointer(&b.words), k*ptrSize)))
+	return atomic.LoadPointer((*unsafe.Pointer)(b.at(k)))
 }
 
 // SetWord replaces the word of slot k.
 func (b *Bucket) SetWord(k uintptr, word unsafe.Pointer) {
-	atomic.StoreUintptr((*uintptr)(unsafe.Add(unsafe.Pointer(&b.words), k*ptrSize)), uintptr(word))
+	atomic.StoreUintptr((*uintptr)(b.at(k)), uintptr(word))
 }
 
 // Key returns the key of slot k, a number.
 func (b *Bucket) Key(k uintptr) uintptr {
-	return atomic.LoadUintptr((*uintptr)(unsafe.Add(unsafe.Pointer(&b.keys), k*ptrSize)))
+	return atomic.LoadUintptr((*uintptr)(unsafe.Add(b.at(k), keyAfter)))
 }
 
 // KeyAt returns the key of slot k, an address: see Word.
 func (b *Bucket) KeyAt(k uintptr) unsafe.Pointer {
-	return atomic.LoadPointer((*unsafe.Pointer)(unsafe.Add(unsafe.Pointer(&b.keys), k*ptrSize)))
+	return atomic.LoadPointer((*unsafe.Pointer)(unsafe.Add(b.at(k), keyAfter)))
 }
 
 // SetKey replaces the key of slot k.
 func (b *Bucket) SetKey(k uintptr, key uintptr) {
-	atomic.StoreUintptr((*uintptr)(unsafe.Add(unsafe.Pointer(&b.keys), k*ptrSize)), key)
+	atomic.StoreUintptr((*uintptr)(unsafe.Add(b.at(k), keyAfter)), key)
 }
 
 // Len returns the sixteen bits of slot k.
 func (b *Bucket) Len(k uintptr) uint16 {
-	pair := atomic.LoadUint32((*uint32)(unsafe.Add(unsafe.Pointer(&b.lens), k/2*4)))
-	return uint16(pair >> (k % 2 * 16))
+	pair, shift := b.pair(k)
+	return uint16(atomic.LoadUint32(pair) >> shift)
 }
 
 func (b *Bucket) setLen(k uintptr, n uint16) {
-	shift := k % 2 * 16
-	pair := &b.lens[k/2]
-	pair.Store(pair.Load()&^(0xffff<<shift) | uint32(n)<<shift)
+	pair, shift := b.pair(k)
+	atomic.StoreUint32(pair, atomic.LoadUint32(pair)&^(0xffff<<shift)|uint32(n)<<shift)
 }
 
 // Pos returns the place in the journal of the binding in slot k. Must be called with the
@@ -195,37 +219,66 @@ func (b *Bucket) Use(k uintptr) bool {
 
 // A Row is all buckets of a table. A binding lies in its home bucket, or in one after it
 // in the same shard if that was full.
+//
+// The tags of all buckets stand together behind these: a lookup that finds nothing, or that meets
+// a large table, reads a sixteenth of its memory.
 type Row struct {
 	base unsafe.Pointer // of the first bucket. Immutable.
-	mask uint32         // their number, a power of two, less one. Immutable.
+	tags unsafe.Pointer // of the first bucket's tags. Immutable.
+	mask uint32         // the number of buckets, a power of two, less one. Immutable.
 	step uint32         // the number of shards, a power of two. Immutable.
 }
 
-// nothing is the one bucket of rows that hold nothing. It is never written.
-var nothing Bucket
+const bucketSize = unsafe.Sizeof(Bucket{})
+
+// A single is the memory of a row of one bucket.
+type single struct {
+	bucket Bucket
+	// tags has one byte of hash for each slot, 0 if the slot is empty, and in its top byte how many
+	// bindings passed the bucket because it was full. Read without lock, written only with the shard's
+	// lock held.
+	tags atomic.Uint64
+}
+
+// nothing is the memory of rows that hold nothing. It is never written.
+var nothing single
 
 // Make returns a row of n buckets, or of one that takes nothing if n is 0.
 func Make(n, shards int) Row {
 	if n == 0 {
-		return Row{unsafe.Pointer(&nothing), 0, 1}
+		return Row{unsafe.Pointer(&nothing), unsafe.Pointer(&nothing.tags), 0, 1}
 	}
-	buckets := make([]Bucket, n)
-	return Row{unsafe.Pointer(unsafe.SliceData(buckets)), uint32(n - 1), uint32(shards)}
+	memory := make([]single, n)
+	base := unsafe.Pointer(unsafe.SliceData(memory))
+	return Row{base, unsafe.Add(base, uintptr(n)*bucketSize), uint32(n - 1), uint32(shards)}
 }
 
 // At returns the bucket that i, a hash or a hash and some steps, leads to.
 // Safety: i&r.mask is the number of a bucket.
 func (r *Row) At(i uint32) *Bucket {
-	return (*Bucket)(unsafe.Add(r.base, uintptr(i&r.mask)*unsafe.Sizeof(Bucket{})))
+	return (*Bucket)(unsafe.Add(r.base, uintptr(i&r.mask)*bucketSize))
 }
+
+func (r *Row) tagsAt(i uint32) *atomic.Uint64 {
+	return (*atomic.Uint64)(unsafe.Add(r.tags, uintptr(i&r.mask)*8))
+}
+
+// Tags returns the tags of the bucket that i leads to, for Matching and Passed.
+func (r *Row) Tags(i uint32) uint64 { return r.tagsAt(i).Load() }
 
 // Has reports whether b is a bucket of the row.
 func (r *Row) Has(b *Bucket) bool {
-	return uintptr(unsafe.Pointer(b))-uintptr(r.base) < uintptr(r.Len())*unsafe.Sizeof(Bucket{})
+	return uintptr(unsafe.Pointer(b))-uintptr(r.base) < uintptr(r.Len())*bucketSize
 }
 
-// Prefetch has the processor fetch the bucket that i leads to, and does not wait.
+// number returns that of b, a bucket of the row.
+func (r *Row) number(b *Bucket) uint32 {
+	return uint32((uintptr(unsafe.Pointer(b)) - uintptr(r.base)) / bucketSize)
+}
+
+// Prefetch has the processor fetch what an insertion at i writes, and does not wait.
 func (r *Row) Prefetch(i uint32) {
+	prefetch.Line(unsafe.Pointer(r.tagsAt(i)))
 	b := unsafe.Pointer(r.At(i))
 	prefetch.Line(b)
 	prefetch.Line(unsafe.Add(b, 64))
@@ -264,7 +317,7 @@ func (r *Row) Find(h uint32, wanted func(b *Bucket, k uintptr) bool) (b *Bucket,
 	tag := Tag(h)
 	for i, end := h, false; !end; {
 		b = r.At(i)
-		tags := b.tags.Load()
+		tags := r.Tags(i)
 		for m := Matching(tags, tag); m != 0; m &= m - 1 {
 			if k = SlotOf(m); wanted(b, k) {
 				return b, k, true
@@ -277,28 +330,28 @@ func (r *Row) Find(h uint32, wanted func(b *Bucket, k uintptr) bool) (b *Bucket,
 
 // FindWord returns the first slot with hash h that has the word.
 func (r *Row) FindWord(h uint32, word unsafe.Pointer) (b *Bucket, k uintptr, ok bool) {
-	return r.Find(h, func(b *Bucket, k uintptr) bool { return b.words[k] == uintptr(word) })
+	return r.Find(h, func(b *Bucket, k uintptr) bool { return b.Word(k) == word })
 }
 
 // Insert publishes a binding, and returns how many buckets it passed. Must be called with
 // the shard's lock held and fewer than Limit bindings present.
 func (r *Row) Insert(h uint32, n Binding) (passed int) {
 	for i := h; ; i += r.step {
-		b := r.At(i)
-		tags := b.tags.Load()
+		at := r.tagsAt(i)
+		tags := at.Load()
 		if free := Matching(tags, 0); free != 0 {
-			k := SlotOf(free)
+			b, k := r.At(i), SlotOf(free)
 			b.SetWord(k, n.Word)
 			b.SetKey(k, n.Key)
 			b.setLen(k, n.Len)
 			b.pos[k] = n.Pos
 			b.Use(k)
 			seam.Interleave("slot written")
-			b.tags.Store(tags | Tag(h)&(0xff<<(8*k)))
+			at.Store(tags | Tag(h)&(0xff<<(8*k)))
 			return passed
 		}
 		if tags>>passedShift != passedMax {
-			b.tags.Store(tags + passedUnit)
+			at.Store(tags + passedUnit)
 		}
 		passed++
 	}
@@ -307,12 +360,13 @@ func (r *Row) Insert(h uint32, n Binding) (passed int) {
 // Place is Insert into a row that is not published yet, without an ordered store.
 func (r *Row) Place(h uint32, n Binding) {
 	for i := h; ; i += r.step {
-		b := r.At(i)
-		tags := (*uint64)(unsafe.Pointer(&b.tags))
+		tags := (*uint64)(unsafe.Pointer(r.tagsAt(i)))
 		if free := Matching(*tags, 0); free != 0 {
-			k := SlotOf(free)
-			b.words[k], b.keys[k], b.pos[k] = uintptr(n.Word), n.Key, n.Pos
-			*(*uint32)(unsafe.Pointer(&b.lens[k/2])) |= uint32(n.Len) << (k % 2 * 16)
+			b, k := r.At(i), SlotOf(free)
+			*(*slot)(b.at(k)) = slot{uintptr(n.Word), n.Key}
+			b.pos[k] = n.Pos
+			pair, shift := b.pair(k)
+			*pair |= uint32(n.Len) << shift
 			*tags |= Tag(h) & (0xff << (8 * k))
 			return
 		}
@@ -326,16 +380,18 @@ func (r *Row) Place(h uint32, n Binding) {
 // lock held.
 func (r *Row) Remove(h uint32, b *Bucket, k uintptr) {
 	// The order is what readers rely on: see Why a reader may trust what it sees.
-	b.tags.Store(b.tags.Load() &^ (0xff << (8 * k)))
+	n := r.number(b)
+	at := r.tagsAt(n)
+	at.Store(at.Load() &^ (0xff << (8 * k)))
 	seam.Interleave("tag cleared")
 	b.version.Store(b.version.Load() + 1)
 	seam.Interleave("version raised")
 	b.SetWord(k, nil)
 	b.SetKey(k, 0)
-	for i := h; r.At(i) != b; i += r.step {
-		p := r.At(i)
-		if tags := p.tags.Load(); tags>>passedShift != passedMax {
-			p.tags.Store(tags - passedUnit)
+	for i := h & r.mask; i != n; i = (i + r.step) & r.mask {
+		p := r.tagsAt(i)
+		if tags := p.Load(); tags>>passedShift != passedMax {
+			p.Store(tags - passedUnit)
 		}
 	}
 }
