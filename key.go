@@ -377,7 +377,7 @@ type bound struct {
 // match looks whether slot s of b, whose version was read before its tags were, is bound to k.
 // Nothing that the slot names is looked at before the version was read again: what was read
 // may be one binding's length and another's address.
-func (t *table) match(b *row.Bucket, s uintptr, version uint32, k key, h uint32) (word unsafe.Pointer, found bound, is verdict) {
+func (t *table) match(b *row.Bucket, head *row.Head, s uintptr, version uint32, k key, h uint32) (word unsafe.Pointer, found bound, is verdict) {
 	switch t.keys.class {
 	case words:
 		if b.Key(s) != k.n {
@@ -400,7 +400,7 @@ func (t *table) match(b *row.Bucket, s uintptr, version uint32, k key, h uint32)
 	seam.Interleave("key read")
 	word = seam.Strong(b.Word(s))
 	seam.Interleave("slot read")
-	if b.Version() != version {
+	if head != nil && head.Version() != version {
 		return nil, bound{}, torn
 	}
 	switch t.keys.class {

@@ -60,9 +60,9 @@ func (c *core) load(at unsafe.Pointer) unsafe.Pointer {
 		}
 		h = hashWord(n)
 	}
-	b := l.At(h)
-	version := b.Version()
-	tags := l.Tags(h)
+	head := l.Head(h)
+	version := head.Version()
+	tags := head.Tags()
 	seam.Interleave("tags read")
 	m := row.Matching(tags, row.Tag(h))
 	if m == 0 {
@@ -71,7 +71,7 @@ func (c *core) load(at unsafe.Pointer) unsafe.Pointer {
 		}
 		return nil
 	}
-	k := row.SlotOf(m)
+	b, k := l.At(h), row.SlotOf(m)
 	var key unsafe.Pointer
 	var same bool
 	switch l.way {
@@ -87,7 +87,7 @@ func (c *core) load(at unsafe.Pointer) unsafe.Pointer {
 	word := seam.Strong(b.Word(k)) // Where it is held.
 	seam.Interleave("slot read")
 	// With the version of before, all that was read of the slot is of one binding: see package row.
-	if !same || b.Version() != version || l.way == byText && unsafe.String((*byte)(key), n) != *(*string)(at) {
+	if !same || head.Version() != version || l.way == byText && unsafe.String((*byte)(key), n) != *(*string)(at) {
 		return t.searchAt(at)
 	}
 	runtime.KeepAlive(l) // What the slot names was kept up to here.
@@ -125,9 +125,9 @@ func (t *table) loadObject(object unsafe.Pointer) bound {
 		return t.search(key{at: object})
 	}
 	h := hashWord(uintptr(object))
-	b := l.At(h)
-	version := b.Version()
-	tags := l.Tags(h)
+	head := l.Head(h)
+	version := head.Version()
+	tags := head.Tags()
 	seam.Interleave("tags read")
 	m := row.Matching(tags, row.Tag(h))
 	if m == 0 {
@@ -136,12 +136,12 @@ func (t *table) loadObject(object unsafe.Pointer) bound {
 		}
 		return bound{}
 	}
-	k := row.SlotOf(m)
+	b, k := l.At(h), row.SlotOf(m)
 	value := b.KeyAt(k)
 	seam.Interleave("key read")
 	word := seam.Strong(b.Word(k))
 	seam.Interleave("slot read")
-	if b.Len(k) == uint16(h>>8) && b.Version() == version {
+	if b.Len(k) == uint16(h>>8) && head.Version() == version {
 		runtime.KeepAlive(l)
 		if v := t.referent(word); v == object && v != nil {
 			if t.retains && b.Age(k) != 0 {
@@ -176,13 +176,13 @@ func (t *table) search(k key) bound {
 func (t *table) probe(l *layout, h uint32, k key) (bound, verdict) {
 	tag := row.Tag(h)
 	for i, end := h, false; !end; {
-		b := l.At(i)
-		version := b.Version()
-		tags := l.Tags(i)
+		b, head := l.At(i), l.Head(i)
+		version := head.Version()
+		tags := head.Tags()
 		seam.Interleave("tags read")
 		for m := row.Matching(tags, tag); m != 0; m &= m - 1 {
 			s := row.SlotOf(m)
-			word, found, is := t.match(b, s, version, k, h) // While l is kept, which is used below.
+			word, found, is := t.match(b, head, s, version, k, h) // While l is kept, which is used below.
 			switch is {
 			case other:
 				continue
@@ -200,7 +200,7 @@ func (t *table) probe(l *layout, h uint32, k key) (bound, verdict) {
 			// is no miss (Caffeine had this bug, its issue 568). Only a binding that is still
 			// in its slot of the layout in use was bound at the moment at which it was seen to
 			// be dead.
-			if b.Word(s) != word || b.Version() != version || t.layout.Load() != l {
+			if b.Word(s) != word || head.Version() != version || t.layout.Load() != l {
 				return bound{}, torn
 			}
 			return bound{}, dead

@@ -103,7 +103,7 @@ func (t *table) update(k key, n *fresh, c condition) (old bound, updated bool) {
 		var is verdict
 		others := 0
 		b, at, found := l.Find(h, func(b *row.Bucket, at uintptr) bool {
-			_, old, is = t.match(b, at, b.Version(), k, h)
+			_, old, is = t.match(b, nil, at, 0, k, h)
 			if is == other && t.crowds(b, at, k, h) {
 				others++
 			}

@@ -64,38 +64,42 @@ const (
 // line. All fields but pos are read without lock, and written only with the shard's lock held. The
 // bucket's tags stand elsewhere: see Row.
 type Bucket struct {
-	version   atomic.Uint32
-	ages      atomic.Uint32 // Written by readers too: a use clears its slot's bits.
-	first     [3]slot
-	firstLens [2]atomic.Uint32
-	last      [Slots - 3]slot
-	lastLens  atomic.Uint32
-	pos       [Slots]uint32 // Read and written only with the shard's lock held.
-	_         [2]uint32
+	slots [Slots]slot
+	lens  [(Slots + 1) / 2]atomic.Uint32
+	pos   [Slots]uint32 // Read and written only with the shard's lock held.
+	ages  atomic.Uint32 // Written by readers too: a use clears its slot's bits.
+	_     uint32
 }
 
 // A slot is one place for a binding.
 type slot struct{ word, key uintptr }
 
-// Where in a bucket things are.
-const (
-	firstAt  = unsafe.Offsetof(Bucket{}.first)
-	lensAt   = unsafe.Offsetof(Bucket{}.firstLens)
-	slotGap  = unsafe.Offsetof(Bucket{}.last) - firstAt - 3*unsafe.Sizeof(slot{})
-	lensGap  = unsafe.Offsetof(Bucket{}.lastLens) - lensAt - 3*2
-	keyAfter = unsafe.Offsetof(slot{}.key)
-)
-
-// at returns where slot k is. Safety: k is a result of SlotOf, and so below Slots; (k+1)/4 is 1 from
-// the fourth slot on.
-func (b *Bucket) at(k uintptr) unsafe.Pointer {
-	return unsafe.Add(unsafe.Pointer(b), firstAt+k*unsafe.Sizeof(slot{})+(k+1)/4*slotGap)
+// A Head is what a lookup reads of a bucket first.
+type Head struct {
+	// tags has one byte of hash for each slot, 0 if the slot is empty, and in its top byte how many
+	// bindings passed the bucket because it was full. Read without lock, written only with the shard's
+	// lock held, as version.
+	tags    atomic.Uint64
+	version atomic.Uint32
+	_       uint32
 }
+
+// Tags returns the tags, for Matching and Passed.
+func (h *Head) Tags() uint64 { return h.tags.Load() }
+
+// Version returns what rises with each removal.
+func (h *Head) Version() uint32 { return h.version.Load() }
+
+// at returns where slot k is. Safety: k is a result of SlotOf, and so below Slots.
+func (b *Bucket) at(k uintptr) unsafe.Pointer {
+	return unsafe.Add(unsafe.Pointer(b), k*unsafe.Sizeof(slot{}))
+}
+
+const keyAfter = unsafe.Offsetof(slot{}.key)
 
 // pair returns the word of which the sixteen bits of slot k are a half, and which.
 func (b *Bucket) pair(k uintptr) (pair *uint32, shift uintptr) {
-	at := lensAt + 2*k + (k+1)/4*lensGap
-	return (*uint32)(unsafe.Add(unsafe.Pointer(b), at&^3)), at % 4 * 8
+	return (*uint32)(unsafe.Add(unsafe.Pointer(&b.lens), k/2*4)), k % 2 * 16
 }
 
 // A Binding is what a slot holds.
@@ -138,9 +142,6 @@ func SlotOf(match uint64) uintptr { return uintptr(bits.TrailingZeros64(match)) 
 
 // Passed reports whether bindings passed a bucket with these tags.
 func Passed(tags uint64) bool { return tags>>passedShift != 0 }
-
-// Version returns what rises with each removal.
-func (b *Bucket) Version() uint32 { return b.version.Load() }
 
 // Word returns the word of slot k, or nil. It is a pointer from the first: no moment is
 // left at which the collector could take it for a number.
@@ -223,10 +224,10 @@ func (b *Bucket) Use(k uintptr) bool {
 // The tags of all buckets stand together behind these: a lookup that finds nothing, or that meets
 // a large table, reads a sixteenth of its memory.
 type Row struct {
-	base unsafe.Pointer // of the first bucket. Immutable.
-	tags unsafe.Pointer // of the first bucket's tags. Immutable.
-	mask uint32         // the number of buckets, a power of two, less one. Immutable.
-	step uint32         // the number of shards, a power of two. Immutable.
+	base  unsafe.Pointer // of the first bucket. Immutable.
+	heads unsafe.Pointer // of the first bucket's head. Immutable.
+	mask  uint32         // the number of buckets, a power of two, less one. Immutable.
+	step  uint32         // the number of shards, a power of two. Immutable.
 }
 
 const bucketSize = unsafe.Sizeof(Bucket{})
@@ -234,10 +235,7 @@ const bucketSize = unsafe.Sizeof(Bucket{})
 // A single is the memory of a row of one bucket.
 type single struct {
 	bucket Bucket
-	// tags has one byte of hash for each slot, 0 if the slot is empty, and in its top byte how many
-	// bindings passed the bucket because it was full. Read without lock, written only with the shard's
-	// lock held.
-	tags atomic.Uint64
+	head   Head
 }
 
 // nothing is the memory of rows that hold nothing. It is never written.
@@ -246,7 +244,7 @@ var nothing single
 // Make returns a row of n buckets, or of one that takes nothing if n is 0.
 func Make(n, shards int) Row {
 	if n == 0 {
-		return Row{unsafe.Pointer(&nothing), unsafe.Pointer(&nothing.tags), 0, 1}
+		return Row{unsafe.Pointer(&nothing), unsafe.Pointer(&nothing.head), 0, 1}
 	}
 	memory := make([]single, n)
 	base := unsafe.Pointer(unsafe.SliceData(memory))
@@ -259,12 +257,13 @@ func (r *Row) At(i uint32) *Bucket {
 	return (*Bucket)(unsafe.Add(r.base, uintptr(i&r.mask)*bucketSize))
 }
 
-func (r *Row) tagsAt(i uint32) *atomic.Uint64 {
-	return (*atomic.Uint64)(unsafe.Add(r.tags, uintptr(i&r.mask)*8))
+// Head returns the head of the bucket that i leads to.
+func (r *Row) Head(i uint32) *Head {
+	return (*Head)(unsafe.Add(r.heads, uintptr(i&r.mask)*unsafe.Sizeof(Head{})))
 }
 
-// Tags returns the tags of the bucket that i leads to, for Matching and Passed.
-func (r *Row) Tags(i uint32) uint64 { return r.tagsAt(i).Load() }
+// Tags returns its tags.
+func (r *Row) Tags(i uint32) uint64 { return r.Head(i).Tags() }
 
 // Has reports whether b is a bucket of the row.
 func (r *Row) Has(b *Bucket) bool {
@@ -278,7 +277,7 @@ func (r *Row) number(b *Bucket) uint32 {
 
 // Prefetch has the processor fetch what an insertion at i writes, and does not wait.
 func (r *Row) Prefetch(i uint32) {
-	prefetch.Line(unsafe.Pointer(r.tagsAt(i)))
+	prefetch.Line(unsafe.Pointer(r.Head(i)))
 	b := unsafe.Pointer(r.At(i))
 	prefetch.Line(b)
 	prefetch.Line(unsafe.Add(b, 64))
@@ -337,8 +336,8 @@ func (r *Row) FindWord(h uint32, word unsafe.Pointer) (b *Bucket, k uintptr, ok 
 // the shard's lock held and fewer than Limit bindings present.
 func (r *Row) Insert(h uint32, n Binding) (passed int) {
 	for i := h; ; i += r.step {
-		at := r.tagsAt(i)
-		tags := at.Load()
+		head := r.Head(i)
+		tags := head.Tags()
 		if free := Matching(tags, 0); free != 0 {
 			b, k := r.At(i), SlotOf(free)
 			b.SetWord(k, n.Word)
@@ -347,11 +346,11 @@ func (r *Row) Insert(h uint32, n Binding) (passed int) {
 			b.pos[k] = n.Pos
 			b.Use(k)
 			seam.Interleave("slot written")
-			at.Store(tags | Tag(h)&(0xff<<(8*k)))
+			head.tags.Store(tags | Tag(h)&(0xff<<(8*k)))
 			return passed
 		}
 		if tags>>passedShift != passedMax {
-			at.Store(tags + passedUnit)
+			head.tags.Store(tags + passedUnit)
 		}
 		passed++
 	}
@@ -360,7 +359,7 @@ func (r *Row) Insert(h uint32, n Binding) (passed int) {
 // Place is Insert into a row that is not published yet, without an ordered store.
 func (r *Row) Place(h uint32, n Binding) {
 	for i := h; ; i += r.step {
-		tags := (*uint64)(unsafe.Pointer(r.tagsAt(i)))
+		tags := (*uint64)(unsafe.Pointer(&r.Head(i).tags))
 		if free := Matching(*tags, 0); free != 0 {
 			b, k := r.At(i), SlotOf(free)
 			*(*slot)(b.at(k)) = slot{uintptr(n.Word), n.Key}
@@ -381,17 +380,17 @@ func (r *Row) Place(h uint32, n Binding) {
 func (r *Row) Remove(h uint32, b *Bucket, k uintptr) {
 	// The order is what readers rely on: see Why a reader may trust what it sees.
 	n := r.number(b)
-	at := r.tagsAt(n)
-	at.Store(at.Load() &^ (0xff << (8 * k)))
+	head := r.Head(n)
+	head.tags.Store(head.Tags() &^ (0xff << (8 * k)))
 	seam.Interleave("tag cleared")
-	b.version.Store(b.version.Load() + 1)
+	head.version.Store(head.Version() + 1)
 	seam.Interleave("version raised")
 	b.SetWord(k, nil)
 	b.SetKey(k, 0)
 	for i := h & r.mask; i != n; i = (i + r.step) & r.mask {
-		p := r.tagsAt(i)
-		if tags := p.Load(); tags>>passedShift != passedMax {
-			p.Store(tags - passedUnit)
+		p := r.Head(i)
+		if tags := p.Tags(); tags>>passedShift != passedMax {
+			p.tags.Store(tags - passedUnit)
 		}
 	}
 }
