@@ -82,7 +82,7 @@ func TestSizes(t *testing.T) {
 		name      string
 		got, want uintptr
 	}{
-		{"a bucket", unsafe.Sizeof(row.Bucket{}), 128},
+		{"a bucket and its head", unsafe.Sizeof(row.Bucket{}) + unsafe.Sizeof(row.Head{}), 128},
 		{"a Map", unsafe.Sizeof(Map[string, value]{}), 88},
 	} {
 		if c.got != c.want {
@@ -226,8 +226,8 @@ func TestInlining(t *testing.T) {
 	const packages = "./internal/"
 	for folder, functions := range map[string][]string{
 		packages + "row": {
-			"Tag", "Matching", "SlotOf", "Passed", "(*Bucket).Tags", "(*Bucket).Version", "(*Bucket).Word", "(*Bucket).Key",
-			"(*Bucket).KeyAt", "(*Bucket).Len", "(*Bucket).Age", "(*Row).At", "(*Row).Next", "(*Row).Shard",
+			"Tag", "Matching", "SlotOf", "Passed", "(*Head).Tags", "(*Head).Version", "(*Bucket).Word", "(*Bucket).Key",
+			"(*Bucket).KeyAt", "(*Bucket).Len", "(*Head).Age", "(*Row).At", "(*Row).Head", "(*Row).Next", "(*Row).Shard",
 		},
 		packages + "xxh":     {"WordWith", "Mix", "fold", "avalanche", "read64", "read32"},
 		packages + "seam":    {"Interleave", "Strong"},
@@ -281,8 +281,8 @@ func TestHonestKeysAreNoFlood(t *testing.T) {
 func TestLargeTablesMeetMoreThatAreAlike(t *testing.T) {
 	l := &layout{Row: row.Make(1, 1)}
 	for shift, want := range map[int]int{0: floodAlike, 10: floodAlike, 24: floodAlike, 25: 2 * floodAlike, 27: 8 * floodAlike} {
-		// A row of that size would take gigabytes: it only says so, in the word after its address.
-		*(*uint32)(unsafe.Add(unsafe.Pointer(&l.Row), ptrSize)) = 1<<shift - 1
+		// A row of that size would take gigabytes: it only says so, in the word after its addresses.
+		*(*uint32)(unsafe.Add(unsafe.Pointer(&l.Row), 2*ptrSize)) = 1<<shift - 1
 		if l.Len() != 1<<shift {
 			t.Fatalf("the row says that it has %d buckets, want 2^%d", l.Len(), shift)
 		}

@@ -92,7 +92,7 @@ func (c *core) load(at unsafe.Pointer) unsafe.Pointer {
 	}
 	runtime.KeepAlive(l) // What the slot names was kept up to here.
 	if t.retains {
-		return t.loadRetaining(b, k, word, at)
+		return t.loadRetaining(b, head, k, word, at)
 	}
 	v := seam.Value(word)
 	if v == nil || l.way == byCanonicalText && t.keys.textOf(v, n) != *(*string)(at) {
@@ -102,13 +102,13 @@ func (c *core) load(at unsafe.Pointer) unsafe.Pointer {
 }
 
 // loadRetaining is the end of load in a table that retains.
-func (t *table) loadRetaining(b *row.Bucket, k uintptr, word, at unsafe.Pointer) unsafe.Pointer {
+func (t *table) loadRetaining(b *row.Bucket, head *row.Head, k uintptr, word, at unsafe.Pointer) unsafe.Pointer {
 	v := t.referent(word)
 	if v == nil || t.keys.way() == byCanonicalText && t.keys.textOf(v, uintptr(len(*(*string)(at)))) != *(*string)(at) {
 		return t.searchAt(at)
 	}
-	if b.Age(k) != 0 {
-		t.use(b, k, word, v, t.keys.at(at))
+	if head.Age(k) != 0 {
+		t.use(b, head, k, word, v, t.keys.at(at))
 	}
 	return v
 }
@@ -144,8 +144,8 @@ func (t *table) loadObject(object unsafe.Pointer) bound {
 	if b.Len(k) == uint16(h>>8) && head.Version() == version {
 		runtime.KeepAlive(l)
 		if v := t.referent(word); v == object && v != nil {
-			if t.retains && b.Age(k) != 0 {
-				t.use(b, k, word, v, key{at: object})
+			if t.retains && head.Age(k) != 0 {
+				t.use(b, head, k, word, v, key{at: object})
 			}
 			return bound{v, value}
 		}
@@ -189,8 +189,8 @@ func (t *table) probe(l *layout, h uint32, k key) (bound, verdict) {
 			case torn:
 				return bound{}, torn
 			case alive:
-				if t.retains && (b.Age(s) != 0 || uintptr(word)&1 != 0) {
-					t.use(b, s, word, found.referent, k)
+				if t.retains && (head.Age(s) != 0 || uintptr(word)&1 != 0) {
+					t.use(b, head, s, word, found.referent, k)
 				}
 				runtime.KeepAlive(l)
 				return found, alive

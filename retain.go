@@ -53,8 +53,8 @@ func (t *table) let(x journal.Extra) *ticket {
 // Here the age is cleared first and the slot looked at then; letGo takes the referent out of the
 // slot first and looks at the age then. So one of the two sees the other, and what was used stays
 // held.
-func (t *table) use(b *row.Bucket, at uintptr, word, v unsafe.Pointer, k key) {
-	b.Use(at)
+func (t *table) use(b *row.Bucket, head *row.Head, at uintptr, word, v unsafe.Pointer, k key) {
+	head.Use(at)
 	seam.Interleave("use noted")
 	if b.Word(at) == v {
 		return
@@ -90,7 +90,7 @@ func (t *table) use(b *row.Bucket, at uintptr, word, v unsafe.Pointer, k key) {
 // hold has slot at of b hold its referent, which is v, and makes it young. Must be called with
 // the shard's lock held.
 func (t *table) hold(s *shard, b *row.Bucket, at uintptr, v unsafe.Pointer) {
-	b.Use(at)
+	t.layout.Load().HeadOf(b).Use(at)
 	x := s.journal.ExtraAt(b.Pos(at))
 	if x.Strong == nil {
 		x.Strong = v
@@ -163,7 +163,7 @@ func (t *table) age(collections uint64) {
 		for from := i; from < l.Len(); from += agedTogether * l.Shards() {
 			s.mu.Lock()
 			for n := from; n < min(from+agedTogether*l.Shards(), l.Len()); n += l.Shards() {
-				t.ageBucket(s, l.At(uint32(n)), uint32(older), limit)
+				t.ageBucket(s, l.At(uint32(n)), l.Head(uint32(n)), uint32(older), limit)
 			}
 			t.unlock(s)
 		}
@@ -174,7 +174,7 @@ func (t *table) age(collections uint64) {
 const maxRetain = 1 << 30
 
 // ageBucket is age for one bucket. Must be called with the shard's lock held.
-func (t *table) ageBucket(s *shard, b *row.Bucket, older, limit uint32) {
+func (t *table) ageBucket(s *shard, b *row.Bucket, head *row.Head, older, limit uint32) {
 	for at := range uintptr(row.Slots) {
 		if b.Word(at) == nil {
 			continue
@@ -182,19 +182,19 @@ func (t *table) ageBucket(s *shard, b *row.Bucket, older, limit uint32) {
 		if s.journal.ExtraAt(b.Pos(at)).Strong == nil {
 			continue
 		}
-		age := b.Age(at)
+		age := head.Age(at)
 		seam.Interleave("age read")
 		switch {
 		case age == 0:
-			b.SetAge(at, 0, 1) // Its time begins.
+			head.SetAge(at, 0, 1) // Its time begins.
 		case age+older <= limit:
-			b.SetAge(at, age, age+older)
+			head.SetAge(at, age, age+older)
 		default:
 			v := seam.Strong(t.letGo(s, b, at))
 			seam.Interleave("let go")
 			// It may have been used meanwhile. We hold it up to here, or a collection just now
 			// could take what was used.
-			if b.Age(at) == 0 {
+			if head.Age(at) == 0 {
 				t.hold(s, b, at, v)
 			}
 		}

@@ -203,7 +203,7 @@ func (t *table) rebind(s *shard, b *row.Bucket, at uintptr, n *fresh, h uint32, 
 	if t.values {
 		b.SetKey(at, uintptr(n.ref))
 	}
-	b.Use(at)
+	t.layout.Load().HeadOf(b).Use(at)
 	seam.Interleave("slot replaced")
 	var gone *ticket
 	switch {

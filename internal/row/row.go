@@ -5,20 +5,18 @@
 //
 // # A bucket
 //
-// Two cache lines, five slots:
+// A bucket has five slots, and a head that stands apart, together with the heads of all buckets: a
+// lookup that finds nothing reads a head alone, and these stay in a cache long after the slots do
+// not.
 //
-//	  0  version    4  rises with each removal
-//	  4  ages       4  six bits for each slot: for how long it has gone unused
-//	  8  slots 0-2 48  each with a word, the weak pointer of the referent, or the referent itself while
-//	                   that is held; and a key, a number or the address of the key
-//	 56  lens       8  sixteen bits for each slot that a key must share to be looked at
-//	 64  slots 3-4 32
-//	 96  lens       4
-//	100  pos       20  where in its shard's journal the binding is
+//	head:    0  tags     8  a byte of hash for each slot, and how many bindings passed the bucket
+//	         8  version  4  rises with each removal
+//	        12  ages     4  six bits for each slot: for how long it has gone unused
 //
-// and apart, together with those of all buckets,
-//
-//	tags       8  a byte of hash for each slot, and how many bindings passed the bucket
+//	slots:   0  slots   80  each with a word, the weak pointer of the referent, or the referent itself
+//	                        while that is held; and a key, a number or the address of the key
+//	        80  lens    12  sixteen bits for each slot that a key must share to be looked at
+//	        92  pos     20  where in its shard's journal the binding is
 //
 // The addresses in slots are hidden from the collector, which would come to
 // what they name in the order of hashes, and miss the cache each time. The journal keeps
@@ -60,15 +58,12 @@ const (
 	TagShift = 24
 )
 
-// A Bucket holds up to five bindings of one shard. What a lookup reads of a slot stands in one cache
-// line. All fields but pos are read without lock, and written only with the shard's lock held. The
-// bucket's tags stand elsewhere: see Row.
+// A Bucket holds up to five bindings of one shard. All fields but pos are read without lock, and
+// written only with the shard's lock held.
 type Bucket struct {
 	slots [Slots]slot
 	lens  [(Slots + 1) / 2]atomic.Uint32
 	pos   [Slots]uint32 // Read and written only with the shard's lock held.
-	ages  atomic.Uint32 // Written by readers too: a use clears its slot's bits.
-	_     uint32
 }
 
 // A slot is one place for a binding.
@@ -81,7 +76,7 @@ type Head struct {
 	// lock held, as version.
 	tags    atomic.Uint64
 	version atomic.Uint32
-	_       uint32
+	ages    atomic.Uint32 // Six bits for each slot. Written by readers too: a use clears its slot's bits.
 }
 
 // Tags returns the tags, for Matching and Passed.
@@ -194,35 +189,32 @@ const ageBits = 6
 
 // Age returns for how long slot k has gone unused, in units of the table's; 0 if it was
 // used since the last pass.
-func (b *Bucket) Age(k uintptr) uint32 { return b.ages.Load() >> (k * ageBits) & AgeMax }
+func (h *Head) Age(k uintptr) uint32 { return h.ages.Load() >> (k * ageBits) & AgeMax }
 
 // SetAge replaces the age of slot k if that is old, and reports whether it was.
-func (b *Bucket) SetAge(k uintptr, old, age uint32) bool {
+func (h *Head) SetAge(k uintptr, old, age uint32) bool {
 	for {
-		ages := b.ages.Load()
+		ages := h.ages.Load()
 		if ages>>(k*ageBits)&AgeMax != old {
 			return false
 		}
-		if b.ages.CompareAndSwap(ages, ages&^(AgeMax<<(k*ageBits))|age<<(k*ageBits)) {
+		if h.ages.CompareAndSwap(ages, ages&^(AgeMax<<(k*ageBits))|age<<(k*ageBits)) {
 			return true
 		}
 	}
 }
 
 // Use makes the age of slot k 0, and reports whether it was another.
-func (b *Bucket) Use(k uintptr) bool {
-	if b.Age(k) == 0 {
+func (h *Head) Use(k uintptr) bool {
+	if h.Age(k) == 0 {
 		return false
 	}
-	b.ages.And(^uint32(AgeMax << (k * ageBits)))
+	h.ages.And(^uint32(AgeMax << (k * ageBits)))
 	return true
 }
 
 // A Row is all buckets of a table. A binding lies in its home bucket, or in one after it
 // in the same shard if that was full.
-//
-// The tags of all buckets stand together behind these: a lookup that finds nothing, or that meets
-// a large table, reads a sixteenth of its memory.
 type Row struct {
 	base  unsafe.Pointer // of the first bucket. Immutable.
 	heads unsafe.Pointer // of the first bucket's head. Immutable.
@@ -269,6 +261,9 @@ func (r *Row) Tags(i uint32) uint64 { return r.Head(i).Tags() }
 func (r *Row) Has(b *Bucket) bool {
 	return uintptr(unsafe.Pointer(b))-uintptr(r.base) < uintptr(r.Len())*bucketSize
 }
+
+// HeadOf returns the head of b, a bucket of the row.
+func (r *Row) HeadOf(b *Bucket) *Head { return r.Head(r.number(b)) }
 
 // number returns that of b, a bucket of the row.
 func (r *Row) number(b *Bucket) uint32 {
@@ -344,7 +339,7 @@ func (r *Row) Insert(h uint32, n Binding) (passed int) {
 			b.SetKey(k, n.Key)
 			b.setLen(k, n.Len)
 			b.pos[k] = n.Pos
-			b.Use(k)
+			head.Use(k)
 			seam.Interleave("slot written")
 			head.tags.Store(tags | Tag(h)&(0xff<<(8*k)))
 			return passed

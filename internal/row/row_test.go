@@ -14,19 +14,20 @@ func TestABucketIsAsThePackageCommentSays(t *testing.T) {
 	if ptrSize != 8 {
 		t.Skip("sizes are stated for 64 bits")
 	}
+	var h Head
 	var b Bucket
 	for _, c := range []struct {
 		name                     string
 		at, size, wantAt, wanted uintptr
 	}{
-		{"tags", unsafe.Offsetof(b.tags), unsafe.Sizeof(b.tags), 0, 8},
-		{"version", unsafe.Offsetof(b.version), unsafe.Sizeof(b.version), 8, 4},
-		{"ages", unsafe.Offsetof(b.ages), unsafe.Sizeof(b.ages), 12, 4},
-		{"words", unsafe.Offsetof(b.words), unsafe.Sizeof(b.words), 16, 40},
-		{"keys", unsafe.Offsetof(b.keys), unsafe.Sizeof(b.keys), 56, 40},
-		{"lens", unsafe.Offsetof(b.lens), unsafe.Sizeof(b.lens), 96, 12},
-		{"pos", unsafe.Offsetof(b.pos), unsafe.Sizeof(b.pos), 108, 20},
-		{"a bucket", 0, unsafe.Sizeof(b), 0, 128},
+		{"tags", unsafe.Offsetof(h.tags), unsafe.Sizeof(h.tags), 0, 8},
+		{"version", unsafe.Offsetof(h.version), unsafe.Sizeof(h.version), 8, 4},
+		{"ages", unsafe.Offsetof(h.ages), unsafe.Sizeof(h.ages), 12, 4},
+		{"a head", 0, unsafe.Sizeof(h), 0, 16},
+		{"slots", unsafe.Offsetof(b.slots), unsafe.Sizeof(b.slots), 0, 80},
+		{"lens", unsafe.Offsetof(b.lens), unsafe.Sizeof(b.lens), 80, 12},
+		{"pos", unsafe.Offsetof(b.pos), unsafe.Sizeof(b.pos), 92, 20},
+		{"a bucket", 0, unsafe.Sizeof(b), 0, 112},
 	} {
 		if c.at != c.wantAt || c.size != c.wanted {
 			t.Errorf("%s: %d bytes at %d, want %d at %d", c.name, c.size, c.at, c.wanted, c.wantAt)
@@ -34,14 +35,15 @@ func TestABucketIsAsThePackageCommentSays(t *testing.T) {
 	}
 }
 
-// Lookups count on it that a row's buckets are cache lines, not parts of some.
-func TestBucketsBeginWithACacheLine(t *testing.T) {
+// Lookups count on it that no slot and no head lies across two cache lines.
+func TestSlotsAndHeadsAreInOneCacheLineEach(t *testing.T) {
 	if ptrSize != 8 {
 		t.Skip("sizes are stated for 64 bits")
 	}
 	for n := 1; n <= 1024; n *= 2 {
-		if r := Make(n, 1); uintptr(unsafe.Pointer(r.At(0)))%64 != 0 {
-			t.Errorf("the first of %d buckets is at %p", n, r.At(0))
+		r := Make(n, 1)
+		if uintptr(unsafe.Pointer(r.At(0)))%16 != 0 || uintptr(unsafe.Pointer(r.Head(0)))%16 != 0 {
+			t.Errorf("the first of %d buckets is at %p, its head at %p", n, r.At(0), r.Head(0))
 		}
 	}
 }
@@ -111,12 +113,12 @@ func (m *model) check(row Row, placed bool) error {
 			return fmt.Errorf("the binding of %x at place %d is not found", n.hash, n.Pos)
 		case b.Word(k) != n.Word || b.Key(k) != n.Key || uintptr(b.KeyAt(k)) != n.Key || b.Len(k) != n.Len:
 			return fmt.Errorf("the slot of %x has %p, %d, %d, want %p, %d, %d", n.hash, b.Word(k), b.Key(k), b.Len(k), n.Word, n.Key, n.Len)
-		case b.Tags()>>(8*k)&0xff != Tag(n.hash)&0xff:
-			return fmt.Errorf("the tags of %x are %x in slot %d", n.hash, b.Tags(), k)
+		case row.HeadOf(b).Tags()>>(8*k)&0xff != Tag(n.hash)&0xff:
+			return fmt.Errorf("the tags of %x are %x in slot %d", n.hash, row.HeadOf(b).Tags(), k)
 		case !row.Has(b):
 			return fmt.Errorf("bucket %p is not one of the row", b)
-		case b.Age(k) != 0:
-			return fmt.Errorf("a new binding has age %d", b.Age(k))
+		case row.HeadOf(b).Age(k) != 0:
+			return fmt.Errorf("a new binding has age %d", row.HeadOf(b).Age(k))
 		}
 		if w, at, _ := row.FindWord(n.hash, n.Word); w == nil || w.Word(at) != n.Word {
 			return fmt.Errorf("the word of %x is not found", n.hash)
@@ -127,9 +129,9 @@ func (m *model) check(row Row, placed bool) error {
 	}
 	present := 0
 	for i := range row.Len() {
-		b := row.At(uint32(i))
+		b, head := row.At(uint32(i)), row.Head(uint32(i))
 		for k := range uintptr(Slots) {
-			tag, word := b.Tags()>>(8*k)&0xff, b.Word(k)
+			tag, word := head.Tags()>>(8*k)&0xff, b.Word(k)
 			if (tag == 0) != (word == nil) || tag == 0 && b.Key(k) != 0 {
 				return fmt.Errorf("slot %d of bucket %d has tag %x, word %p and key %d", k, i, tag, word, b.Key(k))
 			}
@@ -137,11 +139,11 @@ func (m *model) check(row Row, placed bool) error {
 				present++
 			}
 		}
-		if n, exact := PassedBy(b.Tags()); exact && n != passed[b] || passed[b] > 0 && !Passed(b.Tags()) {
+		if n, exact := PassedBy(head.Tags()); exact && n != passed[b] || passed[b] > 0 && !Passed(head.Tags()) {
 			return fmt.Errorf("bucket %d counts %d that passed it, and %d did", i, n, passed[b])
 		}
-		if !placed && b.Version() != m.versions[i] {
-			return fmt.Errorf("bucket %d has version %d after %d removals", i, b.Version(), m.versions[i])
+		if !placed && head.Version() != m.versions[i] {
+			return fmt.Errorf("bucket %d has version %d after %d removals", i, head.Version(), m.versions[i])
 		}
 	}
 	if present != len(m.bindings) {
@@ -216,7 +218,7 @@ func TestCountsOfPassedStayAt255(t *testing.T) {
 		{"Place", func(r *Row, n Binding) { r.Place(0, n) }},
 	} {
 		r := Make(128, 1)
-		count := func() int { n, _ := PassedBy(r.At(0).Tags()); return n }
+		count := func() int { n, _ := PassedBy(r.Tags(0)); return n }
 		for i := range r.Limit() {
 			insert.do(&r, Binding{Word: unsafe.Pointer(&referents[i]), Pos: uint32(i)})
 			if want := min(max(i+1-Slots, 0), 255); count() != want {
@@ -226,7 +228,7 @@ func TestCountsOfPassedStayAt255(t *testing.T) {
 		if r.Limit() < 255+2*Slots {
 			t.Fatalf("%d bindings do not pass a bucket too often", r.Limit())
 		}
-		if _, exact := PassedBy(r.At(0).Tags()); exact {
+		if _, exact := PassedBy(r.Tags(0)); exact {
 			t.Errorf("%s: a count of 255 is taken for exact", insert.name)
 		}
 		for i := range r.Limit() {
@@ -236,15 +238,15 @@ func TestCountsOfPassedStayAt255(t *testing.T) {
 			}
 			r.Remove(0, b, k)
 		}
-		if count() != 255 || r.At(0).Tags()<<8 != 0 {
-			t.Errorf("%s: the first bucket has tags %x when all is gone, want a count of 255 alone", insert.name, r.At(0).Tags())
+		if count() != 255 || r.Tags(0)<<8 != 0 {
+			t.Errorf("%s: the first bucket has tags %x when all is gone, want a count of 255 alone", insert.name, r.Tags(0))
 		}
-		if n, exact := PassedBy(r.At(100).Tags()); n != 0 || !exact {
+		if n, exact := PassedBy(r.Tags(100)); n != 0 || !exact {
 			t.Errorf("%s: bucket 100 counts %d, %t when all is gone, want 0, true", insert.name, n, exact)
 		}
 		// A search ends although every bucket says that it was passed.
 		for i := range r.Len() {
-			r.At(uint32(i)).tags.Store(passedMax << passedShift)
+			r.Head(uint32(i)).tags.Store(passedMax << passedShift)
 		}
 		if _, _, ok := r.FindWord(7, unsafe.Pointer(&referents)); ok {
 			t.Errorf("%s: what is nowhere was found", insert.name)
@@ -293,7 +295,7 @@ func TestARowThatTakesNothing(t *testing.T) {
 	if r.Len() != 0 || r.Shards() != 1 || r.Limit() != 0 || r.Shard(12345) != 0 {
 		t.Errorf("Len %d, Shards %d, Limit %d, Shard %d; want 0, 1, 0, 0", r.Len(), r.Shards(), r.Limit(), r.Shard(12345))
 	}
-	if _, _, ok := r.Find(0, func(*Bucket, uintptr) bool { return true }); ok || r.At(77).Tags() != 0 {
+	if _, _, ok := r.Find(0, func(*Bucket, uintptr) bool { return true }); ok || r.Tags(77) != 0 {
 		t.Error("something is in a row of no buckets")
 	}
 	if one := Make(1, 1); one.Has(r.At(0)) || !one.Has(one.At(9)) {
@@ -309,6 +311,7 @@ func TestARowThatTakesNothing(t *testing.T) {
 // What is done to one slot of a bucket changes no other.
 func TestAgesAndLensAreEachSlotsOwn(t *testing.T) {
 	var b Bucket
+	var head Head
 	var ages [Slots]uint32
 	var lens [Slots]uint16
 	for range 20_000 {
@@ -316,16 +319,16 @@ func TestAgesAndLensAreEachSlotsOwn(t *testing.T) {
 		age, n := rand.Uint32N(AgeMax+1), uint16(rand.Uint32())
 		switch rand.IntN(4) {
 		case 0:
-			if got := b.Use(uintptr(k)); got != (ages[k] != 0) {
+			if got := head.Use(uintptr(k)); got != (ages[k] != 0) {
 				t.Fatalf("Use of a slot of age %d = %t", ages[k], got)
 			}
 			ages[k] = 0
 		case 1:
-			if b.SetAge(uintptr(k), (ages[k]+1)%(AgeMax+1), age) {
+			if head.SetAge(uintptr(k), (ages[k]+1)%(AgeMax+1), age) {
 				t.Fatalf("SetAge succeeds for a slot of age %d", ages[k])
 			}
 		case 2:
-			if !b.SetAge(uintptr(k), ages[k], age) {
+			if !head.SetAge(uintptr(k), ages[k], age) {
 				t.Fatalf("SetAge fails for a slot of age %d", ages[k])
 			}
 			ages[k] = age
@@ -334,27 +337,27 @@ func TestAgesAndLensAreEachSlotsOwn(t *testing.T) {
 			lens[k] = n
 		}
 		for k := range uintptr(Slots) {
-			if b.Age(k) != ages[k] || b.Len(k) != lens[k] {
-				t.Fatalf("slot %d has age %d and %d, want %d and %d", k, b.Age(k), b.Len(k), ages[k], lens[k])
+			if head.Age(k) != ages[k] || b.Len(k) != lens[k] {
+				t.Fatalf("slot %d has age %d and %d, want %d and %d", k, head.Age(k), b.Len(k), ages[k], lens[k])
 			}
 		}
 	}
 	r := Make(1, 1)
-	r.At(0).SetAge(0, 0, 5)
-	if r.Insert(0, Binding{Word: unsafe.Pointer(&referents)}); r.At(0).Age(0) != 0 {
-		t.Errorf("a new binding has age %d", r.At(0).Age(0))
+	r.Head(0).SetAge(0, 0, 5)
+	if r.Insert(0, Binding{Word: unsafe.Pointer(&referents)}); r.Head(0).Age(0) != 0 {
+		t.Errorf("a new binding has age %d", r.Head(0).Age(0))
 	}
 }
 
 // Uses and ages of one bucket's slots come from many goroutines without a lock.
 func TestAgesBesideEachOther(t *testing.T) {
-	var b Bucket
+	var head Head
 	var wg sync.WaitGroup
 	var lost atomic.Int64
 	for k := range uintptr(Slots) {
 		wg.Go(func() {
 			for i := range uint32(20_000) {
-				if age := i%AgeMax + 1; !b.SetAge(k, 0, age) || b.Age(k) != age || !b.Use(k) || b.Age(k) != 0 {
+				if age := i%AgeMax + 1; !head.SetAge(k, 0, age) || head.Age(k) != age || !head.Use(k) || head.Age(k) != 0 {
 					lost.Add(1)
 				}
 			}
@@ -381,17 +384,17 @@ func TestAReaderTrustsOneBindingOnly(t *testing.T) {
 	var trusted, torn atomic.Int64
 	for range max(runtime.GOMAXPROCS(0)-1, 1) {
 		wg.Go(func() {
-			b := r.At(0)
+			b, head := r.At(0), r.Head(0)
 			for pause := 0; !stop.Load(); pause++ {
-				version := b.Version()
-				m := Matching(b.Tags(), Tag(0))
+				version := head.Version()
+				m := Matching(head.Tags(), Tag(0))
 				for range pause % 32 { // Time for a slot to be filled again.
-					b.Tags()
+					head.Tags()
 				}
 				for ; m != 0; m &= m - 1 {
 					k := SlotOf(m)
 					n, key, word := b.Len(k), b.Key(k), b.Word(k)
-					if b.Version() != version {
+					if head.Version() != version {
 						break
 					}
 					trusted.Add(1)
