@@ -11,6 +11,17 @@ func interleave(at string) { seam.Interleave(at) }
 // await waits for a computation to end.
 func await(done <-chan struct{}) { <-done }
 
+// awaitEither waits for a computation to end, or for its caller to leave.
+func awaitEither(done, leaves <-chan struct{}) {
+	select {
+	case <-done:
+	case <-leaves:
+	}
+}
+
+// spawn has f run on another goroutine, in the caller's bubble and under its labels.
+func spawn(f func()) { go f() }
+
 // submit has f, which is not the user's, run soon, on another goroutine.
 func submit(f func()) { callbacks.chore(f) }
 

@@ -96,18 +96,33 @@ func (m *mutex) isFree() bool {
 	return free
 }
 
-func await(done <-chan struct{}) {
+func await(done <-chan struct{}) { awaitEither(done, nil) }
+
+func awaitEither(done, leaves <-chan struct{}) {
 	if schedule != nil {
 		schedule.yield("await", func() bool {
 			select {
 			case <-done:
+				return true
+			case <-leaves:
 				return true
 			default:
 				return false
 			}
 		})
 	}
-	<-done
+	select {
+	case <-done:
+	case <-leaves:
+	}
+}
+
+func spawn(f func()) {
+	if schedule == nil {
+		go f()
+		return
+	}
+	schedule.submit(f)
 }
 
 func submit(f func()) {

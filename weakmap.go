@@ -1,11 +1,13 @@
 package weakmap
 
 import (
+	"context"
 	"errors"
 	"hash/maphash"
 	"iter"
 	"reflect"
 	"runtime"
+	"sync/atomic"
 	"unsafe"
 )
 
@@ -130,12 +132,14 @@ func (m *Map[K, V]) LoadOrStore(key K, value *V) (actual *V, loaded bool) {
 	if actual, loaded = m.Load(key); loaded {
 		return actual, true
 	}
-	return m.storeIfAbsent(key, value)
+	return m.storeIfAbsent(key, value, nil)
 }
 
-// storeIfAbsent is LoadOrStore after a miss.
-func (m *Map[K, V]) storeIfAbsent(key K, value *V) (actual *V, loaded bool) {
-	if old, inserted := insert(m.open(), key, unsafe.Pointer(value), ifAbsent); !inserted {
+// storeIfAbsent is LoadOrStore after a miss. If unless is set, it does nothing.
+func (m *Map[K, V]) storeIfAbsent(key K, value *V, unless *atomic.Bool) (actual *V, loaded bool) {
+	c := ifAbsent
+	c.unless = unless
+	if old, _ := insert(m.open(), key, unsafe.Pointer(value), c); old != nil {
 		return (*V)(old), true
 	}
 	return value, false
@@ -160,32 +164,49 @@ func (m *Map[K, V]) storeIfAbsent(key K, value *V) (actual *V, loaded bool) {
 // nothing is stored. If it returns nil and no error, that error is
 // [ErrNilValue]. A panic or [runtime.Goexit] in compute goes to its caller, and
 // one of those who waited computes instead. A value stored by others meanwhile
-// wins, over an error too, and is what everyone gets. A Delete meanwhile does
-// not cancel the computation. With a key that is not equal to itself every call
-// computes.
+// wins, over an error too, and is what everyone gets. With a key that is not equal
+// to itself every call computes.
+//
+// [Map.Delete], [Map.LoadAndDelete] and [Map.Clear] meanwhile cut the computation off.
+// What it returns goes to its caller, with loaded false, and to those who were
+// waiting, with loaded true, whatever is stored later; it is not stored itself. Calls
+// that begin after the Delete has returned start a computation of their own. So what
+// was computed from data that are no longer right is not bound: change the data, and
+// then call Delete.
 func (m *Map[K, V]) LoadOrCompute(key K, compute func() (*V, error)) (actual *V, loaded bool, err error) {
 	if actual, loaded = m.Load(key); loaded {
 		return actual, true, nil
 	}
-	return m.flights.do(key, func() (*V, bool) { return m.lookup(key) },
-		func() (*V, error) {
-			v, err := compute()
+	return m.compute(nil, key, func(context.Context) (*V, error) { return compute() })
+}
+
+// compute is LoadOrCompute after a miss, or LoadOrComputeContext if ctx is not nil.
+func (m *Map[K, V]) compute(ctx context.Context, key K, compute func(context.Context) (*V, error)) (actual *V, loaded bool, err error) {
+	return m.flights.do(key, request[*V]{
+		ctx:    ctx,
+		lookup: func() (*V, bool) { return m.lookup(key) },
+		compute: func(ctx context.Context) (*V, error) {
+			v, err := compute(ctx)
 			if v == nil && err == nil {
 				err = ErrNilValue
 			}
 			return v, err
 		},
-		func(v *V) (*V, bool) { return m.storeIfAbsent(key, v) })
+		store: func(v *V, unless *atomic.Bool) (*V, bool) { return m.storeIfAbsent(key, v, unless) },
+	})
 }
 
-// LoadAndDelete unbinds key and returns what was bound, if anything.
+// LoadAndDelete unbinds key and returns what was bound, if anything. It cuts off a
+// computation for key, as [Map.LoadOrCompute] says.
 func (m *Map[K, V]) LoadAndDelete(key K) (value *V, loaded bool) {
+	m.flights.cutOff(key)
 	old, _ := remove(&m.core, key, anyway)
 	return (*V)(old), old != nil
 }
 
-// Delete unbinds key.
+// Delete unbinds key. It cuts off a computation for key, as [Map.LoadOrCompute] says.
 func (m *Map[K, V]) Delete(key K) {
+	m.flights.cutOff(key)
 	remove(&m.core, key, anyway)
 }
 
@@ -201,7 +222,7 @@ func (m *Map[K, V]) CompareAndSwap(key K, old, new *V) (swapped bool) {
 }
 
 // CompareAndDelete unbinds key if it is bound to old, and reports whether it
-// did. A nil old matches nothing.
+// did. A nil old matches nothing. It cuts off no computation.
 func (m *Map[K, V]) CompareAndDelete(key K, old *V) (deleted bool) {
 	if bound, _ := m.lookup(key); bound != old || old == nil {
 		return false
@@ -242,7 +263,8 @@ func compute[K comparable](c *core, open func() *table, key K, current, next uns
 
 // DeleteFunc unbinds the keys for which del returns true, and returns how many
 // it unbound. It calls del with no lock held, for what [Map.All] yields; a
-// binding that was replaced before it could be deleted stays.
+// binding that was replaced before it could be deleted stays. It cuts off no
+// computation.
 func (m *Map[K, V]) DeleteFunc(del func(key K, value *V) bool) (deleted int) {
 	if t := m.core.table.Load(); t != nil {
 		deleted = t.deleteFunc(func(e listed) bool { return del(storedKey[K](t.keys.class, e.ref, e.bits), (*V)(e.referent)) })
@@ -250,8 +272,11 @@ func (m *Map[K, V]) DeleteFunc(del func(key K, value *V) bool) (deleted int) {
 	return deleted
 }
 
-// Clear unbinds all keys.
-func (m *Map[K, V]) Clear() { m.core.clear() }
+// Clear unbinds all keys. It cuts off all computations, as [Map.LoadOrCompute] says.
+func (m *Map[K, V]) Clear() {
+	m.flights.cutOffAll()
+	m.core.clear()
+}
 
 // Range calls yield for what [Map.All] yields until it returns false.
 func (m *Map[K, V]) Range(yield func(key K, value *V) bool) {
