@@ -53,7 +53,7 @@ type flight[R any] struct {
 	cut     atomic.Bool             // whether the result is not to be stored. Set with flights.mu held.
 	landing bool                    // whether compute has returned. Guarded by flights.mu.
 	over    bool                    // whether nobody waits for it any more: it has landed, or was abandoned. Guarded by flights.mu.
-	failure *failure                // of compute on a goroutine of its own, until one of the callers takes it. Guarded by flights.mu.
+	failure *failure                // of compute on a goroutine of its own, until one of the callers takes it. Guarded by flights.mu once done is closed.
 	ended   bool                    // whether there is a result: compute neither panicked nor called Goexit
 	result  R
 	loaded  bool // for the one that began it
@@ -336,7 +336,9 @@ func (f *flights[K, R]) fly(ctx context.Context, key K, c *flight[R], r *request
 		f.land(key, c)
 	}()
 	beginLoad[K](&c.loader)
-	f.run(ctx, c, r)
+	if ctx.Err() == nil { // else it was abandoned already
+		f.run(ctx, c, r)
+	}
 	returned = true
 }
 
@@ -405,10 +407,12 @@ func (f *flights[K, R]) leave(key K, c *flight[R], in uint64, began bool, cause 
 		f.remove(key, c)
 		c.over = true
 		c.cut.Store(true)
+		// Before another one can begin. No code of the user runs in there. Only what
+		// has such a context can be abandoned: who computes by itself is there.
+		c.cancel(cause)
 	}
 	f.mu.Unlock()
 	if abandoned {
-		c.cancel(cause) // Only what has such a context can be abandoned: who computes himself is there.
 		f.wake(c)
 	}
 	return true

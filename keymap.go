@@ -165,6 +165,39 @@ func (m *KeyMap[K, V]) LoadOrCompute(key *K, compute func() (V, error)) (actual 
 	return m.compute(nil, key, func(context.Context) (V, error) { return compute() })
 }
 
+// LoadOrComputeContext is [KeyMap.LoadOrCompute] for callers that may leave. A bound value is
+// returned whatever ctx says. Otherwise, if ctx has ended, its [context.Cause] is the
+// error, and compute is not called. A nil key panics.
+//
+// A caller whose ctx ends while it waits leaves, with the cause of that. The computation
+// goes on for the others, so no context of one becomes the error of another. compute's
+// context has the values of its first caller's, and neither its deadline nor its
+// cancellation; it is cancelled, for the cause of the last one, when all have left. Such
+// a computation is abandoned: nothing of it is stored, and the next caller begins
+// another. Where it has returned just before, its result is what the last one gets.
+//
+// At most one computation for a key runs at a time, save those that were abandoned or
+// cut off, and callers of LoadOrCompute share it. One caller at most sees loaded false:
+// the one that began, unless it has left.
+//
+// compute runs on another goroutine, in the caller's bubble of testing/synctest and
+// under its profiler labels. If it panics, one of the callers that are there panics,
+// with an error that has the value and the stack of compute's panic in its text, and that
+// [errors.As] and [errors.Is] see through; if it calls [runtime.Goexit], one of them
+// ends so. One of the others computes instead. If an abandoned one panics, the program
+// crashes.
+//
+// Callers in another bubble than compute's, or in one where compute is in none, or the
+// other way round, wait for it where LoadOrCompute does, but do not keep it from being
+// abandoned; then they compute themselves.
+func (m *KeyMap[K, V]) LoadOrComputeContext(ctx context.Context, key *K, compute func(context.Context) (V, error)) (actual V, loaded bool, err error) {
+	mustNotBeNil(key)
+	if actual, loaded = m.Load(key); loaded {
+		return actual, true, nil
+	}
+	return m.compute(ctx, key, compute)
+}
+
 // compute is LoadOrCompute after a miss, or LoadOrComputeContext if ctx is not nil.
 func (m *KeyMap[K, V]) compute(ctx context.Context, key *K, compute func(context.Context) (V, error)) (actual V, loaded bool, err error) {
 	return m.flights.do(key, request[V]{

@@ -49,6 +49,7 @@ func mapLoading(c configuration) *loading {
 		load:          m.Load,
 		store:         m.Store,
 		loadOrCompute: m.LoadOrCompute,
+		within:        m.LoadOrComputeContext,
 		cut: map[string]func(int){
 			"Delete":        m.Delete,
 			"LoadAndDelete": func(key int) { m.LoadAndDelete(key) },
@@ -80,6 +81,9 @@ func keyMapLoading(c configuration) *loading {
 		store: func(key int, v *record) { m.Store(keys[key], v) },
 		loadOrCompute: func(key int, compute func() (*record, error)) (*record, bool, error) {
 			return m.LoadOrCompute(keys[key], compute)
+		},
+		within: func(ctx context.Context, key int, compute func(context.Context) (*record, error)) (*record, bool, error) {
+			return m.LoadOrComputeContext(ctx, keys[key], compute)
 		},
 		cut: map[string]func(int){
 			"Delete":        func(key int) { m.Delete(keys[key]) },
