@@ -49,8 +49,8 @@ type Map[K comparable, V any] struct {
 	flights flights[K, *V]
 }
 
-// ErrNilValue is returned by LoadOrCompute when compute returned neither a
-// value nor an error.
+// ErrNilValue is returned by LoadOrCompute, of [Map] and [Cell], and by
+// [Map.LoadOrComputeContext] when compute returned neither a value nor an error.
 var ErrNilValue = errors.New("weakmap: compute returned a nil value")
 
 func (m *Map[K, V]) open() *table {
@@ -215,17 +215,22 @@ func (m *Map[K, V]) LoadOrComputeContext(ctx context.Context, key K, compute fun
 // compute is LoadOrCompute after a miss, or LoadOrComputeContext if ctx is not nil.
 func (m *Map[K, V]) compute(ctx context.Context, key K, compute func(context.Context) (*V, error)) (actual *V, loaded bool, err error) {
 	return m.flights.do(key, request[*V]{
-		ctx:    ctx,
-		lookup: func() (*V, bool) { return m.lookup(key) },
-		compute: func(ctx context.Context) (*V, error) {
-			v, err := compute(ctx)
-			if v == nil && err == nil {
-				err = ErrNilValue
-			}
-			return v, err
-		},
-		store: func(v *V, unless *atomic.Bool) (*V, bool) { return m.storeIfAbsent(key, v, unless) },
+		ctx:     ctx,
+		lookup:  func() (*V, bool) { return m.lookup(key) },
+		compute: notNil(compute),
+		store:   func(v *V, unless *atomic.Bool) (*V, bool) { return m.storeIfAbsent(key, v, unless) },
 	})
+}
+
+// notNil returns compute with an error in place of a nil value.
+func notNil[V any](compute func(context.Context) (*V, error)) func(context.Context) (*V, error) {
+	return func(ctx context.Context) (*V, error) {
+		v, err := compute(ctx)
+		if v == nil && err == nil {
+			err = ErrNilValue
+		}
+		return v, err
+	}
 }
 
 // LoadAndDelete unbinds key and returns what was bound, if anything. It cuts off a

@@ -30,6 +30,9 @@ func eachLoading(t *testing.T, test func(t *testing.T, l *loading)) {
 	inBothModes(t, func(t *testing.T, c configuration) {
 		t.Run("Map", func(t *testing.T) { test(t, mapLoading(c)) })
 		t.Run("KeyMap", func(t *testing.T) { test(t, keyMapLoading(c)) })
+		if c.reclaim == weakmap.PerCycle { // a Cell has no settings
+			t.Run("Cell", func(t *testing.T) { test(t, cellLoading()) })
+		}
 	})
 }
 
@@ -104,6 +107,20 @@ func keyMapLoading(c configuration) *loading {
 				m.Compute(keys[key], func(*record, bool) (*record, bool) { return v, true })
 			},
 		},
+	}
+}
+
+func cellLoading() *loading {
+	c := new(weakmap.Cell[record])
+	return &loading{
+		keys:  1,
+		load:  func(int) (*record, bool) { return c.Load() },
+		store: func(_ int, v *record) { c.Store(v) },
+		loadOrCompute: func(_ int, compute func() (*record, error)) (*record, bool, error) {
+			return c.LoadOrCompute(compute)
+		},
+		cut:     map[string]func(int){"Clear": func(int) { c.Clear() }},
+		binders: map[string]func(int, *record){"Store": func(_ int, v *record) { c.Store(v) }},
 	}
 }
 
