@@ -286,3 +286,26 @@ func ExampleKeyMap_LoadOrComputeContext() {
 	// 3 false <nil>
 	// 3 true <nil>
 }
+
+// Labels for objects of any type, which are in no field of theirs and do not keep them.
+func ExampleObjectOf() {
+	type Server struct{ Addr *string }
+	server, queue, routes := &Server{new(string)}, make(chan int), map[string]int{"/": 1}
+
+	var labels weakmap.KeyMap[weakmap.Object, string]
+	labels.Store(weakmap.ObjectOf(server), "the server")
+	labels.Store(weakmap.ObjectOf(queue), "its queue")
+	labels.Store(weakmap.ObjectOf(routes), "its routes")
+	for _, x := range []any{routes, queue, server, &server.Addr, new(Server)} {
+		label, ok := labels.Load(weakmap.ObjectOf(x))
+		fmt.Printf("%T: %q %t\n", x, label, ok)
+	}
+	runtime.KeepAlive(server)
+
+	// Output:
+	// map[string]int: "its routes" true
+	// chan int: "its queue" true
+	// *weakmap_test.Server: "the server" true
+	// **string: "the server" true
+	// *weakmap_test.Server: "" false
+}
