@@ -405,8 +405,7 @@ func (f *flights[K, R]) leave(key K, c *flight[R], in uint64, began bool, cause 
 	abandoned := c.there == 0
 	if abandoned {
 		f.remove(key, c)
-		c.over = true
-		c.cut.Store(true)
+		c.over = true // So it will not be stored: see run.
 		// Before another one can begin. No code of the user runs in there. Only what
 		// has such a context can be abandoned: who computes by itself is there.
 		c.cancel(cause)

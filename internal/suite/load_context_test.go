@@ -259,6 +259,40 @@ func TestContextLoadIsAbandonedByTheLast(t *testing.T) {
 	})
 }
 
+// While what compute returned is being stored it is too late to leave: the caller gets it.
+func TestContextEndsWhileTheResultIsStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var returned, stalls atomic.Bool
+		proceed := make(chan struct{})
+		m := weakmap.Map[int, record]{Hash: func(int) uint64 {
+			if returned.Load() && stalls.CompareAndSwap(true, false) {
+				<-proceed
+			}
+			return 1
+		}}
+		v := new(record)
+		m.Store(2, v) // so that there is something to look into
+		stalls.Store(true)
+		ctx, cancel := context.WithCancel(context.Background())
+		o := start(func() (*record, bool, error) {
+			return m.LoadOrComputeContext(ctx, 1, func(context.Context) (*record, error) { returned.Store(true); return v, nil })
+		})
+		synctest.Wait()
+		if stalls.Load() {
+			t.Error("storing was not held up")
+		}
+		cancel()
+		synctest.Wait()
+		close(proceed)
+		synctest.Wait()
+		o.want(t, "the caller", v, false, nil)
+		if got, ok := m.Load(1); got != v || !ok {
+			t.Errorf("Load = %p, %t, want %p", got, ok, v)
+		}
+		runtime.KeepAlive(v)
+	})
+}
+
 func TestAnAbandonedLoadIsNotStoredLater(t *testing.T) {
 	eachContextLoad(t, func(t *testing.T, l *loading) {
 		ctx, cancel := context.WithCancel(context.Background())
