@@ -113,7 +113,7 @@ func TestCellErrors(t *testing.T) {
 	runtime.KeepAlive(v)
 }
 
-func TestCellHasNothingOnTheHeap(t *testing.T) {
+func TestCellAllocatesNothingButTheWeakPointer(t *testing.T) {
 	var c weakmap.Cell[record]
 	v, w := new(record), new(record)
 	weak.Make(v) // so that the runtime has one
