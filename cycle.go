@@ -17,8 +17,8 @@ import (
 
 // A loader is who computes in a flight.
 type loader struct {
-	key       reflect.Type // of the map's keys. Immutable.
-	goroutine uint64       // 0 once it has ended. Guarded by loads.mu.
+	key       reflect.Type // of the map's keys. Guarded by loads.mu, as the next one.
+	goroutine uint64       // 0 before it has begun and once it has ended
 }
 
 // loads are the computations that goroutines wait for.
@@ -27,7 +27,10 @@ var loads struct {
 	waits map[uint64]*loader // by the number of the goroutine. Guarded by mu.
 }
 
+// beginLoad is called by the goroutine that computes, before it does.
 func beginLoad[K any](l *loader) {
+	loads.mu.Lock()
+	defer loads.mu.Unlock()
 	l.key, l.goroutine = reflect.TypeFor[K](), goroutineID()
 }
 

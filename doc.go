@@ -13,8 +13,9 @@
 //
 // A [Map] has strong keys and weak values: a cache that holds nothing that nobody
 // else holds, or with [Config].Retain only what was used of late. A [KeyMap] has weak keys and strong values: data attached to
-// objects that someone else owns. A [Set] has weak elements. An [Interner] gives
-// one pointer for all equal values. A [Ref] calls back when its referent is gone,
+// objects that someone else owns. A [Set] has weak elements; with [ObjectOf], keys and
+// elements may be objects of any types. An [Interner] gives one pointer for all equal
+// values. A [Cell] holds one value weakly, and makes it again. A [Ref] calls back when its referent is gone,
 // a [Finalizer] does so even if it was dropped itself, and a [Method] is bound to
 // a receiver that it does not keep.
 //
@@ -36,6 +37,9 @@
 // growth and the collector do. They write to no shared memory, except that with
 // Config.Retain the first hit of an entry after a collection notes it, and that
 // Config.Stats counts.
+//
+// What was invalidated does not come back. After a Delete or Clear has returned, nothing
+// is stored by a LoadOrCompute that had begun to compute before it.
 //
 // Your code runs unlocked. Functions that you pass are called with no lock held,
 // and those that the collector causes to be called run on goroutines of this

@@ -2,11 +2,14 @@ package weakmap_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 	"unsafe"
 
 	"github.com/go-weak/weakmap"
@@ -196,4 +199,128 @@ func ExampleInternBytes() {
 	// Output:
 	// example.org example.com example.org
 	// true 2
+}
+
+// A sorted copy that is made when somebody asks for it, and goes when nobody uses it.
+func ExampleCell() {
+	peers := map[string]int{"c": 3, "a": 1, "b": 2}
+	type List struct{ Names []string }
+	var sorted weakmap.Cell[List]
+	list := func() *List {
+		l, loaded, _ := sorted.LoadOrCompute(func() (*List, error) {
+			return &List{slices.Sorted(maps.Keys(peers))}, nil
+		})
+		fmt.Println(l.Names, "made before:", loaded)
+		return l
+	}
+	held := list()
+	list()
+
+	// What a change makes wrong goes at once, and what is being made from the old peers
+	// will not be stored.
+	peers["d"] = 4
+	sorted.Clear()
+	held = list()
+	runtime.KeepAlive(held)
+
+	// Output:
+	// [a b c] made before: false
+	// [a b c] made before: true
+	// [a b c d] made before: false
+}
+
+// The row of a database is changed, and then Delete called. A load that had read the row
+// before is not stored.
+func ExampleMap_Delete() {
+	type User struct {
+		Name string
+		_    *byte
+	}
+	var users weakmap.Map[int, User]
+	row := "Ann"
+	read := func() (*User, error) { return &User{Name: row}, nil }
+
+	slow, loaded, _ := users.LoadOrCompute(1, func() (*User, error) {
+		u, err := read()
+		row = "Anna" // somebody else does this while we are slow
+		users.Delete(1)
+		return u, err
+	})
+	fmt.Println(slow.Name, loaded)
+	now, loaded, _ := users.LoadOrCompute(1, read)
+	fmt.Println(now.Name, loaded)
+
+	// Output:
+	// Ann false
+	// Anna false
+}
+
+// A caller who has waited long enough leaves. The load goes on for the others, and is
+// cancelled when nobody waits any more.
+func ExampleMap_LoadOrComputeContext() {
+	type Page struct{ Text *string }
+	var pages weakmap.Map[string, Page]
+	cancelled := make(chan error)
+
+	ctx, cancel := context.WithTimeoutCause(context.Background(), time.Millisecond, errors.New("too slow for me"))
+	defer cancel()
+	_, _, err := pages.LoadOrComputeContext(ctx, "/", func(ctx context.Context) (*Page, error) {
+		<-ctx.Done() // a server that does not answer
+		cancelled <- context.Cause(ctx)
+		return nil, ctx.Err()
+	})
+	fmt.Println("left:", err)
+	fmt.Println("load cancelled:", <-cancelled)
+
+	page, loaded, err := pages.LoadOrComputeContext(context.Background(), "/", func(context.Context) (*Page, error) {
+		text := "hello"
+		return &Page{&text}, nil
+	})
+	fmt.Println(*page.Text, loaded, err)
+
+	// Output:
+	// left: too slow for me
+	// load cancelled: too slow for me
+	// hello false <nil>
+}
+
+// What belongs to an object that somebody else owns is made once, by a call that ends with
+// its request.
+func ExampleKeyMap_LoadOrComputeContext() {
+	type Conn struct{ Addr *string }
+	var versions weakmap.KeyMap[Conn, int]
+	conn := &Conn{new(string)}
+	for range 2 {
+		version, loaded, err := versions.LoadOrComputeContext(context.Background(), conn, func(ctx context.Context) (int, error) {
+			return 3, ctx.Err() // asks the other side
+		})
+		fmt.Println(version, loaded, err)
+	}
+	runtime.KeepAlive(conn)
+	// Output:
+	// 3 false <nil>
+	// 3 true <nil>
+}
+
+// Labels for objects of any type, which are in no field of theirs and do not keep them.
+func ExampleObjectOf() {
+	type Server struct{ Addr *string }
+	server, queue, routes := &Server{new(string)}, make(chan int), map[string]int{"/": 1}
+
+	var labels weakmap.KeyMap[weakmap.Object, string]
+	labels.Store(weakmap.ObjectOf(server), "the server")
+	labels.Store(weakmap.ObjectOf(queue), "its queue")
+	labels.Store(weakmap.ObjectOf(routes), "its routes")
+	for _, x := range []any{routes, queue, server, &server.Addr, new(Server)} {
+		label, ok := labels.Load(weakmap.ObjectOf(x))
+		fmt.Printf("%T: %q %t\n", x, label, ok)
+	}
+	runtime.KeepAlive(server)
+
+	// Output:
+	// map[string]int: "its routes" true
+	// chan int: "its queue" true
+	// *weakmap_test.Server: "the server" true
+	// **string: "the server" true
+	// *weakmap_test.Server: "" false
 }

@@ -1,74 +1,132 @@
 package weakmap
 
-import "github.com/go-weak/weakmap/internal/bubble"
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"sync/atomic"
 
-// flights are the computations under way in one map, at most one for each key.
-// The zero value has none. R is what a computation yields: a *V or a V.
+	"github.com/go-weak/weakmap/internal/bubble"
+)
+
+// flights are the computations under way in one container, at most one for each
+// key. The zero value has none. R is what a computation yields: a *V or a V.
+//
+// # How an invalidation cuts a computation off
+//
+// A computation that began before a Delete may have read what the Delete is about,
+// so it must not be stored after the Delete has returned. Three steps see to it.
+//
+//   - A computation is in aloft before it begins. So the Delete, which begins later,
+//     sees it there, unless its value is stored already.
+//   - The Delete first sets cut on it and takes it out of aloft, and only then
+//     unbinds the key.
+//   - The value is stored, and the key unbound, under one lock: a shard's, or for a
+//     Cell flights.mu. cut is asked under that lock. If the value comes first, it is
+//     what the Delete unbinds. If the Delete comes first, cut is set.
+//
+// Who calls after the Delete has returned does not find the computation in aloft, and
+// begins another.
 type flights[K comparable, R any] struct {
 	mu    mutex
-	calls map[K]*flight[R] // nil while there are none. Guarded by mu.
+	aloft atomic.Pointer[aloft[K, R]] // nil while there are none. Read without lock, written only with mu held.
+}
+
+// aloft are the computations that others can wait for or cut off.
+type aloft[K comparable, R any] struct {
+	calls map[K]*flight[R]        // Guarded by flights.mu, as the next one.
+	loose map[*flight[R]]struct{} // those with a key that is not equal to itself
 }
 
 // A flight is one computation. Its fields that do not say otherwise are written
 // before done is closed and read after.
 type flight[R any] struct {
-	loader  loader        // for the detection of cycles, which only the build tag weakmapcheck has
-	bubble  uint64        // of testing/synctest, in which it is computed; 0 = none. Immutable.
-	next    *flight[R]    // of the same key, in another bubble. Guarded by flights.mu.
-	done    chan struct{} // made in bubble. Immutable.
-	outside chan struct{} // as done, for those outside of all bubbles; nil unless one waits for a flight in one. Guarded by flights.mu.
-	landing bool          // whether compute has returned. Guarded by flights.mu.
-	ended   bool          // whether there is a result: compute neither panicked nor called Goexit
+	loader  loader                  // for the detection of cycles, which only the build tag weakmapcheck has
+	bubble  uint64                  // of testing/synctest, in which it is computed; 0 = none. Immutable.
+	next    *flight[R]              // of the same key, in another bubble. Guarded by flights.mu.
+	done    chan struct{}           // made in bubble. Immutable.
+	outside chan struct{}           // as done, for those outside of all bubbles; nil unless one waits for a flight in one. Guarded by flights.mu.
+	cancel  context.CancelCauseFunc // of the context of compute; nil without one. Written by its first caller before he may leave.
+	there   int                     // callers in bubble that have not left. Guarded by flights.mu.
+	first   bool                    // whether the one that began it is among them. Guarded by flights.mu.
+	cut     atomic.Bool             // whether the result is not to be stored. Set with flights.mu held.
+	landing bool                    // whether compute has returned. Guarded by flights.mu.
+	over    bool                    // whether nobody waits for it any more: it has landed, or was abandoned. Guarded by flights.mu.
+	failure *failure                // of compute on a goroutine of its own, until one of the callers takes it. Guarded by flights.mu once done is closed.
+	ended   bool                    // whether there is a result: compute neither panicked nor called Goexit
 	result  R
+	loaded  bool // for the one that began it
 	err     error
 }
 
-// do returns what lookup finds bound to key, or else what compute returns and
-// store makes of it. loaded is false for the one caller whose value was stored.
+// A request is what a caller asks of flights.
+type request[R any] struct {
+	// ctx lets the caller leave, and is where compute's context comes from. If it is
+	// nil the caller stays, and computes on its own goroutine.
+	ctx     context.Context
+	lookup  func() (R, bool)
+	compute func(context.Context) (R, error)
+
+	// store binds the key to a value if it is unbound and unless is not set, and
+	// returns what it is bound to, or the value.
+	store func(value R, unless *atomic.Bool) (actual R, loaded bool)
+}
+
+// do returns what is bound to key, or else what r computes and stores. loaded is
+// false for the one caller whose value was stored, or was computed and cut off.
 //
-// One caller computes, the others wait. No lock is held while lookup, compute
-// or store run. If compute panics or calls Goexit, one of the waiters takes
-// over.
+// One caller computes, the others wait. No lock is held while lookup, compute or
+// store run. If compute panics or calls Goexit, one of the waiters takes over.
 //
 // Between two bubbles of testing/synctest there is nothing to wait by, so there
 // each computes for itself. To wait for a computation outside of all bubbles, or
-// from there, is possible.
-func (f *flights[K, R]) do(key K, lookup func() (R, bool), compute func() (R, error), store func(R) (R, bool)) (result R, loaded bool, err error) {
-	if key != key { // A NaN is bound to nothing that another caller could find.
-		return f.run(new(flight[R]), lookup, compute, store)
-	}
+// from there, is possible. But a context belongs to a bubble, or to none, and only
+// those who are there too can cancel it: so others do not keep a computation from
+// being abandoned, and begin one of their own when it is.
+func (f *flights[K, R]) do(key K, r request[R]) (result R, loaded bool, err error) {
 	in := bubble.ID()
 	for {
+		if r.ctx != nil && r.ctx.Err() != nil {
+			return result, false, context.Cause(r.ctx)
+		}
 		f.mu.Lock()
 		c := f.waitable(key, in)
-		if c == nil {
-			c = &flight[R]{bubble: in, next: f.calls[key], done: make(chan struct{})}
-			if f.calls == nil {
-				f.calls = make(map[K]*flight[R])
+		begins := c == nil
+		if begins {
+			c = f.begin(key, in)
+			if r.ctx == nil {
+				beginLoad[K](&c.loader)
 			}
-			f.calls[key] = c
-			beginLoad[K](&c.loader)
-			f.mu.Unlock()
-			defer f.land(key, c)
-			// Whoever computed before us has stored its value before it left calls.
-			// Those who wait for us look for themselves.
-			if result, loaded = lookup(); loaded {
-				return result, true, nil
-			}
-			return f.run(c, lookup, compute, store)
+		}
+		if in == c.bubble {
+			c.there++
 		}
 		// The result of a flight that is landing may have been bound, and deleted
 		// again, before we came: it is nothing that this call may return.
 		late := c.landing
 		done := c.doneFor(in)
 		f.mu.Unlock()
-		ended := awaitLoad(&c.loader)
-		await(done)
-		ended()
-		if c.ended && !late {
-			return c.result, c.err == nil, c.err
+		if begins {
+			if r.ctx == nil {
+				return f.compute(key, c, &r)
+			}
+			if result, loaded = f.launch(key, c, &r); loaded {
+				return result, true, nil
+			}
 		}
-		if result, loaded = lookup(); loaded {
+		if left := f.wait(key, c, r.ctx, in, done, begins); left {
+			return result, false, context.Cause(r.ctx)
+		}
+		switch {
+		case c.ended && !late && begins:
+			return c.result, c.loaded, c.err
+		case c.ended && !late:
+			return c.result, c.err == nil, c.err
+		case !c.ended && in == c.bubble:
+			f.suffer(c, begins)
+		}
+		if result, loaded = r.lookup(); loaded {
 			return result, true, nil
 		}
 	}
@@ -77,10 +135,37 @@ func (f *flights[K, R]) do(key K, lookup func() (R, bool), compute func() (R, er
 // waitable returns a flight of key that a goroutine in the given bubble can wait
 // for, or nil. Must be called with f.mu held.
 func (f *flights[K, R]) waitable(key K, in uint64) *flight[R] {
-	c := f.calls[key]
+	up := f.aloft.Load()
+	if up == nil {
+		return nil
+	}
+	c := up.calls[key]
 	for c != nil && c.bubble != in && c.bubble != 0 && in != 0 {
 		c = c.next
 	}
+	return c
+}
+
+// begin returns a new flight of key. Must be called with f.mu held, in the bubble.
+func (f *flights[K, R]) begin(key K, in uint64) *flight[R] {
+	c := &flight[R]{bubble: in, done: make(chan struct{}), first: true}
+	up := f.aloft.Load()
+	if up == nil {
+		up = new(aloft[K, R])
+		f.aloft.Store(up)
+	}
+	if key != key { // A NaN is bound to nothing that another caller could find.
+		if up.loose == nil {
+			up.loose = make(map[*flight[R]]struct{})
+		}
+		up.loose[c] = struct{}{}
+		return c
+	}
+	if up.calls == nil {
+		up.calls = make(map[K]*flight[R])
+	}
+	c.next = up.calls[key]
+	up.calls[key] = c
 	return c
 }
 
@@ -97,23 +182,100 @@ func (c *flight[R]) doneFor(in uint64) <-chan struct{} {
 	return c.outside
 }
 
-// land ends c, whether it computed or not.
-func (f *flights[K, R]) land(key K, c *flight[R]) {
+// cutOff sees to it that what is being computed for key is not stored, and that
+// nobody waits for it who has not begun to. It must be called before the key is unbound.
+// While nothing is computed it costs one load.
+func (f *flights[K, R]) cutOff(key K) {
+	if f.aloft.Load() != nil {
+		f.cutOffKey(key)
+	}
+}
+
+func (f *flights[K, R]) cutOffKey(key K) {
 	f.mu.Lock()
-	switch first := f.calls[key]; {
-	case first != c:
-		for first.next != c {
-			first = first.next
-		}
-		first.next = c.next
-	case c.next != nil:
-		f.calls[key] = c.next
-	default:
-		if delete(f.calls, key); len(f.calls) == 0 {
-			f.calls = nil // A map does not shrink by itself.
+	defer f.mu.Unlock() // A key that cannot be hashed panics.
+	up := f.aloft.Load()
+	if up == nil {
+		return
+	}
+	for c := up.calls[key]; c != nil; c = c.next {
+		c.cut.Store(true)
+	}
+	delete(up.calls, key)
+	f.settle(up)
+}
+
+// cutOffAll is cutOff for all keys.
+func (f *flights[K, R]) cutOffAll() {
+	if f.aloft.Load() == nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	up := f.aloft.Load()
+	if up == nil {
+		return
+	}
+	for _, c := range up.calls {
+		for ; c != nil; c = c.next {
+			c.cut.Store(true)
 		}
 	}
-	outside := c.outside
+	for c := range up.loose {
+		c.cut.Store(true)
+	}
+	f.aloft.Store(nil)
+}
+
+// settle lets go of up if it is empty: a map does not shrink by itself. Must be
+// called with f.mu held.
+func (f *flights[K, R]) settle(up *aloft[K, R]) {
+	if len(up.calls) == 0 && len(up.loose) == 0 {
+		f.aloft.Store(nil)
+	}
+}
+
+// remove takes c out of aloft if it was not cut off before. Must be called with f.mu held.
+func (f *flights[K, R]) remove(key K, c *flight[R]) {
+	up := f.aloft.Load()
+	if up == nil || c.cut.Load() {
+		return
+	}
+	delete(up.loose, c)
+	switch first := up.calls[key]; {
+	case first == c && c.next == nil:
+		delete(up.calls, key)
+	case first == c:
+		up.calls[key] = c.next
+	default:
+		for ; first != nil; first = first.next {
+			if first.next == c {
+				first.next = c.next
+				break
+			}
+		}
+	}
+	f.settle(up)
+}
+
+// land ends c, whether it computed or not, unless it was abandoned.
+func (f *flights[K, R]) land(key K, c *flight[R]) {
+	f.mu.Lock()
+	over := c.over
+	if !over {
+		f.remove(key, c)
+		c.over = true
+	}
+	f.mu.Unlock()
+	if !over {
+		f.wake(c)
+	}
+}
+
+// wake lets those go on who wait for c. It must be called in c's bubble.
+func (f *flights[K, R]) wake(c *flight[R]) {
+	f.mu.Lock()
+	outside := c.outside // Nobody asks for it any more.
 	f.mu.Unlock()
 	endLoad(&c.loader)
 	interleave("landed")
@@ -123,20 +285,167 @@ func (f *flights[K, R]) land(key K, c *flight[R]) {
 	}
 }
 
+// compute computes on the caller's goroutine.
+func (f *flights[K, R]) compute(key K, c *flight[R], r *request[R]) (result R, loaded bool, err error) {
+	defer f.land(key, c)
+	// Whoever computed before us has stored its value before it was taken out of
+	// aloft. Those who wait for us look for themselves.
+	if result, loaded = r.lookup(); loaded {
+		return result, true, nil
+	}
+	f.run(nil, c, r)
+	return c.result, c.loaded, c.err
+}
+
+// launch has another goroutine compute, in the caller's bubble and under its
+// labels, unless the key is bound.
+func (f *flights[K, R]) launch(key K, c *flight[R], r *request[R]) (result R, loaded bool) {
+	launched := false
+	defer func() {
+		if !launched {
+			f.land(key, c)
+		}
+	}()
+	if result, loaded = r.lookup(); loaded {
+		return result, true
+	}
+	// It is not cancelled at the end: there is nothing to release, and it may be part
+	// of the result.
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.ctx))
+	c.cancel = cancel
+	launched = true
+	spawn(func() { f.fly(ctx, key, c, r) })
+	return result, false
+}
+
+// fly computes on a goroutine of its own. A panic or Goexit is left to one of those
+// who are there. If there is nobody, it takes its course.
+func (f *flights[K, R]) fly(ctx context.Context, key K, c *flight[R], r *request[R]) {
+	returned := false
+	defer func() {
+		if !returned {
+			f.mu.Lock()
+			abandoned := c.over
+			c.landing = true // From here on nobody leaves.
+			f.mu.Unlock()
+			if abandoned {
+				return
+			}
+			c.failure = &failure{value: recover(), stack: debug.Stack()}
+		}
+		f.land(key, c)
+	}()
+	beginLoad[K](&c.loader)
+	if ctx.Err() == nil { // else it was abandoned already
+		f.run(ctx, c, r)
+	}
+	returned = true
+}
+
 // run computes and stores for c.
-func (f *flights[K, R]) run(c *flight[R], lookup func() (R, bool), compute func() (R, error), store func(R) (R, bool)) (result R, loaded bool, err error) {
-	result, err = compute()
+func (f *flights[K, R]) run(ctx context.Context, c *flight[R], r *request[R]) {
+	computed, err := r.compute(ctx)
 	f.mu.Lock()
 	c.landing = true // Before anybody can see what is stored.
+	abandoned := c.over
 	f.mu.Unlock()
-	if err == nil {
-		result, loaded = store(result)
-	} else if bound, ok := lookup(); ok {
-		result, loaded, err = bound, true, nil // What was stored meanwhile wins over an error too.
-	} else {
-		var none R
-		result = none
+	if abandoned {
+		return
 	}
-	c.result, c.err, c.ended = result, err, true
-	return result, loaded, err
+	result, loaded := computed, false
+	if err == nil {
+		interleave("to store")
+		result, loaded = r.store(computed, &c.cut)
+		if c.cut.Load() { // It may be what others have stored since.
+			result, loaded = computed, false
+		}
+	} else {
+		bound, ok := r.lookup()
+		var none R
+		if result = none; ok && !c.cut.Load() {
+			result, loaded, err = bound, true, nil // What was stored meanwhile wins over an error too.
+		}
+	}
+	c.result, c.loaded, c.err, c.ended = result, loaded, err, true
+}
+
+// wait returns when c has ended, or true when ctx has and the caller has left.
+func (f *flights[K, R]) wait(key K, c *flight[R], ctx context.Context, in uint64, done <-chan struct{}, began bool) (left bool) {
+	stays := false
+	defer func() {
+		if !stays && !left {
+			f.leave(key, c, in, began, nil) // awaitLoad has found a cycle, and panics.
+		}
+	}()
+	ended := awaitLoad(&c.loader)
+	stays = true
+	defer ended()
+	if ctx != nil && ctx.Done() != nil {
+		awaitEither(done, ctx.Done())
+		if ctx.Err() != nil && f.leave(key, c, in, began, context.Cause(ctx)) {
+			return true
+		}
+	}
+	await(done)
+	return false
+}
+
+// leave has a caller that waits for c leave. If nobody is there any more, c is
+// abandoned. It is too late, and false, if c is about to end.
+func (f *flights[K, R]) leave(key K, c *flight[R], in uint64, began bool, cause error) (left bool) {
+	f.mu.Lock()
+	if c.landing || c.over {
+		f.mu.Unlock()
+		return false
+	}
+	c.first = c.first && !began
+	if in == c.bubble {
+		c.there--
+	}
+	abandoned := c.there == 0
+	if abandoned {
+		f.remove(key, c)
+		c.over = true // So it will not be stored: see run.
+		// Before another one can begin. No code of the user runs in there. Only what
+		// has such a context can be abandoned: who computes by itself is there.
+		c.cancel(cause)
+	}
+	f.mu.Unlock()
+	if abandoned {
+		f.wake(c)
+	}
+	return true
+}
+
+// suffer ends the caller as compute ended, if nobody has been ended so before: the
+// one that began it, or if that has left another.
+func (f *flights[K, R]) suffer(c *flight[R], began bool) {
+	f.mu.Lock()
+	failure := c.failure
+	if failure == nil || c.first && !began {
+		f.mu.Unlock()
+		return
+	}
+	c.failure = nil
+	f.mu.Unlock()
+	if failure.value == nil {
+		runtime.Goexit()
+	}
+	panic(failure)
+}
+
+// A failure is what a caller panics with in whose place another goroutine computed.
+type failure struct {
+	value any // nil for Goexit
+	stack []byte
+}
+
+func (f *failure) Error() string {
+	return fmt.Sprintf("weakmap: compute panicked: %v\n\n%s", f.value, f.stack)
+}
+
+// Unwrap returns what compute panicked with if that is an error.
+func (f *failure) Unwrap() error {
+	err, _ := f.value.(error)
+	return err
 }

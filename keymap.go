@@ -1,9 +1,11 @@
 package weakmap
 
 import (
+	"context"
 	"iter"
 	"reflect"
 	"runtime"
+	"sync/atomic"
 	"unsafe"
 )
 
@@ -116,12 +118,14 @@ func (m *KeyMap[K, V]) LoadOrStore(key *K, value V) (actual V, loaded bool) {
 	if actual, loaded = m.Load(key); loaded {
 		return actual, true
 	}
-	return m.storeIfAbsent(key, value)
+	return m.storeIfAbsent(key, value, nil)
 }
 
-// storeIfAbsent is LoadOrStore after a miss.
-func (m *KeyMap[K, V]) storeIfAbsent(key *K, value V) (actual V, loaded bool) {
-	if old, inserted := m.insert(key, value, ifAbsent); !inserted {
+// storeIfAbsent is LoadOrStore after a miss. If unless is set, it does nothing.
+func (m *KeyMap[K, V]) storeIfAbsent(key *K, value V, unless *atomic.Bool) (actual V, loaded bool) {
+	c := ifAbsent
+	c.unless = unless
+	if old, _ := m.insert(key, value, c); old != nil {
 		return *old, true
 	}
 	return value, false
@@ -145,25 +149,76 @@ func (m *KeyMap[K, V]) storeIfAbsent(key *K, value V) (actual V, loaded bool) {
 // An error of compute is returned to its caller and to those who waited, and
 // nothing is stored. A panic or [runtime.Goexit] in compute goes to its caller,
 // and one of those who waited computes instead. A value stored by others
-// meanwhile wins, over an error too, and is what everyone gets. A Delete
-// meanwhile does not cancel the computation.
+// meanwhile wins, over an error too, and is what everyone gets.
+//
+// [KeyMap.Delete], [KeyMap.LoadAndDelete] and [KeyMap.Clear] meanwhile cut the
+// computation off. What it returns goes to its caller, with loaded false, and to those
+// who were waiting, with loaded true, whatever is stored later; it is not stored
+// itself. Calls that begin after the Delete has returned start a computation of their
+// own. So what was computed from data that are no longer right is not bound: change the
+// data, and then call Delete.
 func (m *KeyMap[K, V]) LoadOrCompute(key *K, compute func() (V, error)) (actual V, loaded bool, err error) {
 	mustNotBeNil(key)
 	if actual, loaded = m.Load(key); loaded {
 		return actual, true, nil
 	}
-	return m.flights.do(key, func() (V, bool) { return m.lookup(key) }, compute,
-		func(value V) (V, bool) { return m.storeIfAbsent(key, value) })
+	return m.compute(nil, key, func(context.Context) (V, error) { return compute() })
 }
 
-// LoadAndDelete unbinds key and returns what was bound, if anything.
+// LoadOrComputeContext is [KeyMap.LoadOrCompute] for callers that may leave. A bound value is
+// returned whatever ctx says. Otherwise, if ctx has ended, its [context.Cause] is the
+// error, and compute is not called. A nil key panics.
+//
+// A caller whose ctx ends while it waits leaves, with the cause of that. The computation
+// goes on for the others, so no context of one becomes the error of another. compute's
+// context has the values of its first caller's, and neither its deadline nor its
+// cancellation; it is cancelled, for the cause of the last one, when all have left. Such
+// a computation is abandoned: nothing of it is stored, and the next caller begins
+// another. Where it has returned just before, its result is what the last one gets.
+//
+// At most one computation for a key runs at a time, save those that were abandoned or
+// cut off, and callers of LoadOrCompute share it. One caller at most sees loaded false:
+// the one that began, unless it has left.
+//
+// compute runs on another goroutine, in the caller's bubble of testing/synctest and
+// under its profiler labels. If it panics, one of the callers that are there panics,
+// with an error that has the value and the stack of compute's panic in its text, and that
+// [errors.As] and [errors.Is] see through; if it calls [runtime.Goexit], one of them
+// ends so. One of the others computes instead. If an abandoned one panics, the program
+// crashes.
+//
+// Callers in another bubble than compute's, or in one where compute is in none, or the
+// other way round, wait for it where LoadOrCompute does, but do not keep it from being
+// abandoned; then they compute themselves.
+func (m *KeyMap[K, V]) LoadOrComputeContext(ctx context.Context, key *K, compute func(context.Context) (V, error)) (actual V, loaded bool, err error) {
+	mustNotBeNil(key)
+	if actual, loaded = m.Load(key); loaded {
+		return actual, true, nil
+	}
+	return m.compute(ctx, key, compute)
+}
+
+// compute is LoadOrCompute after a miss, or LoadOrComputeContext if ctx is not nil.
+func (m *KeyMap[K, V]) compute(ctx context.Context, key *K, compute func(context.Context) (V, error)) (actual V, loaded bool, err error) {
+	return m.flights.do(key, request[V]{
+		ctx:     ctx,
+		lookup:  func() (V, bool) { return m.lookup(key) },
+		compute: compute,
+		store:   func(value V, unless *atomic.Bool) (V, bool) { return m.storeIfAbsent(key, value, unless) },
+	})
+}
+
+// LoadAndDelete unbinds key and returns what was bound, if anything. It cuts off a
+// computation for key, as [KeyMap.LoadOrCompute] says.
 func (m *KeyMap[K, V]) LoadAndDelete(key *K) (value V, loaded bool) {
+	m.flights.cutOff(key)
 	old, _ := m.core.remove(keyOfObject(unsafe.Pointer(key)), anyway)
 	return valueAt((*V)(old.value))
 }
 
-// Delete unbinds key.
+// Delete unbinds key. It cuts off a computation for key, as [KeyMap.LoadOrCompute] says.
 func (m *KeyMap[K, V]) Delete(key *K) {
+	m.flights.cutOff(key)
 	m.core.remove(keyOfObject(unsafe.Pointer(key)), anyway)
 }
 
@@ -219,7 +274,8 @@ func equal[V any](x, y V) (same bool) {
 
 // DeleteFunc unbinds the keys for which del returns true, and returns how many
 // it unbound. It calls del with no lock held, for what [KeyMap.All] yields; a
-// binding that was replaced before it could be deleted stays.
+// binding that was replaced before it could be deleted stays. It cuts off no
+// computation.
 func (m *KeyMap[K, V]) DeleteFunc(del func(key *K, value V) bool) (deleted int) {
 	if t := m.core.table.Load(); t != nil {
 		deleted = t.deleteFunc(func(e listed) bool { return del((*K)(e.referent), *(*V)(e.ref)) })
@@ -227,8 +283,11 @@ func (m *KeyMap[K, V]) DeleteFunc(del func(key *K, value V) bool) (deleted int) 
 	return deleted
 }
 
-// Clear unbinds all keys.
-func (m *KeyMap[K, V]) Clear() { m.core.clear() }
+// Clear unbinds all keys. It cuts off all computations, as [KeyMap.LoadOrCompute] says.
+func (m *KeyMap[K, V]) Clear() {
+	m.flights.cutOffAll()
+	m.core.clear()
+}
 
 // Range calls yield for what [KeyMap.All] yields until it returns false.
 func (m *KeyMap[K, V]) Range(yield func(key *K, value V) bool) {

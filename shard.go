@@ -92,6 +92,7 @@ package weakmap
 //
 //	function              on which goroutine       may use containers   a panic
 //	compute, Compute's f  the caller's             yes                  goes to the caller
+//	compute with context  one of its own           yes                  goes to a caller
 //	del, keep, yield      the caller's             yes                  goes to the caller
 //	Hash, Clone           the caller's             Clone, yes; Hash, no goes to the caller
 //	OnReap                one of callbacks, or     yes                  ends the program

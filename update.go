@@ -3,6 +3,7 @@ package weakmap
 import (
 	"math/bits"
 	"runtime"
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/go-weak/weakmap/internal/journal"
@@ -45,6 +46,7 @@ func (t *table) discard(n *fresh) {
 type condition struct {
 	when   when
 	wanted unsafe.Pointer // the referent, or a KeyMap's value; nil for none
+	unless *atomic.Bool   // if it is set, nothing is updated; nil for none. See flights.
 }
 
 type when uint8
@@ -56,10 +58,13 @@ const (
 
 var anyway, ifAbsent = condition{}, condition{when: ifSame}
 
-func sameAs(wanted unsafe.Pointer) condition { return condition{ifSame, wanted} }
+func sameAs(wanted unsafe.Pointer) condition { return condition{when: ifSame, wanted: wanted} }
 
 // admits reports whether c is met where the key is bound to b.
 func (t *table) admits(c condition, b bound) bool {
+	if c.unless != nil && c.unless.Load() {
+		return false
+	}
 	if c.when == always {
 		return true
 	}

@@ -1,10 +1,12 @@
 package weakmap
 
 import (
+	"context"
 	"errors"
 	"iter"
 	"reflect"
 	"runtime"
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/go-weak/weakmap/internal/escape"
@@ -48,8 +50,8 @@ type Map[K comparable, V any] struct {
 	flights flights[K, *V]
 }
 
-// ErrNilValue is returned by LoadOrCompute when compute returned neither a
-// value nor an error.
+// ErrNilValue is returned by LoadOrCompute, of [Map] and [Cell], and by
+// [Map.LoadOrComputeContext] when compute returned neither a value nor an error.
 var ErrNilValue = errors.New("weakmap: compute returned a nil value")
 
 func (m *Map[K, V]) open() *table {
@@ -139,12 +141,14 @@ func (m *Map[K, V]) LoadOrStore(key K, value *V) (actual *V, loaded bool) {
 	if actual, loaded = m.Load(key); loaded {
 		return actual, true
 	}
-	return m.storeIfAbsent(key, value)
+	return m.storeIfAbsent(key, value, nil)
 }
 
-// storeIfAbsent is LoadOrStore after a miss.
-func (m *Map[K, V]) storeIfAbsent(key K, value *V) (actual *V, loaded bool) {
-	if old, inserted := insert(m.open(), key, unsafe.Pointer(value), ifAbsent); !inserted {
+// storeIfAbsent is LoadOrStore after a miss. If unless is set, it does nothing.
+func (m *Map[K, V]) storeIfAbsent(key K, value *V, unless *atomic.Bool) (actual *V, loaded bool) {
+	c := ifAbsent
+	c.unless = unless
+	if old, _ := insert(m.open(), key, unsafe.Pointer(value), c); old != nil {
 		return (*V)(old), true
 	}
 	return value, false
@@ -169,32 +173,86 @@ func (m *Map[K, V]) storeIfAbsent(key K, value *V) (actual *V, loaded bool) {
 // nothing is stored. If it returns nil and no error, that error is
 // [ErrNilValue]. A panic or [runtime.Goexit] in compute goes to its caller, and
 // one of those who waited computes instead. A value stored by others meanwhile
-// wins, over an error too, and is what everyone gets. A Delete meanwhile does
-// not cancel the computation. With a key that is not equal to itself every call
-// computes.
+// wins, over an error too, and is what everyone gets. With a key that is not equal
+// to itself every call computes.
+//
+// [Map.Delete], [Map.LoadAndDelete] and [Map.Clear] meanwhile cut the computation off.
+// What it returns goes to its caller, with loaded false, and to those who were
+// waiting, with loaded true, whatever is stored later; it is not stored itself. Calls
+// that begin after the Delete has returned start a computation of their own. So what
+// was computed from data that are no longer right is not bound: change the data, and
+// then call Delete.
 func (m *Map[K, V]) LoadOrCompute(key K, compute func() (*V, error)) (actual *V, loaded bool, err error) {
 	if actual, loaded = m.Load(key); loaded {
 		return actual, true, nil
 	}
-	return m.flights.do(key, func() (*V, bool) { return m.lookup(key) },
-		func() (*V, error) {
-			v, err := compute()
-			if v == nil && err == nil {
-				err = ErrNilValue
-			}
-			return v, err
-		},
-		func(v *V) (*V, bool) { return m.storeIfAbsent(key, v) })
+	return m.compute(nil, key, func(context.Context) (*V, error) { return compute() })
 }
 
-// LoadAndDelete unbinds key and returns what was bound, if anything.
+// LoadOrComputeContext is [Map.LoadOrCompute] for callers that may leave. A bound value is
+// returned whatever ctx says. Otherwise, if ctx has ended, its [context.Cause] is the
+// error, and compute is not called.
+//
+// A caller whose ctx ends while it waits leaves, with the cause of that. The computation
+// goes on for the others, so no context of one becomes the error of another. compute's
+// context has the values of its first caller's, and neither its deadline nor its
+// cancellation; it is cancelled, for the cause of the last one, when all have left. Such
+// a computation is abandoned: nothing of it is stored, and the next caller begins
+// another. Where it has returned just before, its result is what the last one gets.
+//
+// At most one computation for a key runs at a time, save those that were abandoned or
+// cut off, and callers of LoadOrCompute share it. One caller at most sees loaded false:
+// the one that began, unless it has left.
+//
+// compute runs on another goroutine, in the caller's bubble of testing/synctest and
+// under its profiler labels. If it panics, one of the callers that are there panics,
+// with an error that has the value and the stack of compute's panic in its text, and that
+// [errors.As] and [errors.Is] see through; if it calls [runtime.Goexit], one of them
+// ends so. One of the others computes instead. If an abandoned one panics, the program
+// crashes.
+//
+// Callers in another bubble than compute's, or in one where compute is in none, or the
+// other way round, wait for it where LoadOrCompute does, but do not keep it from being
+// abandoned; then they compute themselves.
+func (m *Map[K, V]) LoadOrComputeContext(ctx context.Context, key K, compute func(context.Context) (*V, error)) (actual *V, loaded bool, err error) {
+	if actual, loaded = m.Load(key); loaded {
+		return actual, true, nil
+	}
+	return m.compute(ctx, key, compute)
+}
+
+// compute is LoadOrCompute after a miss, or LoadOrComputeContext if ctx is not nil.
+func (m *Map[K, V]) compute(ctx context.Context, key K, compute func(context.Context) (*V, error)) (actual *V, loaded bool, err error) {
+	return m.flights.do(key, request[*V]{
+		ctx:     ctx,
+		lookup:  func() (*V, bool) { return m.lookup(key) },
+		compute: notNil(compute),
+		store:   func(v *V, unless *atomic.Bool) (*V, bool) { return m.storeIfAbsent(key, v, unless) },
+	})
+}
+
+// notNil returns compute with an error in place of a nil value.
+func notNil[V any](compute func(context.Context) (*V, error)) func(context.Context) (*V, error) {
+	return func(ctx context.Context) (*V, error) {
+		v, err := compute(ctx)
+		if v == nil && err == nil {
+			err = ErrNilValue
+		}
+		return v, err
+	}
+}
+
+// LoadAndDelete unbinds key and returns what was bound, if anything. It cuts off a
+// computation for key, as [Map.LoadOrCompute] says.
 func (m *Map[K, V]) LoadAndDelete(key K) (value *V, loaded bool) {
+	m.flights.cutOff(key)
 	old, _ := remove(&m.core, key, anyway)
 	return (*V)(old), old != nil
 }
 
-// Delete unbinds key.
+// Delete unbinds key. It cuts off a computation for key, as [Map.LoadOrCompute] says.
 func (m *Map[K, V]) Delete(key K) {
+	m.flights.cutOff(key)
 	remove(&m.core, key, anyway)
 }
 
@@ -210,7 +268,7 @@ func (m *Map[K, V]) CompareAndSwap(key K, old, new *V) (swapped bool) {
 }
 
 // CompareAndDelete unbinds key if it is bound to old, and reports whether it
-// did. A nil old matches nothing.
+// did. A nil old matches nothing. It cuts off no computation.
 func (m *Map[K, V]) CompareAndDelete(key K, old *V) (deleted bool) {
 	if bound, _ := m.lookup(key); bound != old || old == nil {
 		return false
@@ -251,7 +309,8 @@ func compute[K comparable](c *core, open func() *table, key K, current, next uns
 
 // DeleteFunc unbinds the keys for which del returns true, and returns how many
 // it unbound. It calls del with no lock held, for what [Map.All] yields; a
-// binding that was replaced before it could be deleted stays.
+// binding that was replaced before it could be deleted stays. It cuts off no
+// computation.
 func (m *Map[K, V]) DeleteFunc(del func(key K, value *V) bool) (deleted int) {
 	if t := m.core.table.Load(); t != nil {
 		deleted = t.deleteFunc(func(e listed) bool { return del(storedKey[K](t.keys.class, e.ref, e.bits), (*V)(e.referent)) })
@@ -259,8 +318,11 @@ func (m *Map[K, V]) DeleteFunc(del func(key K, value *V) bool) (deleted int) {
 	return deleted
 }
 
-// Clear unbinds all keys.
-func (m *Map[K, V]) Clear() { m.core.clear() }
+// Clear unbinds all keys. It cuts off all computations, as [Map.LoadOrCompute] says.
+func (m *Map[K, V]) Clear() {
+	m.flights.cutOffAll()
+	m.core.clear()
+}
 
 // Range calls yield for what [Map.All] yields until it returns false.
 func (m *Map[K, V]) Range(yield func(key K, value *V) bool) {

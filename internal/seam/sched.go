@@ -113,18 +113,33 @@ func Strong(p unsafe.Pointer) unsafe.Pointer {
 
 const ToAsk = "to ask"
 
-func Await(done <-chan struct{}) {
+func Await(done <-chan struct{}) { AwaitEither(done, nil) }
+
+func AwaitEither(done, leaves <-chan struct{}) {
 	if Schedule != nil {
 		Schedule.Yield("await", func() bool {
 			select {
 			case <-done:
+				return true
+			case <-leaves:
 				return true
 			default:
 				return false
 			}
 		})
 	}
-	<-done
+	select {
+	case <-done:
+	case <-leaves:
+	}
+}
+
+func Spawn(f func()) {
+	if Schedule != nil {
+		Schedule.Submit(f)
+		return
+	}
+	go f()
 }
 
 func Submit(f func(), chore func(func())) {

@@ -58,6 +58,17 @@ const ToAsk = "to ask"
 // Await waits for a computation to end.
 func Await(done <-chan struct{}) { <-done }
 
+// AwaitEither waits for a computation to end, or for its caller to leave.
+func AwaitEither(done, leaves <-chan struct{}) {
+	select {
+	case <-done:
+	case <-leaves:
+	}
+}
+
+// Spawn has f run on another goroutine, in the caller's bubble and under its labels.
+func Spawn(f func()) { go f() }
+
 // Submit has f run soon, on another goroutine, by chore.
 func Submit(f func(), chore func(func())) { chore(f) }
 

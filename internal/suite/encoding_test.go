@@ -21,6 +21,7 @@ type catalog struct {
 	ByItem   weakmap.KeyMap[article, int]
 	Items    weakmap.Set[article]
 	Words    weakmap.Interner[string]
+	Latest   weakmap.Cell[article]
 	Borrowed *weakmap.Map[string, article]
 }
 
@@ -44,6 +45,7 @@ func newCatalog() *catalog {
 	c.ByItem.Store(object, 1)
 	c.Items.Add(object)
 	c.Words.Intern("a")
+	c.Latest.Store(object)
 	return c
 }
 

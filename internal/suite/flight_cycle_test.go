@@ -3,6 +3,7 @@
 package suite
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -21,6 +22,35 @@ func TestALoadOfItsOwnKeyPanics(t *testing.T) {
 		})
 	})
 	mustStillWork(t, &m, "b")
+}
+
+// A compute with a context runs on another goroutine, and waits for itself all the same. The call
+// that began it panics, and so does one in the middle of the cycle; none is left.
+func TestALoadWithAContextOfItsOwnKeyPanics(t *testing.T) {
+	var m weakmap.Map[string, record]
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	const want = "weakmap: LoadOrCompute waits for itself, by a cycle of loads with keys of type string"
+	again := func(context.Context) (*record, error) { return new(record), nil }
+	load := func(key string, compute func()) {
+		m.LoadOrComputeContext(ctx, key, func(context.Context) (*record, error) { compute(); return new(record), nil })
+	}
+	for what, f := range map[string]func(){
+		"itself": func() { load("a", func() { m.LoadOrComputeContext(ctx, "a", again) }) },
+		"itself by LoadOrCompute": func() {
+			load("a", func() { m.LoadOrCompute("a", func() (*record, error) { return new(record), nil }) })
+		},
+		"itself by another": func() { load("a", func() { load("b", func() { load("a", func() {}) }) }) },
+		"LoadOrCompute by a context": func() {
+			m.LoadOrCompute("a", func() (*record, error) { load("b", func() { load("a", func() {}) }); return nil, nil })
+		},
+	} {
+		text := panicText(f)
+		if !strings.Contains(text, want) {
+			t.Errorf("%s: panic %q, want one with %q", what, text, want)
+		}
+		mustStillWork(t, &m, "a")
+	}
 }
 
 // Each of two goroutines computes one key and needs the other's. One of them panics, and the
@@ -53,7 +83,7 @@ func TestLoadsThatNeedEachOtherPanic(t *testing.T) {
 	})
 	await(t, "both end", done)
 	text := texts[0] + texts[1]
-	for _, want := range []string{"weakmap: LoadOrCompute waits for itself, by a cycle of loads with keys of type ", "string", "*weakmap_test.record"} {
+	for _, want := range []string{"weakmap: LoadOrCompute waits for itself, by a cycle of loads with keys of type ", "string", "*suite.record"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("panics %q, want one with %q", texts, want)
 		}

@@ -226,26 +226,6 @@ func TestKeyMapLoadOrComputeStoreWins(t *testing.T) {
 	}
 }
 
-func TestKeyMapLoadOrComputeOutlivesDelete(t *testing.T) {
-	eachFlight(t, func(t *testing.T, m *weakmap.KeyMap[record, int], key *record) {
-		gate := make(chan struct{})
-		first := ask(m, key, func() (int, error) { <-gate; return 1, nil })
-		synctest.Wait()
-		m.Store(key, 2)
-		m.Delete(key)
-		m.Delete(key)
-		waiter := ask(m, key, mustNotCompute(t))
-		synctest.Wait()
-		close(gate)
-		synctest.Wait()
-		first.want(t, "who computed", 1, false, nil)
-		waiter.want(t, "a waiter", 1, true, nil)
-		if v, ok := m.Load(key); v != 1 || !ok {
-			t.Errorf("Load = %v, %v", v, ok)
-		}
-	})
-}
-
 // A computation that has ended, in whatever way, keeps nothing of its key.
 func TestKeyMapLoadOrComputeLetsTheKeyGo(t *testing.T) {
 	eachKeyMap(t, func(t *testing.T, m *weakmap.KeyMap[record, int]) {

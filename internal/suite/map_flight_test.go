@@ -279,35 +279,6 @@ func TestAValueStoredMeanwhileButDeadByTheEndDoesNotWin(t *testing.T) {
 	})
 }
 
-func TestADeleteMeanwhileDoesNotCancelTheComputation(t *testing.T) {
-	everywhere(t, func(t *testing.T, c configuration) {
-		other, v := &record{id: 1}, &record{id: 2}
-		for how, remove := range map[string]func(m *weakmap.Map[int, record]){
-			"Delete":            func(m *weakmap.Map[int, record]) { m.Delete(1) },
-			"LoadAndDelete":     func(m *weakmap.Map[int, record]) { m.LoadAndDelete(1) },
-			"Clear":             func(m *weakmap.Map[int, record]) { m.Clear() },
-			"Store then Delete": func(m *weakmap.Map[int, record]) { m.Store(1, other); m.Delete(1) },
-			"Store then Clear":  func(m *weakmap.Map[int, record]) { m.Store(1, other); m.Clear() },
-		} {
-			f := takeOff(t, c, 2, unexpected)
-			remove(f.m)
-			first, waiters := f.land(t, func() (*record, error) { return v, nil })
-			if first.value != v || first.loaded || first.err != nil {
-				t.Errorf("%s meanwhile: the call that computed got %+v, want %p, false, nil", how, first, v)
-			}
-			for _, w := range waiters {
-				if w.value != v || !w.loaded || w.err != nil {
-					t.Errorf("%s meanwhile: a waiter got %+v, want %p, true, nil", how, w, v)
-				}
-			}
-			if got, ok := f.m.Load(1); !ok || got != v {
-				t.Errorf("%s meanwhile: Load = %p, %t, want %p, true", how, got, ok, v)
-			}
-		}
-		runtime.KeepAlive(v)
-	})
-}
-
 func TestCallersOfOtherKeysDoNotWait(t *testing.T) {
 	everywhere(t, func(t *testing.T, c configuration) {
 		f := takeOff(t, c, 1, unexpected)

@@ -1,0 +1,122 @@
+package weakmap
+
+import (
+	"context"
+	"runtime"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/go-weak/weakmap/internal/seam"
+)
+
+// A Cell holds one value weakly: a [Map] with one key, in 24 bytes at most. It is for
+// something that can be made again at some cost, such as a sorted copy, an index
+// or an encoded document, which stays only as long as somebody uses it.
+//
+// The zero Cell is empty and ready to use. A Cell must not be copied after first use.
+// All methods may be called by any number of goroutines at once; Load takes no lock. In
+// the terminology of the Go memory model, a call that stores a value synchronizes before
+// any call that returns it.
+//
+// A dead value is never returned. Whoever needs a value to stay holds the pointer that a
+// method returned. While nothing is being computed, a Cell has nothing on the heap but
+// the runtime's weak pointer.
+type Cell[T any] struct {
+	word    unsafe.Pointer // of the weak pointer: see package seam. Accessed atomically; written by storeIfAbsent with flights.mu held.
+	flights flights[struct{}, *T]
+}
+
+// Load returns the value. It misses only if, at some moment during the call, the Cell was
+// empty or its value was unreachable. It allocates nothing.
+func (c *Cell[T]) Load() (value *T, ok bool) {
+	value, _ = c.read()
+	return value, value != nil
+}
+
+// read returns the value, or nil, and the word in which it found that.
+func (c *Cell[T]) read() (value *T, word unsafe.Pointer) {
+	for {
+		word := atomic.LoadPointer(&c.word)
+		interleave("word read")
+		if value := seam.Value(word); value != nil {
+			return (*T)(value), word
+		}
+		// Dead, but perhaps replaced since it was read, by what was held: then this is no
+		// miss. The word of what is dead is never that of another value.
+		if atomic.LoadPointer(&c.word) == word {
+			return nil, word
+		}
+	}
+}
+
+// Store puts value in the Cell. A nil value panics.
+func (c *Cell[T]) Store(value *T) {
+	mustBeValue(unsafe.Pointer(value))
+	atomic.StorePointer(&c.word, seam.Make(unsafe.Pointer(value)))
+	runtime.KeepAlive(value)
+}
+
+// LoadOrCompute returns the value, or else calls compute and stores what it returns. At
+// most one computation runs at a time: other callers wait for it and get the same
+// pointer. loaded is false for exactly one of them, the one whose value was stored.
+//
+// No lock is held while compute runs, and it may use the Cell. But calling LoadOrCompute
+// of the Cell from inside its own compute waits for ever, as loads do that wait for each
+// other in a cycle; with the build tag weakmapcheck that panics. In a bubble of
+// testing/synctest, a call does not wait for a computation in another bubble: it computes
+// itself, and what is stored first wins.
+//
+// An error of compute is returned to its caller and to those who waited, and nothing is
+// stored. If it returns nil and no error, that error is [ErrNilValue]. A panic or
+// [runtime.Goexit] in compute goes to its caller, and one of those who waited computes
+// instead. A value stored by others meanwhile wins, over an error too, and is what
+// everyone gets.
+//
+// [Cell.Clear] meanwhile cuts the computation off. What it returns goes to its caller,
+// with loaded false, and to those who were waiting, with loaded true, whatever is stored
+// later; it is not stored itself. Calls that begin after Clear has returned start a
+// computation of their own.
+func (c *Cell[T]) LoadOrCompute(compute func() (*T, error)) (actual *T, loaded bool, err error) {
+	if actual, loaded = c.Load(); loaded {
+		return actual, true, nil
+	}
+	return c.flights.do(struct{}{}, request[*T]{
+		lookup:  c.Load,
+		compute: notNil(func(context.Context) (*T, error) { return compute() }),
+		store:   c.storeIfAbsent,
+	})
+}
+
+// storeIfAbsent stores value if there is none and unless is not set, and returns what is
+// there, or value. It does so under the lock with which unless is set, so that what Clear
+// has cut off does not come after it: see flights.
+func (c *Cell[T]) storeIfAbsent(value *T, unless *atomic.Bool) (actual *T, loaded bool) {
+	defer runtime.KeepAlive(value)
+	fresh := seam.Make(unsafe.Pointer(value))
+	c.flights.mu.Lock()
+	defer c.flights.mu.Unlock()
+	for !unless.Load() {
+		bound, word := c.read()
+		if bound != nil {
+			return bound, true
+		}
+		if atomic.CompareAndSwapPointer(&c.word, word, fresh) {
+			break
+		}
+	}
+	return value, false
+}
+
+// Clear empties the Cell. It cuts off a computation, as [Cell.LoadOrCompute] says.
+func (c *Cell[T]) Clear() {
+	c.flights.cutOffAll()
+	interleave("cut off")
+	atomic.StorePointer(&c.word, nil)
+}
+
+// GobEncode encodes nothing. With [Cell.GobDecode] it lets [encoding/gob] take a struct
+// that has a Cell in an exported field.
+func (c *Cell[T]) GobEncode() ([]byte, error) { return nil, nil }
+
+// GobDecode leaves the Cell as it is.
+func (c *Cell[T]) GobDecode([]byte) error { return nil }
