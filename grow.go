@@ -159,7 +159,7 @@ func (t *table) empty() {
 // least returns how many buckets the table has at least, when inserted entries were
 // ever inserted: the room that was asked for stays until it was used up.
 func (t *table) least(inserted uint64) int {
-	if inserted < uint64(t.config.Capacity) {
+	if inserted < uint64(t.capacity) {
 		return t.reserved
 	}
 	return t.minShards

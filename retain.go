@@ -149,11 +149,11 @@ func (t *table) age(collections uint64) {
 	t.growth.Lock()
 	defer t.growth.Unlock()
 	// An age has few bits. Where Retain is greater than fits, it is counted in units.
-	unit := uint64(t.config.Retain)/(row.AgeMax-1) + 1
+	unit := uint64(t.retain)/(row.AgeMax-1) + 1
 	t.unaged += min(collections, maxRetain)
 	older := min(t.unaged/unit, row.AgeMax)
 	t.unaged -= t.unaged / unit * unit
-	limit := uint32((uint64(t.config.Retain) + unit - 1) / unit)
+	limit := uint32((uint64(t.retain) + unit - 1) / unit)
 	if older == 0 {
 		return
 	}

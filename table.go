@@ -47,7 +47,8 @@ type table struct {
 	reports    reports
 	lastPass   atomic.Pointer[inspect.Pass] // nil unless somebody is to look at it: see inspect.Watched
 	keys       keying                       // Immutable, as all below.
-	config     Config
+	capacity   int                          // Config.Capacity
+	retain     int                          // Config.Retain
 	onReap     func(reaped)
 	self       weak.Pointer[table]
 	values     bool
@@ -106,7 +107,7 @@ func (c *core) open(o func() options) *table {
 
 func newTable(o options) *table {
 	o.config.check()
-	t := &table{keys: o.keys, config: o.config, values: o.values, attached: o.attached, onReap: o.onReap, minShards: 1}
+	t := &table{keys: o.keys, capacity: o.config.Capacity, retain: o.config.Retain, values: o.values, attached: o.attached, onReap: o.onReap, minShards: 1}
 	t.self = weak.Make(t)
 	t.maxShards = min(ceilPowerOfTwo(shardsPerProc*runtime.GOMAXPROCS(0)), shardsLimit)
 	if n := o.config.Shards; n > 0 {
@@ -142,7 +143,7 @@ func (t *table) newLayout(by hashing) *layout {
 
 // asked returns for how many entries there is to be room because of Config.Capacity.
 func (t *table) asked() int {
-	n := t.config.Capacity
+	n := t.capacity
 	if n > 0 {
 		// Keys spread over shards with a deviation of the root of their number.
 		n += n/16 + 8*t.maxShards
