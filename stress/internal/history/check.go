@@ -114,9 +114,26 @@ func partition(h []Operation, key int, rules Rules) (start state, operations []p
 			continue
 		}
 		operations = append(operations, porcupine.Operation{ClientId: o.Client, Call: o.Call, Return: o.Return,
-			Input: keyed{o, foreign, numbers[o.New], numbers[o.Old], numbers[v], rules == WeakKeys}})
+			Input: keyed{o, foreign, numbers[o.New], numbers[o.Old], numbers[v], rules == WeakKeys, !foreign && mayBeCut(h, o)}})
 	}
 	return start, operations
+}
+
+// mayBeCut reports whether o is a computation during which its key was deleted, or has the value of
+// one that it may have waited for.
+func mayBeCut(h []Operation, o Operation) bool {
+	if o.Kind != LoadOrCompute {
+		return false
+	}
+	for _, c := range h {
+		switch {
+		case c.Key != o.Key || c.Call > o.Return || o.Call > c.Return:
+		case !o.OK && (c.Kind == Delete || c.Kind == LoadAndDelete),
+			o.OK && c.Kind == LoadOrCompute && !c.OK && c.New == o.Value && mayBeCut(h, c):
+			return true
+		}
+	}
+	return false
 }
 
 // Save writes a history as JSON into the folder, and porcupine's picture of the operations that

@@ -49,6 +49,13 @@ func TestChecker(t *testing.T) {
 			at(0, 5, 0, Operation{Kind: LoadOrStore, New: 1}), at(0, 5, 1, Operation{Kind: LoadOrStore, New: 2, Value: 1, OK: true})}},
 		{"a swap that does not see what is held", WeakValues, Illegal, []Operation{
 			at(0, 1, 0, store), at(2, 3, 1, Operation{Kind: Swap, New: 2})}},
+		{"a computation is cut off", WeakValues, Legal, []Operation{
+			at(0, 9, 0, Operation{Kind: LoadOrCompute, New: 1}), at(2, 3, 1, Operation{Kind: LoadAndDelete}), at(4, 5, 1, miss),
+			at(1, 10, 2, Operation{Kind: LoadOrCompute, New: 2, Value: 1, OK: true})}},
+		{"a computation is not cut off, and its value is not found", WeakValues, Illegal, []Operation{
+			at(0, 1, 0, Operation{Kind: LoadOrCompute, New: 1}), at(2, 3, 1, Operation{Kind: LoadAndDelete})}},
+		{"a computation is cut off by what finds another value", WeakValues, Illegal, []Operation{
+			at(0, 9, 0, Operation{Kind: LoadOrCompute, New: 1}), at(2, 3, 1, Operation{Kind: LoadAndDelete, Value: 2, OK: true})}},
 		{"a comparison fails though the value is bound", WeakValues, Illegal, []Operation{
 			at(0, 1, 0, store), at(2, 3, 0, Operation{Kind: CompareAndSwap, Old: 1, New: 2})}},
 		{"a comparison succeeds though another is bound", WeakValues, Illegal, []Operation{

@@ -47,6 +47,7 @@ type keyed struct {
 	foreign       bool // of another key; all that matters is whom it gives a value
 	new, old, out uint8
 	immortal      bool // what is bound does not die
+	cut           bool // a computation that a Delete or LoadAndDelete may have cut off, or one that waited for such
 }
 
 // hits gives v, which must be bound, to the caller.
@@ -131,14 +132,34 @@ func (o keyed) step(s *state) bool {
 	return true
 }
 
+// cutOff applies o to s as a computation that was cut off, or as one that waited for it, and reports
+// whether that may be: the value goes to the caller and is not bound.
+func (o keyed) cutOff(s *state) bool {
+	if !o.OK {
+		return o.misses(s)
+	}
+	if s.isDead(o.out) {
+		return false
+	}
+	if !o.immortal {
+		s.pins[o.out-1]++
+	}
+	return true
+}
+
 // modelFor returns the model of one key that starts in the given state.
 func modelFor(start state) porcupine.Model {
-	return porcupine.Model{
-		Init: func() any { return start },
-		Step: func(st, input, _ any) (bool, any) {
-			s := st.(state)
-			ok := input.(keyed).step(&s)
-			return ok, s
+	m := porcupine.NondeterministicModel{
+		Init: func() []any { return []any{start} },
+		Step: func(st, input, _ any) (next []any) {
+			o := input.(keyed)
+			if s := st.(state); o.step(&s) {
+				next = append(next, s)
+			}
+			if s := st.(state); o.cut && o.cutOff(&s) {
+				next = append(next, s)
+			}
+			return next
 		},
 		DescribeOperation: func(input, _ any) string { return input.(keyed).String() },
 		DescribeState: func(st any) string {
@@ -146,4 +167,5 @@ func modelFor(start state) porcupine.Model {
 			return fmt.Sprintf("bound %d, pins %v", s.bound, s.pins[:8])
 		},
 	}
+	return m.ToModel()
 }
