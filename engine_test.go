@@ -44,7 +44,7 @@ func numberAt[K comparable](p *K) key {
 
 func TestClasses(t *testing.T) {
 	type named string
-	type pair struct{ a, b int }
+	type pair struct{ _, _ int }
 	for _, c := range []struct {
 		of     reflect.Type
 		custom bool

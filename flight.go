@@ -285,6 +285,9 @@ func (f *flights[K, R]) wake(c *flight[R]) {
 	}
 }
 
+// noContext is that of callers that do not leave.
+var noContext context.Context
+
 // compute computes on the caller's goroutine.
 func (f *flights[K, R]) compute(key K, c *flight[R], r *request[R]) (result R, loaded bool, err error) {
 	defer f.land(key, c)
@@ -293,7 +296,7 @@ func (f *flights[K, R]) compute(key K, c *flight[R], r *request[R]) (result R, l
 	if result, loaded = r.lookup(); loaded {
 		return result, true, nil
 	}
-	f.run(nil, c, r)
+	f.run(noContext, c, r)
 	return c.result, c.loaded, c.err
 }
 

@@ -162,7 +162,7 @@ func (m *KeyMap[K, V]) LoadOrCompute(key *K, compute func() (V, error)) (actual 
 	if actual, loaded = m.Load(key); loaded {
 		return actual, true, nil
 	}
-	return m.compute(nil, key, func(context.Context) (V, error) { return compute() })
+	return m.compute(noContext, key, func(context.Context) (V, error) { return compute() })
 }
 
 // LoadOrComputeContext is [KeyMap.LoadOrCompute] for callers that may leave. A bound value is

@@ -94,8 +94,8 @@ func allGone(all []weak.Pointer[byte]) (n int) {
 
 // A thing is a value of these tests. It has a pointer, so that each dies by itself.
 type thing struct {
-	self *thing
-	_    [24]byte
+	_ *thing
+	_ [24]byte
 }
 
 // A subject is a Map with keys that stand for numbers.
@@ -135,7 +135,7 @@ var subjects = map[string]func(c Config) subject{
 	"boxes": func(c Config) subject {
 		type box struct {
 			n int
-			p *byte
+			_ *byte
 		}
 		return subjectOf(c, func(i int) box { return box{n: i} }, func(b box) int { return b.n })
 	},
