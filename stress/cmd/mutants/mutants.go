@@ -301,7 +301,7 @@ var mutants = []mutant{
 		"case limit == 0:",
 		"the second pass lets go, whatever Config.Retain says", suite{scenarios: "^retain/used$"}},
 	{"retain-cut-off", "retain.go",
-		"limit := uint32((uint64(t.config.Retain) + unit - 1) / unit)",
+		"limit := uint32((uint64(t.retain) + unit - 1) / unit)",
 		"limit := uint32(t.config.Retain) / uint32(unit)",
 		"a large Config.Retain is taken for its low bits", suite{scenarios: "^retain/removed$"}},
 	{"new-not-held", "retain.go",
