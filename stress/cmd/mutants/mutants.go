@@ -302,7 +302,7 @@ var mutants = []mutant{
 		"the second pass lets go, whatever Config.Retain says", suite{scenarios: "^retain/used$"}},
 	{"retain-cut-off", "retain.go",
 		"limit := uint32((uint64(t.retain) + unit - 1) / unit)",
-		"limit := uint32(t.config.Retain) / uint32(unit)",
+		"limit := uint32(t.retain) / uint32(unit)",
 		"a large Config.Retain is taken for its low bits", suite{scenarios: "^retain/removed$"}},
 	{"new-not-held", "retain.go",
 		"		x.Strong = n.referent\n",
