@@ -155,6 +155,23 @@ func (h history) deletions() (n int, tells bool) {
 	return n, true
 }
 
+// mayBeCut reports whether o is a computation during which its key was deleted, or returned what
+// such a one did, for which it may have waited.
+func (h history) mayBeCut(o *operation) bool {
+	if o.name != "LoadOrCompute" {
+		return false
+	}
+	for i := range h {
+		switch c := &h[i]; {
+		case c.call > o.ret || o.call > c.ret || c.name != "Clear" && c.key != o.key:
+		case !o.did && (c.name == "LoadAndDelete" || c.name == "Clear"),
+			o.did && c.name == "LoadOrCompute" && !c.did && c.got == o.got && h.mayBeCut(c):
+			return true
+		}
+	}
+	return false
+}
+
 // explained reports whether the operations, each done at one moment between its call and its
 // return, give what they gave.
 func (h history) explained() bool {
@@ -171,13 +188,14 @@ func (h history) explained() bool {
 		}
 		for i := from; i < len(h); i++ {
 			if o := &h[i]; !done[i] && o.call <= h[from].ret {
-				if after := *s; after.apply(o) {
-					done[i] = true
-					if explain(&after, from) {
-						return true
-					}
-					done[i] = false
+				done[i] = true
+				if after := *s; after.apply(o) && explain(&after, from) {
+					return true
 				}
+				if h.mayBeCut(o) && (o.did || s.live(o.key) == 0) && explain(s, from) {
+					return true // What it returned was never bound.
+				}
+				done[i] = false
 			}
 		}
 		return false
