@@ -98,6 +98,12 @@ type thing struct {
 	_ [24]byte
 }
 
+// A box is a key that is put into an object of its own, which has a pointer as well.
+type box struct {
+	n int
+	_ *byte
+}
+
 // A subject is a Map with keys that stand for numbers.
 type subject struct {
 	table     func() *table
@@ -133,15 +139,11 @@ var subjects = map[string]func(c Config) subject{
 		})
 	},
 	"boxes": func(c Config) subject {
-		type box struct {
-			n int
-			_ *byte
-		}
 		return subjectOf(c, func(i int) box { return box{n: i} }, func(b box) int { return b.n })
 	},
 	"retained": func(c Config) subject {
 		c.Retain = 1000
-		return subjectOf(c, func(i int) int { return i }, func(i int) int { return i })
+		return subjectOf(c, func(i int) box { return box{n: i} }, func(b box) int { return b.n })
 	},
 }
 
