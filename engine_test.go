@@ -83,7 +83,7 @@ func TestSizes(t *testing.T) {
 		got, want uintptr
 	}{
 		{"a bucket and its head", unsafe.Sizeof(row.Bucket{}) + unsafe.Sizeof(row.Head{}), 128},
-		{"a Map", unsafe.Sizeof(Map[string, value]{}), 88},
+		{"a Map", unsafe.Sizeof(Map[string, value]{}), 96},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s takes %d bytes, want %d", c.name, c.got, c.want)

@@ -98,8 +98,8 @@ type thing struct {
 	_ [24]byte
 }
 
-// A box is a key that is put into an object of its own, which has a pointer as well.
-type box struct {
+// A parcel is a key that is put into an object of its own, which has a pointer as well.
+type parcel struct {
 	n int
 	_ *byte
 }
@@ -139,11 +139,11 @@ var subjects = map[string]func(c Config) subject{
 		})
 	},
 	"boxes": func(c Config) subject {
-		return subjectOf(c, func(i int) box { return box{n: i} }, func(b box) int { return b.n })
+		return subjectOf(c, func(i int) parcel { return parcel{n: i} }, func(p parcel) int { return p.n })
 	},
 	"retained": func(c Config) subject {
 		c.Retain = 1000
-		return subjectOf(c, func(i int) box { return box{n: i} }, func(b box) int { return b.n })
+		return subjectOf(c, func(i int) parcel { return parcel{n: i} }, func(p parcel) int { return p.n })
 	},
 }
 

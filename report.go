@@ -73,6 +73,14 @@ func (r *reports) next(of *tally) (a reaped, ok bool) {
 	return a, false
 }
 
+// drop ends a line whose container is gone, so that what is found dead later gets another, which
+// ends as well.
+func (r *reports) drop(of *tally) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lines = slices.DeleteFunc(r.lines, func(l *line) bool { return l.tally == of })
+}
+
 // waiting is the number of reports not taken.
 func (r *reports) waiting() (n int) {
 	r.mu.Lock()
@@ -137,7 +145,10 @@ func reportNext(self weak.Pointer[table], of *tally) (reported bool) {
 	of.calling.Lock()
 	defer of.calling.Unlock()
 	t := self.Value()
-	if t == nil {
+	if t == nil || t.life.Value() == nil {
+		if t != nil {
+			t.reports.drop(of)
+		}
 		callbacks.Leave(&of.Tally, true)
 		return false
 	}

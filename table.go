@@ -30,7 +30,12 @@ type options struct {
 type core struct {
 	table atomic.Pointer[table] // nil until the first insertion
 	early atomic.Uint64         // misses counted before there was a table
+	life  atomic.Pointer[life]  // nil unless the table has an onReap
 }
+
+// A life is kept by a container's core alone, so it goes with the container. The table may live on
+// for a cycle: a pass that asks for it while the collector marks keeps it.
+type life struct{ _ *byte }
 
 // A table is what a container's core leads to: all that may live on for a moment when the
 // container is gone.
@@ -41,8 +46,8 @@ type table struct {
 	laidOut    uint64                 // how many entries had been removed when the layout was made. Guarded by growth.
 	unpaid     uint64                 // how many must have been before shrinking is tried again. Guarded by growth.
 	unaged     uint64                 // collections that no entry has aged for yet. Guarded by growth.
-	passes     int                    // how many there were. Accessed by reaper.pass only.
 	agedAt     uint64                 // how many collections there had been when entries were last aged. Accessed by reaper.pass only.
+	passes     uint32                 // how many there were. Accessed by reaper.pass only.
 	registered atomic.Bool            // whether the reaper knows the table: see there
 	reports    reports
 	lastPass   atomic.Pointer[inspect.Pass] // nil unless somebody is to look at it: see inspect.Watched
@@ -51,6 +56,7 @@ type table struct {
 	retain     int                          // Config.Retain
 	onReap     func(reaped)
 	self       weak.Pointer[table]
+	life       weak.Pointer[life] // of the container, if there is an onReap
 	values     bool
 	retains    bool // Config.Retain is not 0
 	cleaned    bool // Config.Reclaim is PerValue
@@ -98,8 +104,14 @@ func (c *core) open(o func() options) *table {
 		return t
 	}
 	t := newTable(o())
+	var l *life
+	if t.onReap != nil {
+		l = new(life)
+		t.life = weak.Make(l)
+	}
 	seam.Interleave("table made")
 	if c.table.CompareAndSwap(nil, t) {
+		c.life.Store(l)
 		return t
 	}
 	return c.table.Load()
