@@ -11,15 +11,15 @@ import (
 
 // A Cell holds one value weakly: a [Map] with one key, in 24 bytes at most. It is for
 // something that can be made again at some cost, such as a sorted copy, an index
-// or an encoded document, which stays only as long as somebody uses it.
+// or an encoded document, which stays only as long as it is in use.
 //
 // The zero Cell is empty and ready to use. A Cell must not be copied after first use.
 // All methods may be called by any number of goroutines at once; Load takes no lock. In
 // the terminology of the Go memory model, a call that stores a value synchronizes before
 // any call that returns it.
 //
-// A dead value is never returned. Whoever needs a value to stay holds the pointer that a
-// method returned. While nothing is being computed, a Cell has nothing on the heap but
+// A dead value is never returned. To keep a value, hold the pointer that a method
+// returned. While nothing is being computed, a Cell has nothing on the heap but
 // the runtime's weak pointer.
 type Cell[T any] struct {
 	word    unsafe.Pointer // of the weak pointer: see package seam. Accessed atomically; written by storeIfAbsent with flights.mu held.

@@ -12,7 +12,7 @@
 //	weakmap.Finalize(tmp, func(dir string) { os.RemoveAll(dir) }, tmp.dir) // dir, not tmp: that would keep itself
 //
 // A [Map] has strong keys and weak values: a cache that keeps no value alive, or with
-// [Config].Retain only what was used of late. A [KeyMap] has weak keys and strong values: data
+// [Config].Retain only what was used recently. A [KeyMap] has weak keys and strong values: data
 // attached to objects that someone else owns. A [Set] has weak elements; with [ObjectOf], keys
 // and elements may be objects of any types. An [Interner] gives one pointer for all equal values,
 // and [Strings] one copy of the bytes of equal strings. A [Cell] holds one value weakly, and makes

@@ -201,7 +201,7 @@ func ExampleInternBytes() {
 	// true 2
 }
 
-// A sorted copy that is made when somebody asks for it, and goes when nobody uses it.
+// A sorted copy that is made on demand, and goes when it is no longer used.
 func ExampleCell() {
 	peers := map[string]int{"c": 3, "a": 1, "b": 2}
 	type List struct{ Names []string }
@@ -256,7 +256,7 @@ func ExampleMap_Delete() {
 }
 
 // A caller who has waited long enough leaves. The load goes on for the others, and is
-// cancelled when nobody waits any more.
+// cancelled when the last caller has left.
 func ExampleMap_LoadOrComputeContext() {
 	type Page struct{ Text *string }
 	var pages weakmap.Map[string, Page]

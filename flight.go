@@ -47,12 +47,12 @@ type flight[R any] struct {
 	next    *flight[R]              // of the same key, in another bubble. Guarded by flights.mu.
 	done    chan struct{}           // made in bubble. Immutable.
 	outside chan struct{}           // as done, for those outside of all bubbles; nil unless one waits for a flight in one. Guarded by flights.mu.
-	cancel  context.CancelCauseFunc // of the context of compute; nil without one. Written by its first caller before he may leave.
+	cancel  context.CancelCauseFunc // of the context of compute; nil without one. Written by its first caller before that may leave.
 	there   int                     // callers in bubble that have not left. Guarded by flights.mu.
 	first   bool                    // whether the one that began it is among them. Guarded by flights.mu.
 	cut     atomic.Bool             // whether the result is not to be stored. Set with flights.mu held.
 	landing bool                    // whether compute has returned. Guarded by flights.mu.
-	over    bool                    // whether nobody waits for it any more: it has landed, or was abandoned. Guarded by flights.mu.
+	over    bool                    // whether no caller waits for it any more: it has landed, or was abandoned. Guarded by flights.mu.
 	failure *failure                // of compute on a goroutine of its own, until one of the callers takes it. Guarded by flights.mu once done is closed.
 	ended   bool                    // whether there is a result: compute neither panicked nor called Goexit
 	result  R
@@ -322,14 +322,14 @@ func (f *flights[K, R]) launch(key K, c *flight[R], r *request[R]) (result R, lo
 }
 
 // fly computes on a goroutine of its own. A panic or Goexit is left to one of those
-// who are there. If there is nobody, it takes its course.
+// who are there. If there is none, it takes its course.
 func (f *flights[K, R]) fly(ctx context.Context, key K, c *flight[R], r *request[R]) {
 	returned := false
 	defer func() {
 		if !returned {
 			f.mu.Lock()
 			abandoned := c.over
-			c.landing = true // From here on nobody leaves.
+			c.landing = true // From here on no caller leaves.
 			f.mu.Unlock()
 			if abandoned {
 				return
@@ -393,7 +393,7 @@ func (f *flights[K, R]) wait(key K, c *flight[R], ctx context.Context, in uint64
 	return false
 }
 
-// leave has a caller that waits for c leave. If nobody is there any more, c is
+// leave has a caller that waits for c leave. If no caller is left, c is
 // abandoned. It is too late, and false, if c is about to end.
 func (f *flights[K, R]) leave(key K, c *flight[R], in uint64, began bool, cause error) (left bool) {
 	f.mu.Lock()

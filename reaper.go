@@ -194,7 +194,7 @@ func collectionsEnded() uint64 {
 
 // A scope says for the victims of which collections a sweep looks.
 type scope struct {
-	collections uint64 // of so many, the first that there were
+	collections uint64 // of this many, the first that there were
 	everything  bool   // whether some of them have not been announced yet, so that everything must be asked
 }
 

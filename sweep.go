@@ -102,8 +102,8 @@ func (t *table) removeSome(l *layout, s *shard, dead []journal.Deceased) (remove
 	return removed
 }
 
-// removeMost makes a new layout of those that are not dead, which is cheaper than to take out
-// so many. t.growth must be held.
+// removeMost makes a new layout of those that are not dead, which is cheaper than to take them out
+// one by one. t.growth must be held.
 func (t *table) removeMost(l *layout, c *journal.Census) (removed int) {
 	t.lockAll(l)
 	current := make([]bool, len(l.shards))

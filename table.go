@@ -1,7 +1,6 @@
 package weakmap
 
 import (
-	"fmt"
 	"math/bits"
 	"runtime"
 	"sync/atomic"
@@ -50,7 +49,7 @@ type table struct {
 	passes     uint32                 // how many there were. Accessed by reaper.pass only.
 	registered atomic.Bool            // whether the reaper knows the table: see there
 	reports    reports
-	lastPass   atomic.Pointer[inspect.Pass] // nil unless somebody is to look at it: see inspect.Watched
+	lastPass   atomic.Pointer[inspect.Pass] // nil unless it is to be looked at: see inspect.Watched
 	keys       keying                       // Immutable, as all below.
 	capacity   int                          // Config.Capacity
 	retain     int                          // Config.Retain
@@ -283,10 +282,3 @@ func (c *core) stats() (st Stats) {
 	}
 	return st
 }
-
-// String names the class for messages.
-func (c class) String() string {
-	return [...]string{"words", "pointers", "texts", "boxes", "objects", "copies", "copied texts", "contents"}[c]
-}
-
-var _ fmt.Stringer = words

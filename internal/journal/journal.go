@@ -15,8 +15,6 @@ import (
 	"slices"
 	"sync/atomic"
 	"unsafe"
-
-	"github.com/go-weak/weakmap/internal/prefetch"
 )
 
 // A Record is what a binding is beside its slot.
@@ -184,7 +182,7 @@ func (j *Journal) grow() {
 	}
 }
 
-// copyChunk copies n records to a chunk that nobody else has seen.
+// copyChunk copies n records to a chunk that is not published.
 func (j *Journal) copyChunk(to, from unsafe.Pointer, n int) {
 	if j.Extended {
 		copy(unsafe.Slice((*extended)(to), n), unsafe.Slice((*extended)(from), n))
@@ -305,9 +303,6 @@ func (j *Journal) Shares(k *Journal, pos uint32) bool {
 // End returns how many places were given out.
 func (j *Journal) End() uint32 { return j.end }
 
-// Chunks returns the number of chunks.
-func (j *Journal) Chunks() int { return len(j.chunks) }
-
 // A Chunk is the places of a chunk that were given out.
 type Chunk struct {
 	base   unsafe.Pointer
@@ -315,7 +310,7 @@ type Chunk struct {
 	n      int
 }
 
-// Chunk returns chunk i, or none if there are not so many.
+// Chunk returns chunk i, or none if there are fewer.
 func (j *Journal) Chunk(i int) Chunk {
 	if i >= len(j.chunks) {
 		return Chunk{}
@@ -342,12 +337,5 @@ func (j *Journal) records(yield func(r *Record, pos uint32) bool) {
 				return
 			}
 		}
-	}
-}
-
-// Fetch has the processor fetch what the records' words name, a few at a time.
-func (c Chunk) Fetch(from, to int) {
-	for k := from; k < min(to, c.n); k++ {
-		prefetch.Line(c.At(k).Word())
 	}
 }

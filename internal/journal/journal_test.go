@@ -158,7 +158,7 @@ func (m *model) check(j *Journal) error {
 		return fmt.Errorf("Sparse = %t with %d records and %d holes", j.Sparse(m.used()), m.used(), m.holes)
 	}
 	places := 0
-	for i := range j.Chunks() + 1 {
+	for i := range len(j.chunks) + 1 {
 		places += j.Chunk(i).Len()
 	}
 	if places != len(m.records) {
@@ -217,7 +217,7 @@ func (m *model) checkBefore(number uint32) error {
 		}
 	}
 	places := 0
-	for i := range j.Chunks() {
+	for i := range len(j.chunks) {
 		places += j.Chunk(i).Len()
 	}
 	if places != int(j.End()) {
@@ -308,8 +308,8 @@ func TestTheFirstChunkGrowsThroughEverySize(t *testing.T) {
 		for n := 1; n <= 3*Size; n++ {
 			old := m.copied()
 			m.append(t)
-			if int(m.room) != roomFor(n) || m.Chunks() != (n+Size-1)/Size {
-				t.Fatalf("%d records have %d chunks and room for %d in the first, want room for %d", n, m.Chunks(), m.room, roomFor(n))
+			if int(m.room) != roomFor(n) || len(m.chunks) != (n+Size-1)/Size {
+				t.Fatalf("%d records have %d chunks and room for %d in the first, want room for %d", n, len(m.chunks), m.room, roomFor(n))
 			}
 			if err := m.check(&m.Journal); err != nil {
 				t.Fatalf("%d records: %v", n, err)
@@ -340,8 +340,8 @@ func TestACompactedJournalHasRoomForWhatStays(t *testing.T) {
 				m.clear(t, pos)
 			}
 			m.compact(t, func(uint32) bool { return true })
-			if m.Chunks() != (stay+Size-1)/Size || stay > 0 && int(m.room) != roomFor(stay) {
-				t.Errorf("%d records have %d chunks and room for %d in the first", stay, m.Chunks(), m.room)
+			if len(m.chunks) != (stay+Size-1)/Size || stay > 0 && int(m.room) != roomFor(stay) {
+				t.Errorf("%d records have %d chunks and room for %d in the first", stay, len(m.chunks), m.room)
 			}
 			for range 2 * Size { // It grows on.
 				m.append(t)

@@ -1,7 +1,7 @@
 // Package row has the buckets of a table: where lookups look. All buckets stand in one
 // row, so that a lookup goes from the hash to its bucket in one step. The low bits of a
-// bucket's number say which shard it belongs to; whoever writes holds the lock of that
-// shard, whoever reads holds nothing.
+// bucket's number say which shard it belongs to; a writer holds the lock of that
+// shard, a reader holds nothing.
 //
 // # A bucket
 //
@@ -21,7 +21,7 @@
 // The addresses in slots are hidden from the collector, which would come to
 // what they name in the order of hashes, and miss the cache each time. The journal keeps
 // what they name, and the collector comes to that in the order in which it was made. So
-// whoever reads a slot must find it kept: in the row that is in use it is, because a
+// a reader of a slot must find it kept: in the row that is in use it is, because a
 // record is made before its slot is filled and cleared after its slot was emptied.
 //
 // # Why a reader may trust what it sees

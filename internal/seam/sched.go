@@ -151,7 +151,7 @@ func Submit(f func(), chore func(func())) {
 }
 
 // Collections counts its calls while a schedule is installed: objects may have died since the
-// last one, and nobody has announced it.
+// last one, and have not been announced.
 func Collections(ended func() uint64) uint64 {
 	if Schedule != nil {
 		return calls.Add(1)
