@@ -40,7 +40,7 @@ func (c *Cloner[T]) Clone(value T) *T {
 // in the result but what is no string: that of value may be on the caller's stack.
 func (c *Cloner[T]) Own(value T) T {
 	c.prepare()
-	escape.Reveal(value) // All but the strings is kept.
+	escape.RevealAddresses(value) // All but the strings is kept.
 	own := *(*T)(escape.Hide(unsafe.Pointer(&value)))
 	for _, offset := range c.strings {
 		s := (*string)(unsafe.Add(unsafe.Pointer(&own), offset))

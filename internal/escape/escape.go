@@ -19,11 +19,21 @@ func Hide(p unsafe.Pointer) unsafe.Pointer {
 // reveal is false, and the compiler does not know.
 var reveal bool
 
-var seed maphash.Seed
+var (
+	kept any
+	seed maphash.Seed
+)
 
-// Reveal puts what v refers to on the heap. It is for what is kept although Hide hid it: an
-// address on a stack has no hash, so the compiler leaves nothing there that might be hashed.
-func Reveal[T comparable](v T) {
+// Reveal puts what v refers to on the heap. It is for what is kept although Hide hid it.
+func Reveal[T any](v T) {
+	if reveal {
+		kept = v
+	}
+}
+
+// RevealAddresses is Reveal but for the bytes of strings: an address on a stack has no hash, so
+// the compiler leaves nothing there that might be hashed by its address.
+func RevealAddresses[T comparable](v T) {
 	if reveal {
 		maphash.Comparable(seed, v)
 	}

@@ -64,6 +64,11 @@ func TestWhatIsStoredOutlivesTheCallersStack(t *testing.T) {
 	}
 	for i := range n {
 		name := fmt.Sprintf("name %d", i)
+		for way := range r.byName {
+			if _, ok := r.byName[way].Load(name); !ok {
+				t.Errorf("%q, stored in way %d, is not found", name, way)
+			}
+		}
 		if _, ok := r.byAny.Load(name); !ok {
 			t.Errorf("any(%q) is not found", name)
 		}
@@ -71,6 +76,11 @@ func TestWhatIsStoredOutlivesTheCallersStack(t *testing.T) {
 			if p, ok := in.Lookup(name); !ok || *p != name {
 				t.Errorf("%q is not found", name)
 			}
+		}
+	}
+	for k := range r.byStruct.Keys() {
+		if want := fmt.Sprintf("name %d", *k.p); k.s != want {
+			t.Errorf("a key of %q and %d", k.s, *k.p)
 		}
 	}
 	for p := range r.pairs.All() {
@@ -84,6 +94,8 @@ func TestWhatIsStoredOutlivesTheCallersStack(t *testing.T) {
 
 // keyring is what the test above stores in.
 type keyring struct {
+	byName      [5]weakmap.Map[string, object]
+	byStruct    weakmap.Map[pair, object]
 	byPointer   weakmap.Map[*int, object]
 	byAny       weakmap.Map[any, object]
 	pairs       weakmap.Interner[pair]
@@ -101,7 +113,13 @@ type pair struct {
 func (r *keyring) store(i int, value *object) (held []any) {
 	var digits [32]byte
 	b := fmt.Appendf(digits[:0], "name %d", i)
-	x, y := i, i
+	x, y, z := i, i, i
+	r.byName[0].Store(string(b), value)
+	r.byName[1].LoadOrStore(string(b), value)
+	r.byName[2].Swap(string(b), value)
+	r.byName[3].LoadOrCompute(string(b), func() (*object, error) { return value, nil })
+	r.byName[4].Compute(string(b), func(*object) *object { return value })
+	r.byStruct.Store(pair{string(b), &z}, value)
 	r.byPointer.LoadOrStore(&x, value)
 	r.byAny.LoadOrStore(string(b), value)
 	held = append(held, r.pairs.Intern(pair{string(b), &y}), r.names.Intern(string(b)), r.same.Intern(string(b)))
