@@ -1,6 +1,9 @@
 package weakmap
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // Config is the settings that all containers share. Set them before the first
 // use of the container and never after, as with http.Server.
@@ -32,6 +35,25 @@ type Config struct {
 	// keys of a KeyMap and the elements of a Set are what is held. 0 means purely
 	// weak. A negative number panics at the first insertion.
 	Retain int
+
+	// RetainFor keeps a value strongly until it has gone unused for so long.
+	// That is looked at after collections: while there are none, nothing is let
+	// go, and a value is held up to one collection longer than it says. A hit
+	// reads no clock. 0 means no time, and a negative one panics at the first
+	// insertion.
+	RetainFor time.Duration
+
+	// RetainMax keeps at most so many values strongly. One that is to be held
+	// beyond that takes the place of another, chosen by SIEVE: the oldest that
+	// has gone unused for a while. What has lost its place is found as long as
+	// somebody else holds it, and is held again when it is used again. So a
+	// container with RetainMax alone is a cache of bounded size. Stats.Retained
+	// exceeds RetainMax by at most the number of shards less one. 0 means no
+	// bound, and a negative number panics at the first insertion.
+	//
+	// Retain, RetainFor and RetainMax combine: a value is let go by what comes
+	// first.
+	RetainMax int
 
 	// Stats turns on the counting of hits and misses. Off, it costs nothing on
 	// the read path.
@@ -79,6 +101,10 @@ func (c Config) check() {
 		panic(fmt.Sprintf("weakmap: Config.Capacity too large: %d, the limit is %d", c.Capacity, maxCapacity))
 	case c.Retain < 0:
 		panic(fmt.Sprintf("weakmap: negative Config.Retain: %d", c.Retain))
+	case c.RetainFor < 0:
+		panic(fmt.Sprintf("weakmap: negative Config.RetainFor: %v", c.RetainFor))
+	case c.RetainMax < 0:
+		panic(fmt.Sprintf("weakmap: negative Config.RetainMax: %d", c.RetainMax))
 	case c.Reclaim > PerValue:
 		panic(fmt.Sprintf("weakmap: unknown Config.Reclaim: %d", c.Reclaim))
 	}
@@ -94,7 +120,8 @@ type Stats struct {
 	Inserts  uint64 // entries ever made
 	Reaped   uint64 // entries removed because their value was collected
 	Deleted  uint64 // entries removed or replaced by a caller
-	Retained int    // values held strongly now by Config.Retain
+	Retained int    // values held strongly now by Config.Retain, RetainFor or RetainMax
+	Evicted  uint64 // values let go for Config.RetainMax
 }
 
 // String returns s as one line for a log. It tells of hits and misses if any
@@ -102,6 +129,9 @@ type Stats struct {
 func (s Stats) String() string {
 	line := fmt.Sprintf("%d entries in %d slots, %d retained; %d inserted, %d reaped, %d deleted",
 		s.Entries, s.Capacity, s.Retained, s.Inserts, s.Reaped, s.Deleted)
+	if s.Evicted != 0 {
+		line += fmt.Sprintf("; %d evicted", s.Evicted)
+	}
 	if s.Hits|s.Misses != 0 {
 		line += fmt.Sprintf("; %d hits, %d misses", s.Hits, s.Misses)
 	}

@@ -65,7 +65,7 @@ func (t *table) makeRoom(l *layout, flood bool) {
 // asked for a while. The answer costs a look at every shard, so a shard asks once in
 // as many removals as there are shards. Must be called with s.mu held.
 func (l *layout) asks(s *shard) bool {
-	if !l.sparse(s.used(), 1) || l.Len() <= max(smallBuckets, l.table.minShards) {
+	if !l.sparse(s.used(), 1) || l.Len() <= max(smallBuckets, int(l.table.minShards)) {
 		return false
 	}
 	gone := s.reaped.Load() + s.deleted.Load()
@@ -162,7 +162,7 @@ func (t *table) least(inserted uint64) int {
 	if inserted < uint64(t.capacity) {
 		return t.reserved
 	}
-	return t.minShards
+	return int(t.minShards)
 }
 
 func (t *table) lockAll(l *layout) {
@@ -205,6 +205,10 @@ func (t *table) relayout(l *layout, n int, c change) {
 // publishes it. Must be called with t.growth and the locks of all shards of l held.
 func (t *table) build(l, next *layout, n, shards int, c change) {
 	next.Row = row.Make(n, shards)
+	var marks []uint32
+	if t.retains {
+		marks = t.saveMarks(l)
+	}
 	if shards == len(l.shards) && !c.reseed {
 		next.shards = l.shards
 		kept := make([]journal.Journal, 0, shards)
@@ -233,6 +237,11 @@ func (t *table) build(l, next *layout, n, shards int, c change) {
 	}
 	_, _, t.laidOut = next.counts()
 	t.layout.Store(next) // All of it becomes visible at once.
+	if t.retains {
+		seam.Interleave("layout in use")
+		t.carryUses(l, next, marks)
+		seam.Interleave("uses carried")
+	}
 }
 
 // place puts what the journal of s records into the row of next, which is not published yet. The
@@ -254,11 +263,12 @@ func (t *table) place(next *layout, s *shard) {
 	for r, pos := range s.journal.Records() {
 		h := t.hashOfRecord(&next.hashing, r.Bits())
 		next.Prefetch(h)
-		word := t.slotWord(r.Word())
+		b := t.slotOf(t.slotWord(r.Word()), r.Ref(), r.Bits(), pos)
 		if t.retains {
-			word = heldWord(s.journal.ExtraAt(pos).Strong, word)
+			x := s.journal.ExtraAt(pos)
+			b.Word, b.Marks = heldWord(x.Strong, b.Word), x.Marks
 		}
-		batch[n] = placed{h, t.slotOf(word, r.Ref(), r.Bits(), pos)}
+		batch[n] = placed{h, b}
 		if n++; n == len(batch) {
 			flush()
 		}
@@ -344,7 +354,10 @@ func (t *table) distribute(l, next *layout, c change) {
 				if x.Ticket != nil {
 					(*ticket)(x.Ticket).hash.Store(h)
 				}
-				*to.journal.ExtraAt(at) = x
+				x.Queued = 0
+				if *to.journal.ExtraAt(at) = x; x.Strong != nil && to.journal.Queue != nil {
+					to.journal.Enqueue(at)
+				}
 			}
 			to.inserted.Add(1)
 			inserted--

@@ -36,15 +36,22 @@ func (t *table) checkInvariants(s *shard) {
 	}
 	must(bits.OnesCount(uint(l.Len())) <= 1 && l.Shards() == len(l.shards), "layout of %d buckets, %d for %d shards", l.Len(), l.Shards(), len(l.shards))
 
-	listed := 0
+	listed, held := 0, 0
 	hashes := make(map[uint32]uint32) // by place
 	for r, pos := range s.journal.Records() {
 		listed++
+		if s.journal.Extended && s.journal.ExtraAt(pos).Strong != nil {
+			held++
+		}
 		hashes[pos] = t.hashOfRecord(&l.hashing, r.Bits())
 		must(l.Shard(hashes[pos]) == uint32(shard), "a binding with hash %x is recorded in shard %d", hashes[pos], shard)
 	}
 	must(listed == used, "%d records, %d counted", listed, used)
 	must(int(s.journal.End())-listed == s.journal.Holes(), "%d holes in the journal, %d counted", int(s.journal.End())-listed, s.journal.Holes())
+	if q := s.journal.Queue; q != nil {
+		must(s.journal.QueueIsSound(), "the queue of what is held does not say where that is")
+		must(q.Len() == held, "%d records are queued, %d hold their referents", q.Len(), held)
+	}
 	must(used <= l.Limit(), "%d bindings in a shard that takes %d", used, l.Limit())
 
 	present, passed := 0, make(map[uint32]int)
@@ -58,7 +65,7 @@ func (t *table) checkInvariants(s *shard) {
 				continue
 			}
 			present++
-			pos := b.Pos(at)
+			pos := l.Pos(b, at)
 			h, ok := hashes[pos]
 			must(ok, "slot %d of bucket %d is at place %d, where no record is", at, n, pos)
 			delete(hashes, pos)
@@ -70,7 +77,7 @@ func (t *table) checkInvariants(s *shard) {
 			}
 			must(b.Word(at) == word, "slot %d of bucket %d has word %p, its record %p", at, n, b.Word(at), word)
 			want := t.slotOf(word, r.Ref(), r.Bits(), pos)
-			must(b.Key(at) == want.Key && b.Len(at) == want.Len, "slot %d of bucket %d has key %x, %d, its record %x, %d", at, n, b.Key(at), b.Len(at), want.Key, want.Len)
+			must(b.Key(at) == want.Key && l.Head(n).Len(at) == want.Len, "slot %d of bucket %d has key %x, %d, its record %x, %d", at, n, b.Key(at), l.Head(n).Len(at), want.Key, want.Len)
 			for i := h & uint32(l.Len()-1); i != n; i = (i + uint32(l.Shards())) & uint32(l.Len()-1) {
 				passed[i]++
 			}

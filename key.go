@@ -388,11 +388,11 @@ func (t *table) match(b *row.Bucket, head *row.Head, s uintptr, version uint32, 
 			return nil, found, other
 		}
 	case copiedTexts, contents:
-		if b.Key(s) != uintptr(textLen(k.n)) || b.Len(s) != uint16(h>>8) {
+		if b.Key(s) != uintptr(textLen(k.n)) || head.Len(s) != uint16(h>>8) {
 			return nil, found, other
 		}
 	default:
-		if b.Len(s) != t.lenOf(k, h) {
+		if head.Len(s) != t.lenOf(k, h) {
 			return nil, found, other
 		}
 		found.value = b.KeyAt(s)
@@ -400,7 +400,7 @@ func (t *table) match(b *row.Bucket, head *row.Head, s uintptr, version uint32, 
 	seam.Interleave("key read")
 	word = seam.Strong(b.Word(s))
 	seam.Interleave("slot read")
-	if head != nil && head.Version() != version {
+	if head.Version() != version {
 		return nil, bound{}, torn
 	}
 	switch t.keys.class {

@@ -77,9 +77,9 @@ func (c *core) load(at unsafe.Pointer) unsafe.Pointer {
 	switch l.way {
 	case byText:
 		key = b.KeyAt(k)
-		same = uintptr(b.Len(k)) == n
+		same = uintptr(head.Len(k)) == n
 	case byCanonicalText:
-		same = b.Key(k) == n && b.Len(k) == uint16(h>>8)
+		same = b.Key(k) == n && head.Len(k) == uint16(h>>8)
 	default:
 		same = b.Key(k) == n
 	}
@@ -107,7 +107,7 @@ func (t *table) loadRetaining(b *row.Bucket, head *row.Head, k uintptr, word, at
 	if v == nil || t.keys.way() == byCanonicalText && t.keys.textOf(v, uintptr(len(*(*string)(at)))) != *(*string)(at) {
 		return t.searchAt(at)
 	}
-	if head.Age(k) != 0 {
+	if head.Marks(k) != 0 {
 		t.use(b, head, k, word, v, t.keys.at(at))
 	}
 	return v
@@ -141,10 +141,10 @@ func (t *table) loadObject(object unsafe.Pointer) bound {
 	seam.Interleave("key read")
 	word := seam.Strong(b.Word(k))
 	seam.Interleave("slot read")
-	if b.Len(k) == uint16(h>>8) && head.Version() == version {
+	if head.Len(k) == uint16(h>>8) && head.Version() == version {
 		runtime.KeepAlive(l)
 		if v := t.referent(word); v == object && v != nil {
-			if t.retains && head.Age(k) != 0 {
+			if t.retains && head.Marks(k) != 0 {
 				t.use(b, head, k, word, v, key{at: object})
 			}
 			return bound{v, value}
@@ -189,7 +189,7 @@ func (t *table) probe(l *layout, h uint32, k key) (bound, verdict) {
 			case torn:
 				return bound{}, torn
 			case alive:
-				if t.retains && (head.Age(s) != 0 || uintptr(word)&1 != 0) {
+				if t.retains && (head.Marks(s) != 0 || uintptr(word)&1 != 0) {
 					t.use(b, head, s, word, found.referent, k)
 				}
 				runtime.KeepAlive(l)

@@ -1,34 +1,99 @@
 package weakmap
 
 import (
+	"sync/atomic"
+	"time"
 	"unsafe"
+
+	"github.com/puzpuzpuz/xsync/v3"
 
 	"github.com/go-weak/weakmap/internal/journal"
 	"github.com/go-weak/weakmap/internal/row"
 	"github.com/go-weak/weakmap/internal/seam"
 )
 
-// What Config.Retain adds: a binding holds its referent strongly until that has gone unused for
-// a number of collections. While it does, the record has the referent beside the word, and the
-// slot has the referent in place of the word: a hit asks no weak pointer. The slot has the age
-// too. The pass after a collection ages the slots; a hit makes one young again.
+// What Config.Retain, RetainFor and RetainMax add: a binding holds its referent strongly until
+// that has gone unused for long enough, or must make room for another. While it does, the record
+// has the referent beside the word, and the slot has the referent in place of the word: a hit asks
+// no weak pointer. A hit clears the slot's marks, if there are any; passes and evictions set them.
 //
-// Everything but the age is written with the shard's lock held. A hit of what is held takes no
-// lock; the first hit of what was let go does, to hold it again.
+// Everything but the marks is written with the shard's lock held. A hit of what is held takes no
+// lock; the first hit of what was let go does, to hold it again. What is not held has a mark: how
+// else would that hit know?
 
-// extraOf returns the extra of the record of n, and the word of its slot.
-func (t *table) extraOf(n *fresh, h uint32) (x journal.Extra, word unsafe.Pointer) {
+// A retention is what a table that retains has for it.
+type retention struct {
+	collections uint64        // Config.Retain
+	time        time.Duration // Config.RetainFor
+	max         int64         // Config.RetainMax
+
+	unbounded *xsync.Counter // how many are held; nil if max says how many may be
+	bounded   atomic.Int64   // how many are held, if max says how many may be. Raised with a shard's lock held, while it is below max or that shard holds nothing.
+	evicted   atomic.Uint64  // how many were let go for max
+
+	number uint32    // of the last pass. Guarded by growth, as passes.
+	passes []overdue // those since which nothing has gone unused for long enough, oldest first
+}
+
+// An overdue is a pass, and when it was: what it found unused, and every pass since has, was used
+// before.
+type overdue struct {
+	number      uint32
+	collections uint64
+	time        time.Time
+}
+
+// newRetention returns nil if c retains nothing.
+func newRetention(c Config) *retention {
+	if c.Retain == 0 && c.RetainFor == 0 && c.RetainMax == 0 {
+		return nil
+	}
+	r := &retention{collections: uint64(c.Retain), time: c.RetainFor, max: int64(c.RetainMax)}
+	if r.max == 0 {
+		r.unbounded = xsync.NewCounter()
+	}
+	return r
+}
+
+// holds returns how many referents are held.
+func (r *retention) holds() int {
+	if r.max == 0 {
+		return int(max(r.unbounded.Value(), 0))
+	}
+	return int(r.bounded.Load())
+}
+
+func (r *retention) count(delta int64) {
+	if r.max == 0 {
+		r.unbounded.Add(delta)
+	} else {
+		r.bounded.Add(delta)
+	}
+}
+
+// extraOf returns the extra of the record of n, the word of its slot, and the marks. old is the
+// extra of the binding that n replaces, or nil: if that holds its referent, n takes over its room, as
+// one that was used.
+// Must be called with the shard's lock held.
+func (t *table) extraOf(s *shard, n *fresh, h uint32, old *journal.Extra) (x journal.Extra, word unsafe.Pointer, marks uint32) {
 	word = t.slotWord(n.word)
 	if n.ticket != nil {
 		n.ticket.hash.Store(h)
 		x.Ticket = unsafe.Pointer(n.ticket)
 	}
-	if t.retains {
+	if t.retention != nil {
 		x.Strong = n.referent
-		t.retained.Inc()
 		word = heldWord(x.Strong, word)
+		if old != nil && old.Strong != nil {
+			x.Queued = old.Queued
+		} else {
+			t.take(s)
+			if s.journal.Queue != nil {
+				marks = row.Cold
+			}
+		}
 	}
-	return x, word
+	return x, word, marks
 }
 
 // heldWord returns the word of a slot whose record has strong: see table.slotWord.
@@ -39,10 +104,23 @@ func heldWord(strong, word unsafe.Pointer) unsafe.Pointer {
 	return word
 }
 
-// let lets go of what x held, and returns its ticket.
-func (t *table) let(x journal.Extra) *ticket {
+// take counts one more referent that s is to hold, and lets others go for it if there are as many
+// as may be. So each shard goes beyond that by one at most, and only if it held none. Must be
+// called with the shard's lock held.
+func (t *table) take(s *shard) {
+	if r := t.retention; r.max != 0 {
+		for r.bounded.Load() >= r.max && t.evict(s) {
+		}
+	}
+	t.retention.count(1)
+}
+
+// let lets go of what x, the extra of a binding that is no more, held, and returns its ticket. Must
+// be called with the shard's lock held.
+func (t *table) let(s *shard, x journal.Extra) *ticket {
 	if x.Strong != nil {
-		t.retained.Dec()
+		s.journal.Dequeue(&x)
+		t.retention.count(-1)
 	}
 	return (*ticket)(x.Ticket)
 }
@@ -50,13 +128,13 @@ func (t *table) let(x journal.Extra) *ticket {
 // use notes that slot at of b, which had the word and is k's, was used, and that its referent is
 // v, which the caller holds: it is held from here on.
 //
-// Here the age is cleared first and the slot looked at then; letGo takes the referent out of the
-// slot first and looks at the age then. So one of the two sees the other, and what was used stays
-// held.
+// Here the marks are cleared first and the slot looked at then; letGo takes the referent out of the
+// slot first and looks at the marks then. So one of the two sees the other, and what was used stays
+// held. With the layout it is the same: see carryMarks.
 func (t *table) use(b *row.Bucket, head *row.Head, at uintptr, word, v unsafe.Pointer, k key) {
 	head.Use(at)
 	seam.Interleave("use noted")
-	if b.Word(at) == v {
+	if t.layout.Load().Has(b) && b.Word(at) == v {
 		return
 	}
 	for {
@@ -77,46 +155,85 @@ func (t *table) use(b *row.Bucket, head *row.Head, at uintptr, word, v unsafe.Po
 		}
 		if l.Has(b) {
 			if wanted(b, at) {
-				t.hold(s, b, at, v)
+				t.hold(l, s, b, at, v)
 			}
 		} else if b, at, ok := l.Find(h, wanted); ok {
-			t.hold(s, b, at, v)
+			t.hold(l, s, b, at, v)
 		}
 		t.unlock(s)
 		return
 	}
 }
 
-// hold has slot at of b hold its referent, which is v, and makes it young. Must be called with
-// the shard's lock held.
-func (t *table) hold(s *shard, b *row.Bucket, at uintptr, v unsafe.Pointer) {
-	t.layout.Load().HeadOf(b).Use(at)
-	x := s.journal.ExtraAt(b.Pos(at))
-	if x.Strong == nil {
-		x.Strong = v
-		t.retained.Inc()
-		seam.Interleave("record holds")
-		// The record first: what a slot names, its record keeps.
-		b.SetWord(at, heldWord(v, b.Word(at)))
-		seam.Interleave("held again")
+// hold has slot at of b hold its referent, which is v, and notes a use. Must be called with the
+// shard's lock held.
+func (t *table) hold(l *layout, s *shard, b *row.Bucket, at uintptr, v unsafe.Pointer) {
+	head := l.HeadOf(b)
+	head.Use(at)
+	pos := l.Pos(b, at)
+	x := s.journal.ExtraAt(pos)
+	if x.Strong != nil {
+		return
 	}
+	t.take(s)
+	x.Strong = v
+	if s.journal.Queue != nil {
+		s.journal.Enqueue(pos)
+		head.Mark(at, row.Cold)
+	}
+	seam.Interleave("record holds")
+	// The record first: what a slot names, its record keeps.
+	b.SetWord(at, heldWord(v, b.Word(at)))
+	seam.Interleave("held again")
 }
 
-// letGo has slot at of b hold its referent no more, and returns what it held. Must be called with
-// the shard's lock held.
-func (t *table) letGo(s *shard, b *row.Bucket, at uintptr) unsafe.Pointer {
-	pos := b.Pos(at)
+// letGo has slot at of b hold its referent no more, unless the slot was used since mark was set, and
+// reports whether it lets go. Must be called with the shard's lock held.
+func (t *table) letGo(l *layout, s *shard, b *row.Bucket, at uintptr, mark uint32) bool {
+	pos := l.Pos(b, at)
 	x := s.journal.ExtraAt(pos)
-	v := x.Strong
-	if v != nil {
-		seam.Interleave("to let go")
-		// The slot first, and then the record: see package row.
-		b.SetWord(at, t.slotWord(s.journal.At(pos).Word()))
-		seam.Interleave("slot lets go")
-		x.Strong = nil
-		t.retained.Dec()
+	held := b.Word(at)
+	seam.Interleave("to let go")
+	// The slot first, and then the record: see package row.
+	b.SetWord(at, t.slotWord(s.journal.At(pos).Word()))
+	seam.Interleave("slot lets go")
+	if head := l.HeadOf(b); mark != 0 && head.Marks(at)&mark == 0 {
+		b.SetWord(at, held)
+		seam.Interleave("held after all")
+		return false
 	}
-	return v
+	s.journal.Dequeue(x)
+	x.Strong = nil
+	t.retention.count(-1)
+	return true
+}
+
+// evict has s let go of one referent, and reports whether it held any: of the oldest that was not
+// used since an eviction came by. It is SIEVE (Zhang et al., NSDI 2024): the hand goes over the
+// queue from old to new, and passes what was used since the last time. Must be called with the
+// shard's lock held.
+func (t *table) evict(s *shard) bool {
+	l := t.layout.Load()
+	for looks := 0; ; looks++ {
+		pos, ok := s.journal.Next()
+		if !ok {
+			return false
+		}
+		b, at, _ := l.Find(t.hashOfRecord(&l.hashing, s.journal.At(pos).Bits()), func(b *row.Bucket, at uintptr) bool { return l.Pos(b, at) == pos })
+		head := l.HeadOf(b)
+		mark := uint32(row.Cold)
+		if looks > 2*s.journal.Queue.Len() {
+			mark = 0 // All are used all the time. One must go.
+		} else if head.Marks(at)&mark == 0 {
+			head.Mark(at, mark)
+			continue
+		}
+		if t.letGo(l, s, b, at, mark) {
+			head.Mark(at, row.Cold) // It may have been used since it was marked, if one had to go. The next use holds it again.
+			t.retention.evicted.Add(1)
+			return true
+		}
+	}
 }
 
 // useListed notes that an iteration has come to e.
@@ -131,9 +248,9 @@ func (t *table) useListed(e listed) {
 			continue
 		}
 		if b, at, ok := l.Find(h, func(b *row.Bucket, at uintptr) bool {
-			return s.journal.At(b.Pos(at)).Word() == e.word
+			return s.journal.At(l.Pos(b, at)).Word() == e.word
 		}); ok {
-			t.hold(s, b, at, e.referent)
+			t.hold(l, s, b, at, e.referent)
 		}
 		t.unlock(s)
 		return
@@ -143,60 +260,78 @@ func (t *table) useListed(e listed) {
 // agedTogether is how many buckets a pass looks at in one hold of a lock.
 const agedTogether = 64
 
-// age lets go of what has gone unused for Config.Retain collections, when there have been so
-// many since the last call. It is called by one pass at a time.
-func (t *table) age(collections uint64) {
-	t.growth.Lock()
-	defer t.growth.Unlock()
-	// An age has few bits. Where Retain is greater than fits, it is counted in units.
-	unit := uint64(t.retain)/(row.AgeMax-1) + 1
-	t.unaged += min(collections, maxRetain)
-	older := min(t.unaged/unit, row.AgeMax)
-	t.unaged -= t.unaged / unit * unit
-	limit := uint32((uint64(t.retain) + unit - 1) / unit)
-	if older == 0 {
+// age lets go of what has gone unused for long enough. It is called by one pass at a time, when n
+// collections have ended.
+func (t *table) age(n uint64) {
+	r := t.retention
+	if r.collections == 0 && r.time == 0 {
 		return
 	}
+	t.growth.Lock()
+	defer t.growth.Unlock()
+	expired := r.begin(n, time.Now())
 	l := t.layout.Load()
 	for i := range l.shards {
 		s := &l.shards[i]
 		for from := i; from < l.Len(); from += agedTogether * l.Shards() {
 			s.mu.Lock()
 			for n := from; n < min(from+agedTogether*l.Shards(), l.Len()); n += l.Shards() {
-				t.ageBucket(s, l.At(uint32(n)), l.Head(uint32(n)), uint32(older), limit)
+				t.ageBucket(l, s, l.At(uint32(n)), expired)
 			}
 			t.unlock(s)
 		}
 	}
 }
 
-// maxRetain is for ever, and leaves room to count beyond it.
-const maxRetain = 1 << 30
+// passesKept is how many passes are remembered. Where more are within the time that something may
+// go unused, every other is forgotten, and what that found goes with the one after it.
+const passesKept = 128
+
+// begin begins a pass, and returns the last of those before it since which the time is up: what
+// that, or an earlier one, found unused is to go. It is 0 if there is none.
+func (r *retention) begin(collections uint64, now time.Time) (expired uint32) {
+	due := 0
+	for _, p := range r.passes {
+		if (r.collections == 0 || collections-p.collections < r.collections) && (r.time == 0 || now.Sub(p.time) < r.time) {
+			break
+		}
+		expired = p.number
+		due++
+	}
+	r.passes = append(r.passes[:0], r.passes[due:]...)
+	if len(r.passes) >= passesKept {
+		kept := r.passes[:0]
+		for i, p := range r.passes {
+			if i%2 == 1 {
+				kept = append(kept, p)
+			}
+		}
+		r.passes = kept
+	}
+	r.number++
+	r.passes = append(r.passes, overdue{r.number, collections, now})
+	return expired
+}
 
 // ageBucket is age for one bucket. Must be called with the shard's lock held.
-func (t *table) ageBucket(s *shard, b *row.Bucket, head *row.Head, older, limit uint32) {
+func (t *table) ageBucket(l *layout, s *shard, b *row.Bucket, expired uint32) {
+	head := l.HeadOf(b)
 	for at := range uintptr(row.Slots) {
 		if b.Word(at) == nil {
 			continue
 		}
-		if s.journal.ExtraAt(b.Pos(at)).Strong == nil {
+		x := s.journal.ExtraAt(l.Pos(b, at))
+		if x.Strong == nil {
 			continue
 		}
-		age := head.Age(at)
-		seam.Interleave("age read")
+		idle := head.Marks(at)&row.Idle != 0
+		seam.Interleave("marks read")
 		switch {
-		case age == 0:
-			head.SetAge(at, 0, 1) // Its time begins.
-		case age+older <= limit:
-			head.SetAge(at, age, age+older)
-		default:
-			v := seam.Strong(t.letGo(s, b, at))
-			seam.Interleave("let go")
-			// It may have been used meanwhile. We hold it up to here, or a collection just now
-			// could take what was used.
-			if head.Age(at) == 0 {
-				t.hold(s, b, at, v)
-			}
+		case !idle:
+			x.Pass = t.retention.number
+			head.Mark(at, row.Idle)
+		case x.Pass <= expired:
+			t.letGo(l, s, b, at, row.Idle)
 		}
 	}
 }
@@ -206,9 +341,57 @@ func (t *table) letAllGo(l *layout, s *shard, i uint32) {
 	for n := i; int(n) < l.Len(); n += uint32(l.Shards()) {
 		b := l.At(n)
 		for at := range uintptr(row.Slots) {
-			if b.Word(at) != nil {
-				t.letGo(s, b, at)
+			if b.Word(at) != nil && s.journal.ExtraAt(l.Pos(b, at)).Strong != nil {
+				t.letGo(l, s, b, at, 0)
 			}
 		}
 	}
+}
+
+// saveMarks puts the marks of l's slots into the records, for the layout that replaces it, and
+// returns them by bucket. Must be called with the locks of all shards of l held.
+func (t *table) saveMarks(l *layout) []uint32 {
+	saved := make([]uint32, l.Len())
+	for n := range saved {
+		b, head := l.At(uint32(n)), l.Head(uint32(n))
+		saved[n] = head.AllMarks()
+		for at := range uintptr(row.Slots) {
+			if b.Word(at) != nil {
+				j := &l.shards[l.Shard(uint32(n))].journal
+				j.ExtraAt(l.Pos(b, at)).Marks = row.MarksOf(saved[n], at)
+			}
+		}
+	}
+	return saved
+}
+
+// carryUses notes in next the uses that were noted in l since its marks were saved. It is called
+// once next is published: a use in l that is noted afterwards sees that, and is noted anew. Must be
+// called with the locks of all shards held.
+func (t *table) carryUses(l, next *layout, saved []uint32) {
+	for n, marks := range saved {
+		used := marks &^ l.Head(uint32(n)).AllMarks()
+		for at := range uintptr(row.Slots) {
+			if row.MarksOf(used, at) == 0 {
+				continue
+			}
+			b := l.At(uint32(n))
+			word := b.Word(at)
+			h, _, ok := t.rehashed(l, next, l.journalOf(l.Shard(uint32(n))).At(l.Pos(b, at)))
+			if !ok {
+				continue
+			}
+			if b, at, ok := next.FindWord(h, word); ok {
+				next.HeadOf(b).Use(at)
+			}
+		}
+	}
+}
+
+// journalOf returns the journal that the slots of shard i of l lead to.
+func (l *layout) journalOf(i uint32) *journal.Journal {
+	if l.kept != nil && int(i) < len(*l.kept) {
+		return &(*l.kept)[i]
+	}
+	return &l.shards[i].journal
 }

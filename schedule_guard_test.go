@@ -7,7 +7,6 @@ import (
 	"slices"
 	"unsafe"
 
-	"github.com/go-weak/weakmap/internal/journal"
 	"github.com/go-weak/weakmap/internal/row"
 )
 
@@ -19,6 +18,7 @@ type guard struct {
 	run     *run
 	core    *core
 	layouts []guarded // that a lookup may be in; the last is the one in use
+	most    int       // how many referents may be held; 0 = any number
 }
 
 // A guarded layout is one that is or was in use.
@@ -54,6 +54,11 @@ func (g *guard) update() {
 // check says which slot names what its record does not keep.
 func (g *guard) check() error {
 	g.update()
+	if g.most > 0 {
+		if n := g.core.stats().Retained; n > g.most {
+			return fmt.Errorf("%d referents are held, at most %d may be", n, g.most)
+		}
+	}
 	for _, l := range g.layouts {
 		for n := range l.Len() {
 			b := l.At(uint32(n))
@@ -69,17 +74,9 @@ func (g *guard) check() error {
 	return nil
 }
 
-// journalOf returns the journal that the slots of shard i of l lead to.
-func (l *layout) journalOf(i uint32) *journal.Journal {
-	if l.kept != nil && int(i) < len(*l.kept) {
-		return &(*l.kept)[i]
-	}
-	return &l.shards[i].journal
-}
-
 func (g *guard) checkSlot(l *layout, b *row.Bucket, n uint32, at uintptr, word unsafe.Pointer) error {
 	j := l.journalOf(l.Shard(n))
-	pos := b.Pos(at)
+	pos := l.Pos(b, at)
 	r := j.At(pos)
 	isKept := word == l.table.slotWord(r.Word()) || l.table.retains && word == j.ExtraAt(pos).Strong
 	if isKept && b.Key(at) == l.table.slotOf(nil, r.Ref(), r.Bits(), pos).Key {

@@ -23,7 +23,9 @@ type weakMap[K comparable] struct {
 	keys []int // that were used
 	// aside is how many bindings a scenario has deleted by itself.
 	aside uint64
-	told  atomic.Int64 // how many calls of OnReap there were
+	// collections is how many a scenario has had so far.
+	collections uint64
+	told        atomic.Int64 // how many calls of OnReap there were
 }
 
 // do records an operation on key.
@@ -123,7 +125,8 @@ func (m *weakMap[K]) makeHoles(v *cell) {
 
 // age is what one collection does to what the map retains.
 func (m *weakMap[K]) age() {
-	m.table().age(1)
+	m.collections++
+	m.table().age(m.collections)
 	m.run.forget()
 }
 
@@ -148,7 +151,7 @@ func newMapOf[K comparable](r *run, config Config, of func(int) K) *weakMap[K] {
 	return m
 }
 
-// fill stores cells 10 to 13 under the keys 0 to 3. The map takes no fifth key without growth.
+// fill stores cells 10 to 14 under the keys 0 to 4. The map takes no sixth key without growth.
 func (m *weakMap[K]) fill() {
 	for key := range row.LimitOf(1) {
 		m.store(key, cells[10+key])

@@ -12,7 +12,7 @@ import (
 // Scenarios of Config.Retain. What an entry holds is reachable.
 var retainScenarios = []scenario{
 	{
-		name: "use beside letting go", preemptions: 3, reaches: []string{"let go", "use noted"},
+		name: "use beside letting go", preemptions: 3, reaches: []string{"slot lets go", "use noted", "held after all"},
 		stage: func(r *run) {
 			m := r.newMap(Config{Retain: 1})
 			m.store(0, c1)
@@ -57,7 +57,7 @@ var retainScenarios = []scenario{
 		},
 	},
 	{
-		name: "iteration beside letting go", preemptions: 3, reaches: []string{"referent read", "let go"},
+		name: "iteration beside letting go", preemptions: 3, reaches: []string{"referent read", "slot lets go"},
 		stage: func(r *run) {
 			m := r.newMap(Config{Retain: 1})
 			m.store(0, c1)
@@ -69,6 +69,71 @@ var retainScenarios = []scenario{
 			r.start("remover", func(a *actor) { m.remove(0) })
 		},
 	},
+	{
+		// A use is noted in a row while another takes its place.
+		name: "use beside growth", preemptions: 2, reaches: []string{"use noted", "to place a shard", "uses carried"},
+		stage: func(r *run) {
+			m := r.newMap(Config{Retain: 1})
+			m.fill()
+			m.age()
+			r.keep(cells[10:15]...)
+			r.keep(c1)
+			var used *cell
+			r.start("writer", func(a *actor) { m.store(5, c1) })
+			r.start("user", func(a *actor) { used = m.load(0) })
+			r.finish = append(r.finish, func() error {
+				m.age()
+				if held := m.held(); used == nil || held != 2 {
+					return fmt.Errorf("%d values are held, want the new one and the one that was used", held)
+				}
+				return nil
+			})
+		},
+	},
+	{
+		name: "use beside eviction", preemptions: 3, reaches: []string{"slot lets go", "use noted", "held after all"},
+		stage: func(r *run) {
+			m := r.newMap(Config{RetainMax: 2})
+			m.store(0, c1)
+			m.store(1, c2)
+			r.bound(m)
+			r.keep(c2, c3)
+			r.start("writer", func(a *actor) { m.store(2, c3) })
+			r.start("user", func(a *actor) { m.load(0); a.drop(c1); m.load(0) }, c1)
+			r.start("collector", func(a *actor) { killUnheld(a, c1) })
+		},
+	},
+	{
+		name: "eviction beside removal and replacement", preemptions: 2, reaches: []string{"slot lets go", "tag cleared", "slot replaced"},
+		stage: func(r *run) {
+			m := r.newMap(Config{RetainMax: 1})
+			m.store(0, c1)
+			r.bound(m)
+			r.keep(c2, c3)
+			r.start("writer", func(a *actor) { m.store(1, c2); m.store(1, c3) })
+			r.start("remover", func(a *actor) { m.remove(0) })
+			r.start("user", func(a *actor) { m.load(0); m.load(1) })
+			r.start("collector", func(a *actor) { killUnheld(a, c1) })
+		},
+	},
+	{
+		name: "eviction beside growth", preemptions: 2, reaches: []string{"slot lets go", "to place a shard"},
+		stage: func(r *run) {
+			m := r.newMap(Config{RetainMax: 3})
+			m.fill()
+			r.bound(m)
+			r.keep(cells[10:15]...)
+			r.keep(c1)
+			r.start("writer", func(a *actor) { m.store(5, c1) })
+			r.start("user", func(a *actor) { m.load(0) })
+			r.start("other", func(a *actor) { m.remove(4) })
+		},
+	},
+}
+
+// bound has it checked at each step that m, which has one shard, holds no more than it may.
+func (r *run) bound(m *weakMap[int]) {
+	r.guards = append(r.guards, &guard{run: r, core: &m.core, most: m.Config.RetainMax})
 }
 
 // Scenarios of computations, of the other containers, and of the reaper's list.

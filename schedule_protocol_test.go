@@ -41,11 +41,11 @@ func takesSlotOver[K comparable](r *run, m *weakMap[K]) {
 // hash.
 func isReseeded[K comparable](r *run, m *weakMap[K]) {
 	m.fill()
-	r.keep(cells[10:14]...)
+	r.keep(cells[10:15]...)
 	r.keep(c1)
-	r.start("attacker", func(a *actor) { m.store(4, c1); m.reseed() })
+	r.start("attacker", func(a *actor) { m.store(5, c1); m.reseed() })
 	r.start("reader", func(a *actor) { m.load(0); m.load(3) })
-	r.start("writer", func(a *actor) { m.store(5, c1) })
+	r.start("writer", func(a *actor) { m.store(6, c1) })
 }
 
 // reseed is what a flood does to a table.
@@ -219,10 +219,10 @@ var protocolScenarios = []scenario{
 		stage: func(r *run) {
 			m := r.newMap(Config{})
 			m.fill()
-			r.keep(cells[10:14]...)
+			r.keep(cells[10:15]...)
 			r.keep(c1)
 			m.iterates(0, 2)
-			r.start("writer", func(a *actor) { m.store(4, c1); m.remove(3) })
+			r.start("writer", func(a *actor) { m.store(5, c1); m.remove(3) })
 		},
 	},
 	{
@@ -230,7 +230,7 @@ var protocolScenarios = []scenario{
 		stage: func(r *run) {
 			m := newMapOf(r, Config{}, text)
 			m.fill()
-			r.keep(cells[10:14]...)
+			r.keep(cells[10:15]...)
 			m.iterates(0, 2)
 			r.start("attacker", func(a *actor) { m.reseed(); m.remove(3) })
 		},
@@ -303,7 +303,7 @@ var protocolScenarios = []scenario{
 			m := r.newMap(Config{})
 			m.store(0, c1)
 			m.store(1, c2)
-			for n := range 40 {
+			for n := range 60 {
 				m.Store(100+n, cells[20])
 			}
 			r.muted = []string{seam.ToAsk, "version raised"}
@@ -319,8 +319,8 @@ var protocolScenarios = []scenario{
 		stage: func(r *run) {
 			m := r.newMap(Config{})
 			m.fill()
-			m.store(4, c1)
-			for key := range 5 {
+			m.store(5, c1)
+			for key := range 6 {
 				m.remove(key)
 			}
 			r.keep(c1, c2)

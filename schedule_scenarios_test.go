@@ -108,10 +108,10 @@ var scenarios = []scenario{
 		stage: func(r *run) {
 			m := r.newMap(Config{})
 			m.fill()
-			r.keep(cells[10:14]...)
+			r.keep(cells[10:15]...)
 			r.keep(c1, c2)
-			r.start("one", func(a *actor) { m.store(4, c1); m.load(0) })
-			r.start("other", func(a *actor) { m.store(5, c2); m.load(4) })
+			r.start("one", func(a *actor) { m.store(5, c1); m.load(0) })
+			r.start("other", func(a *actor) { m.store(6, c2); m.load(5) })
 			r.start("owner", func(a *actor) { m.load(3) })
 		},
 	},
@@ -124,9 +124,10 @@ var scenarios = []scenario{
 			m.Hash = func(int) uint64 { return 42 }
 			m.fill()
 			r.keep(cells[10:13]...)
+			r.keep(cells[14])
 			r.keep(c1, c2)
 			r.start("writer", func(a *actor) {
-				m.store(4, c1)
+				m.store(5, c1)
 				m.store(3, c2)
 				a.drop(cells[13])
 			}, cells[13])
@@ -139,9 +140,9 @@ var scenarios = []scenario{
 		stage: func(r *run) {
 			m := r.newMap(Config{})
 			m.fill()
-			r.keep(cells[11:14]...)
+			r.keep(cells[11:15]...)
 			r.keep(c1)
-			r.start("writer", func(a *actor) { m.store(4, c1) })
+			r.start("writer", func(a *actor) { m.store(5, c1) })
 			r.start("collector", func(a *actor) { kill(a, cells[10]); m.reap() })
 			r.start("owner", func(a *actor) { m.load(3) })
 		},
@@ -151,9 +152,9 @@ var scenarios = []scenario{
 		stage: func(r *run) {
 			m := r.newMap(Config{Reclaim: PerValue})
 			m.fill()
-			r.keep(cells[11:14]...)
+			r.keep(cells[11:15]...)
 			r.keep(c1)
-			r.start("writer", func(a *actor) { m.store(4, c1) })
+			r.start("writer", func(a *actor) { m.store(5, c1) })
 			r.start("collector", func(a *actor) { kill(a, cells[10]) })
 			r.start("other", func(a *actor) { m.remove(3) })
 		},

@@ -31,7 +31,7 @@ package weakmap
 //	ref   8  what the slot's key names, which the record keeps: a string's bytes, a copy of a key, a KeyMap's value
 //	bits  8  a number as it is; or the hash, and the length of a string
 //
-// and with Retain or PerValue, which few containers have, 16 bytes more. A shard is a lock, with
+// and with PerValue or what retains, which few containers have, 32 bytes more. A shard is a lock, with
 // the counts and the journal of the bindings that it guards. A layout is a row with its shards.
 //
 // # Life of a binding
@@ -103,7 +103,7 @@ package weakmap
 //
 // # Where memory goes
 //
-// For one binding: 24 bytes of record, 32 to 63 of row (128 for five slots, of which 13 in 16
+// For one binding: 24 bytes of record, 30 to 60 of row (172 for seven slots, of which 13 in 16
 // are used at most, and half as many after growth), and what the runtime takes for a weak pointer, 16
 // on the heap and about 50 off it. A string's bytes are the caller's.
 
@@ -126,8 +126,8 @@ type shard struct {
 	sparing    uint8           // how many more full buckets expelDead lets pass. Guarded by mu.
 	tours      *tour           // the iterations that are in the middle of the journal. Guarded by mu.
 	askAt      uint64          // how many bindings must have been removed before layout.asks says so again. Guarded by mu.
-	dead       *[]reaped       // to be reported once mu is released, or nil. Guarded by mu.
 	_          [shardPadding]byte
+	dead       *[]reaped // to be reported once mu is released, or nil. Guarded by mu.
 }
 
 // vacated is the generation of a shard whose journal is not written any more.

@@ -16,9 +16,7 @@ import (
 func (t *table) collected(ended time.Time, scope scope, workers int) {
 	t.passes++
 	if t.retains {
-		n := collections() // The scope may lag behind, and what was used since would age too fast.
-		t.age(n - t.agedAt)
-		t.agedAt = n
+		t.age(collections()) // The scope may lag behind, and what was used since would age too fast.
 	}
 	if !t.cleaned || t.passes%passesPerStray == 0 {
 		entries := t.layout.Load().used()

@@ -44,27 +44,24 @@ type table struct {
 	sweptFor   uint64                 // how many collections there had been whose victims the last sweep removed. Guarded by growth.
 	laidOut    uint64                 // how many entries had been removed when the layout was made. Guarded by growth.
 	unpaid     uint64                 // how many must have been before shrinking is tried again. Guarded by growth.
-	unaged     uint64                 // collections that no entry has aged for yet. Guarded by growth.
-	agedAt     uint64                 // how many collections there had been when entries were last aged. Accessed by reaper.pass only.
 	passes     uint32                 // how many there were. Accessed by reaper.pass only.
 	registered atomic.Bool            // whether the reaper knows the table: see there
 	reports    reports
 	lastPass   atomic.Pointer[inspect.Pass] // nil unless it is to be looked at: see inspect.Watched
 	keys       keying                       // Immutable, as all below.
 	capacity   int                          // Config.Capacity
-	retain     int                          // Config.Retain
+	retention  *retention                   // nil if it retains nothing
 	onReap     func(reaped)
 	self       weak.Pointer[table]
 	life       weak.Pointer[life] // of the container, if there is an onReap
 	values     bool
-	retains    bool // Config.Retain is not 0
+	retains    bool // retention is not nil
 	cleaned    bool // Config.Reclaim is PerValue
-	maxShards  int
-	minShards  int
+	maxShards  int32
+	minShards  int32
 	reserved   int                                             // buckets for Config.Capacity entries
 	attached   func(t *table, yield func(key, value any) bool) // yields the live entries of a KeyMap; nil for others
 	tickets    *tickets                                        // nil unless cleaned
-	retained   *xsync.Counter                                  // how many referents are held; nil without Config.Retain
 	hits       *xsync.Counter                                  // nil without Config.Stats
 	misses     *xsync.Counter                                  // nil without Config.Stats
 }
@@ -93,7 +90,7 @@ const (
 	shardsLimit = 1024
 
 	// maxBuckets is beyond what memory takes, and within what 32 bits of hash tell apart. A bucket
-	// takes 128 bytes, or 88 where an int has 32 bits.
+	// takes 172 bytes, or 116 where an int has 32 bits.
 	maxBuckets = 1 << (19 + 5*ptrSize/4)
 )
 
@@ -118,17 +115,14 @@ func (c *core) open(o func() options) *table {
 
 func newTable(o options) *table {
 	o.config.check()
-	t := &table{keys: o.keys, capacity: o.config.Capacity, retain: o.config.Retain, values: o.values, attached: o.attached, onReap: o.onReap, minShards: 1}
+	t := &table{keys: o.keys, capacity: o.config.Capacity, retention: newRetention(o.config), values: o.values, attached: o.attached, onReap: o.onReap, minShards: 1}
 	t.self = weak.Make(t)
-	t.maxShards = min(ceilPowerOfTwo(shardsPerProc*runtime.GOMAXPROCS(0)), shardsLimit)
+	t.maxShards = int32(min(ceilPowerOfTwo(shardsPerProc*runtime.GOMAXPROCS(0)), shardsLimit))
 	if n := o.config.Shards; n > 0 {
-		t.maxShards = ceilPowerOfTwo(min(n, shardsLimit))
+		t.maxShards = int32(ceilPowerOfTwo(min(n, shardsLimit)))
 		t.minShards = t.maxShards
 	}
-	t.retains = o.config.Retain > 0
-	if t.retains {
-		t.retained = xsync.NewCounter()
-	}
+	t.retains = t.retention != nil
 	if t.cleaned = o.config.Reclaim == PerValue; t.cleaned {
 		t.tickets = newTickets(t)
 	}
@@ -136,7 +130,7 @@ func newTable(o options) *table {
 		t.hits, t.misses = xsync.NewCounter(), xsync.NewCounter()
 	}
 	l := t.newLayout(hashing{})
-	t.reserved = max(bucketsFor(t.asked()), t.minShards)
+	t.reserved = max(bucketsFor(t.asked()), int(t.minShards))
 	l.Row = row.Make(t.reserved, t.shardsFor(t.reserved))
 	l.shards = t.newShards(l.Shards())
 	t.layout.Store(l)
@@ -157,7 +151,7 @@ func (t *table) asked() int {
 	n := t.capacity
 	if n > 0 {
 		// Keys spread over shards with a deviation of the root of their number.
-		n += n/16 + 8*t.maxShards
+		n += n/16 + 8*int(t.maxShards)
 	}
 	return n
 }
@@ -175,13 +169,17 @@ func bucketsFor(n int) int {
 
 // shardsFor returns how many shards go with a number of buckets.
 func (t *table) shardsFor(buckets int) int {
-	return min(max(buckets/bucketsPerShard, t.minShards), t.maxShards)
+	return min(max(buckets/bucketsPerShard, int(t.minShards)), int(t.maxShards))
 }
 
 func (t *table) newShards(n int) []shard {
 	shards := make([]shard, n)
 	for i := range shards {
-		shards[i].journal.Extended = t.retains || t.cleaned
+		j := &shards[i].journal
+		j.Extended = t.retains || t.cleaned
+		if t.retains && t.retention.max > 0 {
+			j.Queue = new(journal.Queue)
+		}
 	}
 	return shards
 }
@@ -273,8 +271,8 @@ func (c *core) stats() (st Stats) {
 	}
 	st.Entries = int(st.Inserts - st.Reaped - st.Deleted)
 	st.Capacity = l.Len() * row.Slots
-	if t.retained != nil {
-		st.Retained = int(max(t.retained.Value(), 0))
+	if r := t.retention; r != nil {
+		st.Retained, st.Evicted = r.holds(), r.evicted.Load()
 	}
 	if t.hits != nil {
 		st.Hits = uint64(t.hits.Value())

@@ -108,15 +108,16 @@ func (t *table) update(k key, n *fresh, c condition) (old bound, updated bool) {
 		var is verdict
 		others := 0
 		b, at, found := l.Find(h, func(b *row.Bucket, at uintptr) bool {
-			_, old, is = t.match(b, nil, at, 0, k, h)
-			if is == other && t.crowds(b, at, k, h) {
+			head := l.HeadOf(b)
+			_, old, is = t.match(b, head, at, head.Version(), k, h)
+			if is == other && t.crowds(b, head, at, k, h) {
 				others++
 			}
 			return is == alive || is == dead
 		})
 		if !t.admits(c, old) {
 			if found && is == alive && t.retains {
-				t.hold(s, b, at, old.referent)
+				t.hold(l, s, b, at, old.referent)
 			}
 			s.mu.Unlock()
 			return old, false
@@ -134,7 +135,7 @@ func (t *table) update(k key, n *fresh, c condition) (old bound, updated bool) {
 		}
 		switch {
 		case found && n != nil:
-			gone = t.rebind(s, b, at, n, h, is == dead)
+			gone = t.rebind(l, s, b, at, n, h, is == dead)
 		case found:
 			gone = t.unbind(l, s, b, at, h, is == dead)
 			asks = l.asks(s)
@@ -165,8 +166,8 @@ func (t *table) update(k key, n *fresh, c condition) (old bound, updated bool) {
 // way, is one of those that make a flood. What has died does not: the bindings of a value or a
 // key that dies and comes again have one hash, and go with the next pass. Must be called with the
 // shard's lock held.
-func (t *table) crowds(b *row.Bucket, at uintptr, k key, h uint32) bool {
-	return !t.keys.class.isReferent() || b.Len(at) != t.lenOf(k, h) || t.referent(b.Word(at)) != nil
+func (t *table) crowds(b *row.Bucket, head *row.Head, at uintptr, k key, h uint32) bool {
+	return !t.keys.class.isReferent() || head.Len(at) != t.lenOf(k, h) || t.referent(b.Word(at)) != nil
 }
 
 // floodAlike returns how many bindings of other keys an honest key never meets under its tag.
@@ -181,24 +182,28 @@ func (l *layout) floodAlike() int {
 func (t *table) bind(l *layout, s *shard, k key, n *fresh, h uint32) (passed int) {
 	bits := t.bitsOf(k, h)
 	pos := s.record(n.word, n.ref, bits)
-	word := t.slotWord(n.word)
+	binding := t.slotOf(t.slotWord(n.word), n.ref, bits, pos)
 	if s.journal.Extended {
-		*s.journal.ExtraAt(pos), word = t.extraOf(n, h)
+		*s.journal.ExtraAt(pos), binding.Word, binding.Marks = t.extraOf(s, n, h, nil)
+		if s.journal.Queue != nil {
+			s.journal.Requeue(pos)
+		}
 	}
 	s.inserted.Add(1)
-	return l.Insert(h, t.slotOf(word, n.ref, bits, pos))
+	return l.Insert(h, binding)
 }
 
 // rebind publishes n in place of what slot at of b is bound to, under the same key: that is
 // never unbound in between, and what is recorded of it stays. It returns the ticket of the old
 // binding. Must be called with the shard's lock held.
-func (t *table) rebind(s *shard, b *row.Bucket, at uintptr, n *fresh, h uint32, wasDead bool) *ticket {
-	pos := b.Pos(at)
+func (t *table) rebind(l *layout, s *shard, b *row.Bucket, at uintptr, n *fresh, h uint32, wasDead bool) *ticket {
+	pos := l.Pos(b, at)
 	ref, bits := s.journal.At(pos).Ref(), s.journal.At(pos).Bits()
 	word := t.slotWord(n.word)
 	var extra journal.Extra
+	var marks uint32
 	if s.journal.Extended {
-		extra, word = t.extraOf(n, h)
+		extra, word, marks = t.extraOf(s, n, h, s.journal.ExtraAt(pos))
 	}
 	s.inserted.Add(1) // Before the old one is counted: a key that is bound throughout always counts.
 	// The slot first, and then the record. A reader that has the old address got it while the
@@ -208,14 +213,18 @@ func (t *table) rebind(s *shard, b *row.Bucket, at uintptr, n *fresh, h uint32, 
 	if t.values {
 		b.SetKey(at, uintptr(n.ref))
 	}
-	t.layout.Load().HeadOf(b).Use(at)
+	if t.retains {
+		head := l.HeadOf(b)
+		head.Use(at)
+		head.Mark(at, marks)
+	}
 	seam.Interleave("slot replaced")
-	var gone *ticket
+	var old journal.Extra
 	switch {
 	case t.values:
-		gone = t.let(s.journal.Replace(pos, n.word, n.ref, extra))
+		old = s.journal.Replace(pos, n.word, n.ref, extra)
 	case s.journal.Young(pos):
-		gone = t.let(s.journal.Replace(pos, n.word, nil, extra))
+		old = s.journal.Replace(pos, n.word, nil, extra)
 	default:
 		// A place says how old a referent is, so this one gets another. Iterations that have not
 		// come to the old one are told: the key is bound all the time.
@@ -223,26 +232,29 @@ func (t *table) rebind(s *shard, b *row.Bucket, at uintptr, n *fresh, h uint32, 
 		if s.journal.Extended {
 			*s.journal.ExtraAt(to) = extra
 		}
-		b.SetPos(at, to)
+		l.SetPos(b, at, to)
 		for w := s.tours; w != nil; w = w.next {
 			w.keep(&s.journal, pos, listed{ref: ref, bits: bits})
 		}
-		gone = t.let(s.journal.Clear(pos))
+		old, pos = s.journal.Clear(pos), to
+	}
+	if s.journal.Queue != nil {
+		s.journal.Requeue(pos)
 	}
 	runtime.KeepAlive(n)
 	s.account(t, wasDead, ref, bits)
-	return gone
+	return (*ticket)(old.Ticket)
 }
 
 // unbind removes what slot at of b is bound to, and returns its ticket. Must be called with the
 // shard's lock held.
 func (t *table) unbind(l *layout, s *shard, b *row.Bucket, at uintptr, h uint32, isDead bool) *ticket {
-	pos := b.Pos(at)
+	pos := l.Pos(b, at)
 	r := s.journal.At(pos)
 	ref, bits := r.Ref(), r.Bits()
 	// The slot first: what a slot names, its record keeps.
 	l.Remove(h, b, at)
-	gone := t.let(s.journal.Clear(pos))
+	gone := t.let(s, s.journal.Clear(pos))
 	s.account(t, isDead, ref, bits)
 	if used := s.used(); s.journal.Sparse(used) {
 		t.compact(l, s, used)
@@ -274,12 +286,12 @@ func (t *table) compact(l *layout, s *shard, used int) {
 	moves := make([]move, 0, used)
 	s.journal.Compact(used, nil, func(r *journal.Record, from, to uint32) {
 		h := t.hashOfRecord(&l.hashing, r.Bits())
-		b, at, _ := l.Find(h, func(b *row.Bucket, at uintptr) bool { return b.Pos(at) == from && b.Word(at) != nil })
+		b, at, _ := l.Find(h, func(b *row.Bucket, at uintptr) bool { return l.Pos(b, at) == from && b.Word(at) != nil })
 		moves = append(moves, move{b, at, to})
 	})
 	// Only now: what was moved must not be taken for what is still to be moved.
 	for _, m := range moves {
-		m.bucket.SetPos(m.slot, m.to)
+		l.SetPos(m.bucket, m.slot, m.to)
 	}
 	seam.Interleave("compacted")
 	s.generation.Add(1)
@@ -303,14 +315,14 @@ func (t *table) expelDead(l *layout, s *shard, h uint32) {
 		return
 	}
 	seam.Interleave(seam.ToAsk)
-	if !t.hasDied(s, b, uintptr(h>>24)%row.Slots) {
+	if !t.hasDied(l, s, b, uintptr(h>>24)%row.Slots) {
 		s.sparing = fullSpared
 		return
 	}
 	for at := range uintptr(row.Slots) {
 		seam.Interleave(seam.ToAsk)
-		if t.hasDied(s, b, at) {
-			bits := s.journal.At(b.Pos(at)).Bits()
+		if t.hasDied(l, s, b, at) {
+			bits := s.journal.At(l.Pos(b, at)).Bits()
 			t.unbind(l, s, b, at, t.hashOfRecord(&l.hashing, bits), true)
 		}
 	}
@@ -318,8 +330,8 @@ func (t *table) expelDead(l *layout, s *shard, h uint32) {
 
 // hasDied reports whether what slot at of b is bound to is dead, and does not ask what was inserted
 // since the last collection: see journal.Begin. Must be called with the shard's lock held.
-func (t *table) hasDied(s *shard, b *row.Bucket, at uintptr) bool {
-	return !s.journal.Young(b.Pos(at)) && t.referent(b.Word(at)) == nil
+func (t *table) hasDied(l *layout, s *shard, b *row.Bucket, at uintptr) bool {
+	return !s.journal.Young(l.Pos(b, at)) && t.referent(b.Word(at)) == nil
 }
 
 // clear removes every binding.
@@ -383,7 +395,7 @@ func (t *table) removeListed(e listed) bool {
 			continue
 		}
 		b, at, found := l.Find(h, func(b *row.Bucket, at uintptr) bool {
-			r := s.journal.At(b.Pos(at))
+			r := s.journal.At(l.Pos(b, at))
 			if e.word == nil && t.referent(b.Word(at)) != e.referent || e.word != nil && r.Word() != e.word {
 				return false
 			}

@@ -26,8 +26,11 @@ type Record struct {
 
 // Extra is what some tables keep for a binding beside its Record.
 type Extra struct {
-	Strong unsafe.Pointer // the referent, while it is held. Guarded by the shard's lock.
-	Ticket unsafe.Pointer // of the referent's cleanup. Guarded by the shard's lock.
+	Strong unsafe.Pointer // the referent, while it is held. Guarded by the shard's lock, as all below.
+	Ticket unsafe.Pointer // of the referent's cleanup
+	Pass   uint32         // the first that found it unused
+	Queued uint32         // where it is in the queue, plus one; 0 if it is not
+	Marks  uint32         // those of its slot in a row that is no more
 }
 
 // An extended record is one of a journal with extras.
@@ -44,6 +47,7 @@ type Journal struct {
 	first    uint32           // at all places before it are holes
 	room     uint8            // in the first chunk, while it is the only one
 	Extended bool             // whether there are extras. Immutable.
+	Queue    *Queue           // of what is held, where that has a bound; nil elsewhere. Immutable.
 	epochs   [2]epoch         // the last two in which records were made, the later one first
 }
 
@@ -232,7 +236,7 @@ func (j *Journal) Sparse(used int) bool { return int(j.holes) > used+sparseFloor
 // used of them at most, and calls it once for each record that there is. Copies stay valid.
 func (j *Journal) Compact(used int, keep func(r *Record, from uint32) (stays bool), moved func(r *Record, from, to uint32)) {
 	old := *j
-	*j = Journal{Extended: old.Extended, epochs: old.epochs}
+	*j = Journal{Extended: old.Extended, Queue: old.Queue, epochs: old.epochs}
 	for k := range j.epochs {
 		j.epochs[k].first = 0
 	}
@@ -259,6 +263,9 @@ func (j *Journal) Compact(used int, keep func(r *Record, from uint32) (stays boo
 			}
 		}
 		j.copyChunk(unsafe.Pointer(j.At(to)), unsafe.Pointer(r), 1)
+		if j.Queue != nil && j.ExtraAt(to).Queued != 0 {
+			j.Requeue(to)
+		}
 		if moved != nil {
 			moved(r, pos, to)
 		}

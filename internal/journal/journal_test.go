@@ -17,9 +17,9 @@ func TestSizes(t *testing.T) {
 		got, want uintptr
 	}{
 		{"a record", unsafe.Sizeof(Record{}), 24},
-		{"a record with an extra", unsafe.Sizeof(extended{}), 40},
+		{"a record with an extra", unsafe.Sizeof(extended{}), 56},
 		{"a chunk", Size * unsafe.Sizeof(Record{}), 3 << 10},
-		{"a journal", unsafe.Sizeof(Journal{}), 56},
+		{"a journal", unsafe.Sizeof(Journal{}), 64},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s takes %d bytes, want %d", c.name, c.got, c.want)

@@ -5,18 +5,19 @@
 //
 // # A bucket
 //
-// A bucket has five slots, and a head that stands apart, together with the heads of all buckets: a
-// lookup that finds nothing reads a head alone, and these stay in a cache long after the slots do
-// not.
+// A bucket has seven slots. A lookup that finds nothing reads the bucket's head alone, so all heads
+// stand together, and stay in a cache long after the slots do not. What only writers read stands
+// apart from both.
+//
+//	slot:    0  word     8  the weak pointer of the referent, or the referent itself while that is held
+//	         8  key      8  a number, or the address of the key
 //
 //	head:    0  tags     8  a byte of hash for each slot, and how many bindings passed the bucket
 //	         8  version  4  rises with each removal
-//	        12  ages     4  six bits for each slot: for how long it has gone unused
+//	        12  marks    4  two for each slot: what it was not used since
+//	        16  lens    14  sixteen bits for each slot that a key must share to be looked at
 //
-//	slots:   0  slots   80  each with a word, the weak pointer of the referent, or the referent itself
-//	                        while that is held; and a key, a number or the address of the key
-//	        80  lens    12  sixteen bits for each slot that a key must share to be looked at
-//	        92  pos     20  where in its shard's journal the binding is
+//	places:  0  pos     28  where in its shard's journal each binding is
 //
 // The addresses in slots are hidden from the collector, which would come to
 // what they name in the order of hashes, and miss the cache each time. The journal keeps
@@ -52,32 +53,33 @@ import (
 
 const (
 	// Slots is how many bindings a bucket has room for.
-	Slots = 5
+	Slots = 7
 
 	// TagShift is where the tag begins in a hash.
 	TagShift = 24
 )
 
-// A Bucket holds up to five bindings of one shard. All fields but pos are read without lock, and
-// written only with the shard's lock held.
-type Bucket struct {
-	slots [Slots]slot
-	lens  [(Slots + 1) / 2]atomic.Uint32
-	pos   [Slots]uint32 // Read and written only with the shard's lock held.
-}
+// A Bucket holds up to seven bindings of one shard. Read without lock, written only with the shard's
+// lock held.
+type Bucket struct{ slots [Slots]slot }
 
 // A slot is one place for a binding.
 type slot struct{ word, key uintptr }
 
-// A Head is what a lookup reads of a bucket first.
+// A Head is what a lookup reads of a bucket first. Read without lock, written only with the shard's
+// lock held, but for the marks.
 type Head struct {
 	// tags has one byte of hash for each slot, 0 if the slot is empty, and in its top byte how many
-	// bindings passed the bucket because it was full. Read without lock, written only with the shard's
-	// lock held, as version.
+	// bindings passed the bucket because it was full.
 	tags    atomic.Uint64
 	version atomic.Uint32
-	ages    atomic.Uint32 // Six bits for each slot. Written by readers too: a use clears its slot's bits.
+	marks   atomic.Uint32 // Written by readers too: a use clears its slot's.
+	lens    [(Slots + 1) / 2]atomic.Uint32
 }
+
+// places is where the bindings of a bucket are in their shard's journal. Read and written only with
+// the shard's lock held.
+type places [Slots]uint32
 
 // Tags returns the tags, for Matching and Passed.
 func (h *Head) Tags() uint64 { return h.tags.Load() }
@@ -93,21 +95,22 @@ func (b *Bucket) at(k uintptr) unsafe.Pointer {
 const keyAfter = unsafe.Offsetof(slot{}.key)
 
 // pair returns the word of which the sixteen bits of slot k are a half, and which.
-func (b *Bucket) pair(k uintptr) (pair *uint32, shift uintptr) {
-	return (*uint32)(unsafe.Add(unsafe.Pointer(&b.lens), k/2*4)), k % 2 * 16
+func (h *Head) pair(k uintptr) (pair *uint32, shift uintptr) {
+	return (*uint32)(unsafe.Add(unsafe.Pointer(&h.lens), k/2*4)), k % 2 * 16
 }
 
 // A Binding is what a slot holds.
 type Binding struct {
-	Word unsafe.Pointer // of seam.Make, or the referent: see the table
-	Key  uintptr
-	Len  uint16
-	Pos  uint32
+	Word  unsafe.Pointer // of seam.Make, or the referent: see the table
+	Key   uintptr
+	Len   uint16
+	Pos   uint32
+	Marks uint32
 }
 
 const (
-	lowBits     = 0x0101010101 // bit 0 of each tag
-	highBits    = 0x8080808080 // bit 7 of each tag
+	lowBits     = 0x01010101010101 // bit 0 of each tag
+	highBits    = 0x80808080808080 // bit 7 of each tag
 	passedShift = 56
 	passedUnit  = 1 << passedShift
 	passedMax   = 255 // A count that got here stays, until the row is replaced.
@@ -115,7 +118,7 @@ const (
 	ptrSize = unsafe.Sizeof(uintptr(0))
 )
 
-// Tag returns the tag of h in each of five bytes. A tag is never 0 or 1: see Matching. Bits 24
+// Tag returns the tag of h in each of seven bytes. A tag is never 0 or 1: see Matching. Bits 24
 // to 31 are disjoint from those that choose the bucket until there are 16 million of these; then
 // tags discriminate less.
 func Tag(h uint32) uint64 {
@@ -165,70 +168,65 @@ func (b *Bucket) SetKey(k uintptr, key uintptr) {
 }
 
 // Len returns the sixteen bits of slot k.
-func (b *Bucket) Len(k uintptr) uint16 {
-	pair, shift := b.pair(k)
+func (h *Head) Len(k uintptr) uint16 {
+	pair, shift := h.pair(k)
 	return uint16(atomic.LoadUint32(pair) >> shift)
 }
 
-func (b *Bucket) setLen(k uintptr, n uint16) {
-	pair, shift := b.pair(k)
+func (h *Head) setLen(k uintptr, n uint16) {
+	pair, shift := h.pair(k)
 	atomic.StoreUint32(pair, atomic.LoadUint32(pair)&^(0xffff<<shift)|uint32(n)<<shift)
 }
 
-// Pos returns the place in the journal of the binding in slot k. Must be called with the
-// shard's lock held.
-func (b *Bucket) Pos(k uintptr) uint32 { return b.pos[k] }
+// The marks of a slot say since when it was not used.
+const (
+	Idle = 1 << iota // since a pass came by
+	Cold             // since an eviction came by
 
-// SetPos replaces it.
-func (b *Bucket) SetPos(k uintptr, pos uint32) { b.pos[k] = pos }
+	bothMarks = Idle | Cold
 
-// AgeMax is the greatest age of a slot.
-const AgeMax = 1<<ageBits - 1
+	marksEach = 2
+)
 
-const ageBits = 6
+// Marks returns those of slot k: none, if it was used since both.
+func (h *Head) Marks(k uintptr) uint32 { return MarksOf(h.marks.Load(), k) }
 
-// Age returns for how long slot k has gone unused, in units of the table's; 0 if it was
-// used since the last pass.
-func (h *Head) Age(k uintptr) uint32 { return h.ages.Load() >> (k * ageBits) & AgeMax }
+// AllMarks returns those of all slots, for MarksOf.
+func (h *Head) AllMarks() uint32 { return h.marks.Load() }
 
-// SetAge replaces the age of slot k if that is old, and reports whether it was.
-func (h *Head) SetAge(k uintptr, old, age uint32) bool {
-	for {
-		ages := h.ages.Load()
-		if ages>>(k*ageBits)&AgeMax != old {
-			return false
-		}
-		if h.ages.CompareAndSwap(ages, ages&^(AgeMax<<(k*ageBits))|age<<(k*ageBits)) {
-			return true
-		}
+// MarksOf returns those of slot k.
+func MarksOf(all uint32, k uintptr) uint32 { return all >> (k * marksEach) & bothMarks }
+
+// Mark sets marks of slot k.
+func (h *Head) Mark(k uintptr, marks uint32) { h.marks.Or(marks << (k * marksEach)) }
+
+// Use clears the marks of slot k.
+func (h *Head) Use(k uintptr) {
+	if h.Marks(k) != 0 {
+		h.marks.And(^uint32(bothMarks << (k * marksEach)))
 	}
-}
-
-// Use makes the age of slot k 0, and reports whether it was another.
-func (h *Head) Use(k uintptr) bool {
-	if h.Age(k) == 0 {
-		return false
-	}
-	h.ages.And(^uint32(AgeMax << (k * ageBits)))
-	return true
 }
 
 // A Row is all buckets of a table. A binding lies in its home bucket, or in one after it
 // in the same shard if that was full.
 type Row struct {
-	base  unsafe.Pointer // of the first bucket. Immutable.
-	heads unsafe.Pointer // of the first bucket's head. Immutable.
-	mask  uint32         // the number of buckets, a power of two, less one. Immutable.
-	step  uint32         // the number of shards, a power of two. Immutable.
+	base  unsafe.Pointer // of the first bucket. Immutable, as all below.
+	heads unsafe.Pointer // of the first bucket's head, and behind the heads the places
+	mask  uint32         // the number of buckets, a power of two, less one
+	step  uint32         // the number of shards, a power of two
 }
-
-const bucketSize = unsafe.Sizeof(Bucket{})
 
 // A single is the memory of a row of one bucket.
 type single struct {
 	bucket Bucket
 	head   Head
+	places places
 }
+
+const (
+	bucketSize = unsafe.Sizeof(Bucket{})
+	headSize   = unsafe.Sizeof(Head{})
+)
 
 // nothing is the memory of rows that hold nothing. It is never written.
 var nothing single
@@ -236,10 +234,14 @@ var nothing single
 // Make returns a row of n buckets, or of one that takes nothing if n is 0.
 func Make(n, shards int) Row {
 	if n == 0 {
-		return Row{unsafe.Pointer(&nothing), unsafe.Pointer(&nothing.head), 0, 1}
+		return over(&nothing, 1, 1)
 	}
-	memory := make([]single, n)
-	base := unsafe.Pointer(unsafe.SliceData(memory))
+	return over(unsafe.SliceData(make([]single, n)), n, shards)
+}
+
+// over returns a row of n buckets in the memory of n singles. Safety: all its parts fit in there.
+func over(memory *single, n, shards int) Row {
+	base := unsafe.Pointer(memory)
 	return Row{base, unsafe.Add(base, uintptr(n)*bucketSize), uint32(n - 1), uint32(shards)}
 }
 
@@ -251,8 +253,21 @@ func (r *Row) At(i uint32) *Bucket {
 
 // Head returns the head of the bucket that i leads to.
 func (r *Row) Head(i uint32) *Head {
-	return (*Head)(unsafe.Add(r.heads, uintptr(i&r.mask)*unsafe.Sizeof(Head{})))
+	return (*Head)(unsafe.Add(r.heads, uintptr(i&r.mask)*headSize))
 }
+
+// pos returns where the place of slot k of a bucket is.
+func (r *Row) pos(n uint32, k uintptr) *uint32 {
+	before := (uintptr(r.mask)+1)*headSize + uintptr(n)*unsafe.Sizeof(places{})
+	return (*uint32)(unsafe.Add(r.heads, before+k*4))
+}
+
+// Pos returns the place in the journal of the binding in slot k of b, a bucket of the row. Must be
+// called with the shard's lock held.
+func (r *Row) Pos(b *Bucket, k uintptr) uint32 { return *r.pos(r.number(b), k) }
+
+// SetPos replaces it.
+func (r *Row) SetPos(b *Bucket, k uintptr, pos uint32) { *r.pos(r.number(b), k) = pos }
 
 // Tags returns its tags.
 func (r *Row) Tags(i uint32) uint64 { return r.Head(i).Tags() }
@@ -276,6 +291,7 @@ func (r *Row) Prefetch(i uint32) {
 	b := unsafe.Pointer(r.At(i))
 	prefetch.Line(b)
 	prefetch.Line(unsafe.Add(b, 64))
+	prefetch.Line(unsafe.Pointer(r.pos(i&r.mask, 0)))
 }
 
 // Len returns the number of buckets, 0 for a row that takes nothing.
@@ -337,9 +353,12 @@ func (r *Row) Insert(h uint32, n Binding) (passed int) {
 			b, k := r.At(i), SlotOf(free)
 			b.SetWord(k, n.Word)
 			b.SetKey(k, n.Key)
-			b.setLen(k, n.Len)
-			b.pos[k] = n.Pos
+			head.setLen(k, n.Len)
+			*r.pos(i&r.mask, k) = n.Pos
 			head.Use(k)
+			if n.Marks != 0 {
+				head.Mark(k, n.Marks)
+			}
 			seam.Interleave("slot written")
 			head.tags.Store(tags | Tag(h)&(0xff<<(8*k)))
 			return passed
@@ -354,14 +373,16 @@ func (r *Row) Insert(h uint32, n Binding) (passed int) {
 // Place is Insert into a row that is not published yet, without an ordered store.
 func (r *Row) Place(h uint32, n Binding) {
 	for i := h; ; i += r.step {
-		tags := (*uint64)(unsafe.Pointer(&r.Head(i).tags))
+		head := r.Head(i)
+		tags := (*uint64)(unsafe.Pointer(&head.tags))
 		if free := Matching(*tags, 0); free != 0 {
 			b, k := r.At(i), SlotOf(free)
 			*(*slot)(b.at(k)) = slot{uintptr(n.Word), n.Key}
-			b.pos[k] = n.Pos
-			pair, shift := b.pair(k)
+			*r.pos(i&r.mask, k) = n.Pos
+			pair, shift := head.pair(k)
 			*pair |= uint32(n.Len) << shift
 			*tags |= Tag(h) & (0xff << (8 * k))
+			*(*uint32)(unsafe.Pointer(&head.marks)) |= n.Marks << (k * marksEach)
 			return
 		}
 		if *tags>>passedShift != passedMax {

@@ -20,14 +20,15 @@ func TestABucketIsAsThePackageCommentSays(t *testing.T) {
 		name                     string
 		at, size, wantAt, wanted uintptr
 	}{
+		{"word", unsafe.Offsetof(b.slots[0].word), unsafe.Sizeof(b.slots[0].word), 0, 8},
+		{"key", unsafe.Offsetof(b.slots[0].key), unsafe.Sizeof(b.slots[0].key), 8, 8},
+		{"a bucket", 0, unsafe.Sizeof(b), 0, 112},
 		{"tags", unsafe.Offsetof(h.tags), unsafe.Sizeof(h.tags), 0, 8},
 		{"version", unsafe.Offsetof(h.version), unsafe.Sizeof(h.version), 8, 4},
-		{"ages", unsafe.Offsetof(h.ages), unsafe.Sizeof(h.ages), 12, 4},
-		{"a head", 0, unsafe.Sizeof(h), 0, 16},
-		{"slots", unsafe.Offsetof(b.slots), unsafe.Sizeof(b.slots), 0, 80},
-		{"lens", unsafe.Offsetof(b.lens), unsafe.Sizeof(b.lens), 80, 12},
-		{"pos", unsafe.Offsetof(b.pos), unsafe.Sizeof(b.pos), 92, 20},
-		{"a bucket", 0, unsafe.Sizeof(b), 0, 112},
+		{"marks", unsafe.Offsetof(h.marks), unsafe.Sizeof(h.marks), 12, 4},
+		{"lens", unsafe.Offsetof(h.lens), unsafe.Sizeof(h.lens), 16, 16},
+		{"a head", 0, unsafe.Sizeof(h), 0, 32},
+		{"places", 0, unsafe.Sizeof(places{}), 0, 28},
 	} {
 		if c.at != c.wantAt || c.size != c.wanted {
 			t.Errorf("%s: %d bytes at %d, want %d at %d", c.name, c.size, c.at, c.wanted, c.wantAt)
@@ -42,7 +43,7 @@ func TestSlotsAndHeadsAreInOneCacheLineEach(t *testing.T) {
 	}
 	for n := 1; n <= 1024; n *= 2 {
 		r := Make(n, 1)
-		if uintptr(unsafe.Pointer(r.At(0)))%16 != 0 || uintptr(unsafe.Pointer(r.Head(0)))%16 != 0 {
+		if uintptr(unsafe.Pointer(r.At(0)))%16 != 0 || n > 1 && uintptr(unsafe.Pointer(r.Head(0)))%32 != 0 {
 			t.Errorf("the first of %d buckets is at %p, its head at %p", n, r.At(0), r.Head(0))
 		}
 	}
@@ -73,10 +74,11 @@ func newModel(buckets, shards int) *model {
 func (m *model) insert(h uint32) {
 	m.next++
 	n := listed{h, Binding{
-		Word: unsafe.Pointer(&referents[m.next%uint32(len(referents))]),
-		Key:  uintptr(m.next) * 77,
-		Len:  uint16(m.next * 31),
-		Pos:  m.next,
+		Word:  unsafe.Pointer(&referents[m.next%uint32(len(referents))]),
+		Key:   uintptr(m.next) * 77,
+		Len:   uint16(m.next * 31),
+		Pos:   m.next,
+		Marks: m.next % 4,
 	}}
 	m.row.Insert(h, n.Binding)
 	m.bindings = append(m.bindings, n)
@@ -85,7 +87,7 @@ func (m *model) insert(h uint32) {
 
 // find returns the slot of a binding.
 func (m *model) find(n listed) (b *Bucket, k uintptr, ok bool) {
-	return m.row.Find(n.hash, func(b *Bucket, k uintptr) bool { return b.Pos(k) == n.Pos })
+	return m.row.Find(n.hash, func(b *Bucket, k uintptr) bool { return m.row.Pos(b, k) == n.Pos })
 }
 
 func (m *model) remove(i int) bool {
@@ -107,18 +109,18 @@ func (m *model) remove(i int) bool {
 func (m *model) check(row Row, placed bool) error {
 	passed := make(map[*Bucket]int)
 	for _, n := range m.bindings {
-		b, k, ok := row.Find(n.hash, func(b *Bucket, k uintptr) bool { return b.Pos(k) == n.Pos })
+		b, k, ok := row.Find(n.hash, func(b *Bucket, k uintptr) bool { return row.Pos(b, k) == n.Pos })
 		switch {
 		case !ok:
 			return fmt.Errorf("the binding of %x at place %d is not found", n.hash, n.Pos)
-		case b.Word(k) != n.Word || b.Key(k) != n.Key || uintptr(b.KeyAt(k)) != n.Key || b.Len(k) != n.Len:
-			return fmt.Errorf("the slot of %x has %p, %d, %d, want %p, %d, %d", n.hash, b.Word(k), b.Key(k), b.Len(k), n.Word, n.Key, n.Len)
+		case b.Word(k) != n.Word || b.Key(k) != n.Key || uintptr(b.KeyAt(k)) != n.Key || row.HeadOf(b).Len(k) != n.Len:
+			return fmt.Errorf("the slot of %x has %p, %d, %d, want %p, %d, %d", n.hash, b.Word(k), b.Key(k), row.HeadOf(b).Len(k), n.Word, n.Key, n.Len)
 		case row.HeadOf(b).Tags()>>(8*k)&0xff != Tag(n.hash)&0xff:
 			return fmt.Errorf("the tags of %x are %x in slot %d", n.hash, row.HeadOf(b).Tags(), k)
 		case !row.Has(b):
 			return fmt.Errorf("bucket %p is not one of the row", b)
-		case row.HeadOf(b).Age(k) != 0:
-			return fmt.Errorf("a new binding has age %d", row.HeadOf(b).Age(k))
+		case row.HeadOf(b).Marks(k) != n.Marks:
+			return fmt.Errorf("a new binding has marks %x, want %x", row.HeadOf(b).Marks(k), n.Marks)
 		}
 		if w, at, _ := row.FindWord(n.hash, n.Word); w == nil || w.Word(at) != n.Word {
 			return fmt.Errorf("the word of %x is not found", n.hash)
@@ -257,7 +259,7 @@ func TestCountsOfPassedStayAt255(t *testing.T) {
 func TestTags(t *testing.T) {
 	for h, want := range map[uint32]uint64{0: 2, 0xffffff: 2, 0x01000000: 3, 0x02000000: 2, 0x03000001: 3, 0xffabcdef: 0xff} {
 		if got := Tag(h); got != want*lowBits {
-			t.Errorf("Tag(%x) = %x, want %x in each of five bytes", h, got, want)
+			t.Errorf("Tag(%x) = %x, want %x in each of seven bytes", h, got, want)
 		}
 	}
 	for range 100_000 {
@@ -301,7 +303,7 @@ func TestARowThatTakesNothing(t *testing.T) {
 	if one := Make(1, 1); one.Has(r.At(0)) || !one.Has(one.At(9)) {
 		t.Error("a row has another's bucket, or not its own")
 	}
-	for buckets, want := range map[int]int{0: 0, 1: 4, 2: 8, 8: 32, 128: 520} {
+	for buckets, want := range map[int]int{0: 0, 1: 5, 2: 11, 8: 45, 128: 728} {
 		if got := LimitOf(buckets); got != want {
 			t.Errorf("LimitOf(%d) = %d, want %d", buckets, got, want)
 		}
@@ -309,62 +311,61 @@ func TestARowThatTakesNothing(t *testing.T) {
 }
 
 // What is done to one slot of a bucket changes no other.
-func TestAgesAndLensAreEachSlotsOwn(t *testing.T) {
-	var b Bucket
+func TestMarksAndLensAreEachSlotsOwn(t *testing.T) {
 	var head Head
-	var ages [Slots]uint32
+	var marks [Slots]uint32
 	var lens [Slots]uint16
 	for range 20_000 {
 		k := rand.UintN(Slots)
-		age, n := rand.Uint32N(AgeMax+1), uint16(rand.Uint32())
-		switch rand.IntN(4) {
+		mark, n := []uint32{Idle, Cold, Idle | Cold}[rand.IntN(3)], uint16(rand.Uint32())
+		switch rand.IntN(3) {
 		case 0:
-			if got := head.Use(uintptr(k)); got != (ages[k] != 0) {
-				t.Fatalf("Use of a slot of age %d = %t", ages[k], got)
-			}
-			ages[k] = 0
+			head.Use(uintptr(k))
+			marks[k] = 0
 		case 1:
-			if head.SetAge(uintptr(k), (ages[k]+1)%(AgeMax+1), age) {
-				t.Fatalf("SetAge succeeds for a slot of age %d", ages[k])
-			}
+			head.Mark(uintptr(k), mark)
+			marks[k] |= mark
 		case 2:
-			if !head.SetAge(uintptr(k), ages[k], age) {
-				t.Fatalf("SetAge fails for a slot of age %d", ages[k])
-			}
-			ages[k] = age
-		case 3:
-			b.setLen(uintptr(k), n)
+			head.setLen(uintptr(k), n)
 			lens[k] = n
 		}
 		for k := range uintptr(Slots) {
-			if head.Age(k) != ages[k] || b.Len(k) != lens[k] {
-				t.Fatalf("slot %d has age %d and %d, want %d and %d", k, head.Age(k), b.Len(k), ages[k], lens[k])
+			if head.Marks(k) != marks[k] || MarksOf(head.AllMarks(), k) != marks[k] || head.Len(k) != lens[k] {
+				t.Fatalf("slot %d has marks %x and %d, want %x and %d", k, head.Marks(k), head.Len(k), marks[k], lens[k])
 			}
 		}
 	}
 	r := Make(1, 1)
-	r.Head(0).SetAge(0, 0, 5)
-	if r.Insert(0, Binding{Word: unsafe.Pointer(&referents)}); r.Head(0).Age(0) != 0 {
-		t.Errorf("a new binding has age %d", r.Head(0).Age(0))
+	for k := range uintptr(Slots) {
+		r.Head(0).Mark(k, Idle|Cold)
+	}
+	for i, want := range []uint32{0, Idle, Cold} {
+		if r.Insert(0, Binding{Word: unsafe.Pointer(&referents), Marks: want}); r.Head(0).Marks(uintptr(i)) != want {
+			t.Errorf("a new binding has marks %x, want %x", r.Head(0).Marks(uintptr(i)), want)
+		}
 	}
 }
 
-// Uses and ages of one bucket's slots come from many goroutines without a lock.
-func TestAgesBesideEachOther(t *testing.T) {
+// Uses and marks of one bucket's slots come from many goroutines without a lock.
+func TestMarksBesideEachOther(t *testing.T) {
 	var head Head
 	var wg sync.WaitGroup
 	var lost atomic.Int64
 	for k := range uintptr(Slots) {
 		wg.Go(func() {
 			for i := range uint32(20_000) {
-				if age := i%AgeMax + 1; !head.SetAge(k, 0, age) || head.Age(k) != age || !head.Use(k) || head.Age(k) != 0 {
+				mark := i%3 + 1
+				if head.Mark(k, mark); head.Marks(k) != mark {
+					lost.Add(1)
+				}
+				if head.Use(k); head.Marks(k) != 0 {
 					lost.Add(1)
 				}
 			}
 		})
 	}
 	if wg.Wait(); lost.Load() > 0 {
-		t.Errorf("%d times an age was not what the only one who changes it made it", lost.Load())
+		t.Errorf("%d times marks were not what the only one who changes them made them", lost.Load())
 	}
 }
 
@@ -393,7 +394,7 @@ func TestAReaderTrustsOneBindingOnly(t *testing.T) {
 				}
 				for ; m != 0; m &= m - 1 {
 					k := SlotOf(m)
-					n, key, word := b.Len(k), b.Key(k), b.Word(k)
+					n, key, word := head.Len(k), b.Key(k), b.Word(k)
 					if head.Version() != version {
 						break
 					}
@@ -413,7 +414,7 @@ func TestAReaderTrustsOneBindingOnly(t *testing.T) {
 		word := unsafe.Pointer(&referents[at])
 		r.Insert(0, Binding{Word: word, Key: uintptr(at), Len: uint16(at), Pos: i})
 		if i >= 1 { // One is there all the time, and its slot is filled again at once.
-			b, k, ok := r.Find(0, func(b *Bucket, k uintptr) bool { return b.Pos(k) < i })
+			b, k, ok := r.Find(0, func(b *Bucket, k uintptr) bool { return r.Pos(b, k) < i })
 			if ok {
 				r.Remove(0, b, k)
 			}
