@@ -66,7 +66,13 @@ type table struct {
 	tickets    *tickets                                        // nil unless cleaned
 	retained   *xsync.Counter                                  // how many referents are held; nil without Config.Retain
 	hits       *xsync.Counter                                  // nil without Config.Stats
-	misses     *xsync.Counter                                  // nil without Config.Stats
+	misses     *misses                                         // nil without Config.Stats
+}
+
+// misses are counted apart from hits, which so are one load away.
+type misses struct {
+	all  *xsync.Counter
+	dead *xsync.Counter // of all, those that met what had died. Raised after all, and read before it.
 }
 
 // A layout is where a table's bindings are. It is immutable but for what the shards protect,
@@ -133,7 +139,7 @@ func newTable(o options) *table {
 		t.tickets = newTickets(t)
 	}
 	if o.config.Stats {
-		t.hits, t.misses = xsync.NewCounter(), xsync.NewCounter()
+		t.hits, t.misses = xsync.NewCounter(), &misses{xsync.NewCounter(), xsync.NewCounter()}
 	}
 	l := t.newLayout(hashing{})
 	t.reserved = max(bucketsFor(t.asked()), t.minShards)
@@ -210,8 +216,8 @@ func (t *table) referent(word unsafe.Pointer) unsafe.Pointer {
 	return seam.Value(word)
 }
 
-// count counts a hit or a miss, with Config.Stats.
-func (c *core) count(hit bool) {
+// count counts a hit, or a miss that met what had died or did not, with Config.Stats.
+func (c *core) count(hit, metDead bool) {
 	t := c.table.Load()
 	switch {
 	case t == nil:
@@ -220,7 +226,10 @@ func (c *core) count(hit bool) {
 	case hit:
 		t.hits.Inc()
 	default:
-		t.misses.Inc()
+		t.misses.all.Inc()
+		if metDead {
+			t.misses.dead.Inc()
+		}
 	}
 }
 
@@ -278,7 +287,8 @@ func (c *core) stats() (st Stats) {
 	}
 	if t.hits != nil {
 		st.Hits = uint64(t.hits.Value())
-		st.Misses += uint64(t.misses.Value())
+		st.Dead = uint64(t.misses.dead.Value()) // Before the misses, of which it is never more.
+		st.Misses += uint64(t.misses.all.Value())
 	}
 	return st
 }
