@@ -186,7 +186,10 @@ func TestDeadIsCountedByConcurrentLookups(t *testing.T) {
 		defer stallCleanups(t)()
 		const keys, readers = 100, 4
 		awaitDeath(t, storeDoomed(m, numbers(keys)...))
-		times := scaled(1000)
+		times := 1000
+		if raceEnabled {
+			times = 100
+		}
 		var working sync.WaitGroup
 		var over atomic.Bool
 		var looks, worst uint64
