@@ -35,6 +35,8 @@
 // the live share that is shown is that of the last pass over the container.
 // Hits, misses, and misses of dead values are counted with Config.Stats only; without it
 // they are not shown.
+//
+// A Cell counts nothing, so it has no Stats and cannot be published.
 package weakdebug
 
 import (
