@@ -214,7 +214,7 @@ func TestPage(t *testing.T) {
 	line, _, _ = strings.Cut(line, "</tr>")
 	for _, want := range []string{
 		`<b>30</b>`, `25.0 % in use`, `<b>75.0 %</b><small>of 12</small>`, `data-plot="share" data-count="9" data-whole="12"`,
-		`<b>33.3 %</b><small>of 3 misses</small>`, `data-plot="share" data-count="1" data-whole="3"`,
+		`<b>33.3 %</b><small>of 3</small>`, `data-plot="share" data-count="1" data-whole="3"`,
 		`<b title="12,345,678">12.35 M</b>`, `<b>75.0 %</b><small>of 40</small>`, `<b>2.5 ms</b><small>at collection 42</small>`,
 		`<b>4</b>`, `fullest 1.50×`, `viewBox="0 0 3 1"`, `d="M0 1V0.667h.8V1zM1 1V0h.8V1zM2 1V0.333h.8V1z"`,
 	} {

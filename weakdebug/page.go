@@ -81,7 +81,7 @@ var columns = []column{
 			if r.Stats.Misses == 0 {
 				return
 			}
-			c.Text, c.Note = percent(float64(r.Stats.Dead)/float64(r.Stats.Misses)), "of "+short(r.Stats.Misses)+" misses"
+			c.Text, c.Note = percent(float64(r.Stats.Dead)/float64(r.Stats.Misses)), "of "+short(r.Stats.Misses)
 			c.Plot, c.Count, c.Whole = "share", decimal(r.Stats.Dead), decimal(r.Stats.Misses)
 		}},
 	{"Inserts", "Entries ever made. Plotted: per second.", func(c *cell, r *row) { c.rate(r.Stats.Inserts) }},
