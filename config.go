@@ -91,8 +91,8 @@ func (c Config) check() {
 // again, for which there is [Config].Retain; few mean that lookups ask for what was not
 // there. A value counts as Dead only until its entry is removed, after the collection
 // that has found it dead. Dead never exceeds Misses. An [Interner] and a [Strings] know a
-// dead value by its hash alone. In a [KeyMap] and a [Set] Dead is 0, since the caller of a
-// lookup holds the key.
+// dead value by its hash alone. In a [KeyMap] and a [Set], which go by identity, Dead is 0:
+// the caller of a lookup holds the key.
 type Stats struct {
 	Entries  int    // as Len
 	Capacity int    // slots allocated

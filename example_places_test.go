@@ -12,7 +12,7 @@ import (
 	"github.com/go-weak/weakmap"
 )
 
-// A lock for each user, which is there as long as anybody has it or waits for it. The lock needs
+// A lock for each user, which is there as long as a goroutine has it or waits for it. The lock needs
 // the pointer beside: objects of less than 16 bytes without one share memory, and may never die.
 func ExampleMap_LoadOrStore() {
 	type lock struct {
@@ -96,7 +96,7 @@ func ExampleMap_LoadOrCompute_transports() {
 	// transports: 0
 }
 
-// The limit changes for all limiters in use, wherever they are. Nobody takes out those of
+// The limit changes for all limiters in use, wherever they are. There is no need to take out those of
 // connections that have ended.
 func ExampleSet_All() {
 	type limiter struct {

@@ -9,8 +9,8 @@ import (
 	"github.com/go-weak/weakmap"
 )
 
-// Rate limiters belong to connections. Whoever changes the rate changes it for all of them, and
-// a connection that is dropped needs to tell nobody.
+// Rate limiters belong to connections. A new rate is for all of them, and a connection that is
+// dropped need not be taken out.
 
 type limiter struct {
 	perSecond atomic.Int64

@@ -177,8 +177,8 @@ func TestDeadIsNoneByIdentity(t *testing.T) {
 	})
 }
 
-// Each of several goroutines meets each dead value as often as it asks, and whoever reads the
-// counts meanwhile never sees more dead than misses.
+// Each of several goroutines meets each dead value as often as it asks, and a reader of the
+// counts never sees more dead than misses.
 func TestDeadIsCountedByConcurrentLookups(t *testing.T) {
 	inBothModes(t, func(t *testing.T, c configuration) {
 		m := newMap[int, record](c)
@@ -223,7 +223,7 @@ func TestDeadIsCountedByConcurrentLookups(t *testing.T) {
 	})
 }
 
-// Beside the collector, the cleanups and the passes: what nobody holds is met dead at some time,
+// Beside the collector, the cleanups and the passes: what nothing holds is met dead at some time,
 // and each lookup is counted once.
 func TestDeadBesideTheCollector(t *testing.T) {
 	inBothModes(t, func(t *testing.T, c configuration) {

@@ -277,7 +277,7 @@ func sharedStrings(r *Round) {
 		}
 	})
 	r.wait()
-	r.eventually("what nobody holds left", func() bool { return in.Len() == 1 })
+	r.eventually("what nothing holds left", func() bool { return in.Len() == 1 })
 	runtime.KeepAlive(whole)
 	r.dead.Add(int64(r.balance(in).Reaped))
 }

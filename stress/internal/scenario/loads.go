@@ -116,7 +116,7 @@ func invalidatedMap(r *Round) {
 		clear: m.Clear,
 	})
 	m.Store(-1, &object{}) // There is one at least that dies.
-	r.eventually("what nobody holds left", func() bool { return m.Len() == 0 })
+	r.eventually("what nothing holds left", func() bool { return m.Len() == 0 })
 	r.dead.Add(int64(r.balance(m).Reaped))
 }
 
@@ -157,7 +157,7 @@ func invalidatedCell(r *Round) {
 	r.diesInCell(&c)
 }
 
-// diesInCell stores a value that nobody holds, and waits for its death.
+// diesInCell stores a value that nothing holds, and waits for its death.
 func (r *Round) diesInCell(c *weakmap.Cell[object]) {
 	c.Store(&object{})
 	if r.eventually("the value of the Cell died", func() bool { _, ok := c.Load(); return !ok }) {
@@ -191,7 +191,7 @@ func left(r *Round) {
 			defer mu.Unlock()
 			working[key] = slices.DeleteFunc(working[key], func(other context.Context) bool { return other == ctx })
 			if ctx.Err() != nil {
-				return &object{id: abandoned} // It must be nobody's.
+				return &object{id: abandoned} // It must be no caller's.
 			}
 			return &object{id: int64(key)}
 		}
@@ -242,7 +242,7 @@ func left(r *Round) {
 		return len(working[0])+len(working[1])+len(working[2]) == 0
 	})
 	m.Store(-1, &object{}) // There is one at least that dies.
-	r.eventually("what nobody holds left", func() bool { return m.Len() == 0 })
+	r.eventually("what nothing holds left", func() bool { return m.Len() == 0 })
 	r.dead.Add(int64(r.balance(m).Reaped))
 }
 

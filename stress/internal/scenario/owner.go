@@ -271,6 +271,6 @@ func ownStrings(r *Round) {
 		runtime.KeepAlive(part)
 	})
 	r.wait()
-	r.eventually("all that nobody holds left", func() bool { return in.Len() == 0 })
+	r.eventually("all that nothing holds left", func() bool { return in.Len() == 0 })
 	r.dead.Add(int64(r.balance(in).Reaped))
 }
