@@ -112,11 +112,19 @@ func (c Config) check() {
 
 // Stats is what a container tells about itself. When no operation is in
 // progress, Inserts == Reaped + Deleted + Entries.
+//
+// Many Dead among the Misses mean that values die shortly before they are asked for
+// again, for which there is [Config].Retain; few mean that lookups ask for what was not
+// there. A value counts as Dead only until its entry is removed, after the collection
+// that has found it dead. Dead never exceeds Misses. An [Interner] and a [Strings] know a
+// dead value by its hash alone. In a [KeyMap] and a [Set], which go by identity, Dead is 0:
+// the caller of a lookup holds the key.
 type Stats struct {
 	Entries  int    // as Len
 	Capacity int    // slots allocated
 	Hits     uint64 // lookups that found a live value; counted with Config.Stats
 	Misses   uint64 // lookups that did not, or had to wait for a computation; a dead value is a miss; counted with Config.Stats
+	Dead     uint64 // of the Misses, those that met a value that had died; counted with Config.Stats
 	Inserts  uint64 // entries ever made
 	Reaped   uint64 // entries removed because their value was collected
 	Deleted  uint64 // entries removed or replaced by a caller
@@ -133,7 +141,7 @@ func (s Stats) String() string {
 		line += fmt.Sprintf("; %d evicted", s.Evicted)
 	}
 	if s.Hits|s.Misses != 0 {
-		line += fmt.Sprintf("; %d hits, %d misses", s.Hits, s.Misses)
+		line += fmt.Sprintf("; %d hits, %d misses, %d of them of dead values", s.Hits, s.Misses, s.Dead)
 	}
 	return line
 }

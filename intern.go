@@ -61,15 +61,15 @@ func (in *Interner[T]) find(p unsafe.Pointer) *T {
 	if in.core.table.Load() == nil {
 		mustBeHashable(*(*T)(p))
 		if in.Config.Stats {
-			in.core.count(false)
+			in.core.count(false, false)
 		}
 		return nil
 	}
-	canonical := (*T)(in.core.load(p))
+	canonical, metDead := in.core.load(p)
 	if in.Config.Stats {
-		in.core.count(canonical != nil)
+		in.core.count(canonical != nil, metDead)
 	}
-	return canonical
+	return (*T)(canonical)
 }
 
 // Intern returns the canonical pointer of value. As long as any canonical

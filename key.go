@@ -364,7 +364,8 @@ type verdict uint8
 const (
 	other verdict = iota // it is another key's
 	alive                // it is the key's, and the referent lives
-	dead                 // it is the key's, and the referent is dead. Of a referent that names the key that cannot be told: it is other.
+	dead                 // it is the key's, and the referent is dead. Of a referent that has the key that cannot be told: it is lost.
+	lost                 // the referent is dead, and its hash was the key's, as far as slots have it
 	torn                 // the slot changed while it was read
 )
 
@@ -426,13 +427,19 @@ func (t *table) match(b *row.Bucket, head *row.Head, s uintptr, version uint32, 
 		return word, found, alive
 	case copies:
 		found.value = nil
-		if found.referent == nil || !t.keys.equal(found.referent, escape.Hide(k.at)) {
+		if found.referent == nil {
+			return word, bound{}, lost
+		}
+		if !t.keys.equal(found.referent, escape.Hide(k.at)) {
 			return nil, bound{}, other
 		}
 		return word, found, alive
 	case copiedTexts, contents:
 		found.value = nil
-		if found.referent == nil || t.keys.textOf(found.referent, k.n) != k.text() {
+		if found.referent == nil {
+			return word, bound{}, lost
+		}
+		if t.keys.textOf(found.referent, k.n) != k.text() {
 			return nil, bound{}, other
 		}
 		return word, found, alive

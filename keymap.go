@@ -93,7 +93,7 @@ func (m *KeyMap[K, V]) lookup(key *K) (value V, ok bool) {
 func (m *KeyMap[K, V]) Load(key *K) (value V, ok bool) {
 	bound := m.find(key)
 	if m.Config.Stats {
-		m.core.count(bound != nil)
+		m.core.count(bound != nil, false) // Who asks holds the key.
 	}
 	return valueAt(bound)
 }

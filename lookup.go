@@ -28,12 +28,12 @@ const (
 	byCanonicalText // Interner of strings, Strings
 )
 
-// load returns what the key at an address is bound to. Nothing of the key is kept, so it need not
-// be on the heap.
-func (c *core) load(at unsafe.Pointer) unsafe.Pointer {
+// load returns what the key at an address is bound to, or nil, and whether it met what has died.
+// Nothing of the key is kept, so it need not be on the heap.
+func (c *core) load(at unsafe.Pointer) (referent unsafe.Pointer, metDead bool) {
 	t := c.table.Load()
 	if t == nil {
-		return nil
+		return nil, false
 	}
 	l := t.layout.Load()
 	seam.Interleave("layout read")
@@ -69,7 +69,7 @@ func (c *core) load(at unsafe.Pointer) unsafe.Pointer {
 		if row.Passed(tags) {
 			return t.searchAt(at)
 		}
-		return nil
+		return nil, false
 	}
 	b, k := l.At(h), row.SlotOf(m)
 	var key unsafe.Pointer
@@ -98,11 +98,11 @@ func (c *core) load(at unsafe.Pointer) unsafe.Pointer {
 	if v == nil || l.way == byCanonicalText && t.keys.textOf(v, n) != *(*string)(at) {
 		return t.searchAt(at)
 	}
-	return v
+	return v, false
 }
 
 // loadRetaining is the end of load in a table that retains.
-func (t *table) loadRetaining(b *row.Bucket, head *row.Head, k uintptr, word, at unsafe.Pointer) unsafe.Pointer {
+func (t *table) loadRetaining(b *row.Bucket, head *row.Head, k uintptr, word, at unsafe.Pointer) (referent unsafe.Pointer, metDead bool) {
 	v := t.referent(word)
 	if v == nil || t.keys.way() == byCanonicalText && t.keys.textOf(v, uintptr(len(*(*string)(at)))) != *(*string)(at) {
 		return t.searchAt(at)
@@ -110,11 +110,14 @@ func (t *table) loadRetaining(b *row.Bucket, head *row.Head, k uintptr, word, at
 	if head.Marks(k) != 0 {
 		t.use(b, head, k, word, v, t.keys.at(at))
 	}
-	return v
+	return v, false
 }
 
 // searchAt is load for all keys and all cases.
-func (t *table) searchAt(at unsafe.Pointer) unsafe.Pointer { return t.search(t.keys.at(at)).referent }
+func (t *table) searchAt(at unsafe.Pointer) (referent unsafe.Pointer, metDead bool) {
+	found, is := t.find(t.keys.at(at))
+	return found.referent, is == dead
+}
 
 // loadObject is find for a KeyMap or Set. A pointer that is no key of the table's is nothing
 // to it: its object is not looked at.
@@ -154,27 +157,33 @@ func (t *table) loadObject(object unsafe.Pointer) bound {
 }
 
 // search returns what k is bound to, or nothing if that is dead, for all keys and all cases.
+func (t *table) search(k key) bound {
+	found, _ := t.find(k)
+	return found
+}
+
+// find is search, and says whether what it met was dead.
 //
 // It reads the layout, a bucket's version and tags, a slot and the weak pointer, in this
 // order, while writers change each of them. What it finds alive was bound when the slot was
 // read, or when the layout was replaced, both within the call. What it finds nowhere was
 // unbound at some moment within the call: a layout that was replaced holds what was bound
 // then, and within one layout a binding never moves to another slot.
-func (t *table) search(k key) bound {
+func (t *table) find(k key) (bound, verdict) {
 	for {
 		l := t.layout.Load()
 		seam.Interleave("layout read")
 		h := t.hash(&l.hashing, k)
 		found, is := t.probe(l, h, k)
 		if is != torn {
-			return found
+			return found, is
 		}
 	}
 }
 
 // probe is search in one layout. torn means that it must be looked again.
 func (t *table) probe(l *layout, h uint32, k key) (bound, verdict) {
-	tag := row.Tag(h)
+	tag, miss := row.Tag(h), other
 	for i, end := h, false; !end; {
 		b, head := l.At(i), l.Head(i)
 		version := head.Version()
@@ -185,6 +194,9 @@ func (t *table) probe(l *layout, h uint32, k key) (bound, verdict) {
 			word, found, is := t.match(b, head, s, version, k, h) // While l is kept, which is used below.
 			switch is {
 			case other:
+				continue
+			case lost:
+				miss = dead // Unless an equal one comes that lives.
 				continue
 			case torn:
 				return bound{}, torn
@@ -208,7 +220,7 @@ func (t *table) probe(l *layout, h uint32, k key) (bound, verdict) {
 		i, end = l.Next(h, i, tags)
 	}
 	runtime.KeepAlive(l)
-	return bound{}, other
+	return bound{}, miss
 }
 
 // findObject returns what an object is bound to.

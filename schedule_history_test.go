@@ -100,6 +100,9 @@ func (s *state) apply(o *operation) bool {
 		return true
 	case "Load":
 		return o.got == live
+	case "Store":
+		s.bound[o.key] = uint8(o.arg)
+		return true
 	case "Swap":
 		s.bound[o.key] = uint8(o.arg)
 		return o.got == live

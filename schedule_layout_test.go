@@ -31,9 +31,9 @@ func (p *pause) Yield(at string, _ func() bool) {
 func TestSchedulesOfALayoutReplacedDuringALookup(t *testing.T) {
 	release := reaper.hold()
 	defer release()
-	type lookup = func(c *core, at unsafe.Pointer) unsafe.Pointer
+	type lookup = func(c *core, at unsafe.Pointer) (unsafe.Pointer, bool)
 	find := (*core).load
-	search := func(c *core, at unsafe.Pointer) unsafe.Pointer { return c.table.Load().searchAt(at) }
+	search := func(c *core, at unsafe.Pointer) (unsafe.Pointer, bool) { return c.table.Load().searchAt(at) }
 	t.Run("text", func(t *testing.T) {
 		for name, f := range map[string]lookup{"find": find, "search": search} {
 			t.Run(name, func(t *testing.T) { replaceDuring(t, new(Map[string, int]), strings.Repeat("k", 20), f) })
@@ -52,7 +52,7 @@ func TestSchedulesOfALayoutReplacedDuringALookup(t *testing.T) {
 	})
 }
 
-func replaceDuring[K comparable](t *testing.T, m *Map[K, int], key K, lookup func(c *core, at unsafe.Pointer) unsafe.Pointer) {
+func replaceDuring[K comparable](t *testing.T, m *Map[K, int], key K, lookup func(c *core, at unsafe.Pointer) (unsafe.Pointer, bool)) {
 	v := new(int)
 	m.Store(key, v)
 	table := m.core.table.Load()
@@ -66,7 +66,7 @@ func replaceDuring[K comparable](t *testing.T, m *Map[K, int], key K, lookup fun
 		kept = replaced.Value() != nil
 	}}
 	defer func() { seam.Schedule = nil }()
-	if found := lookup(&m.core, unsafe.Pointer(&key)); found != unsafe.Pointer(v) {
+	if found, _ := lookup(&m.core, unsafe.Pointer(&key)); found != unsafe.Pointer(v) {
 		t.Errorf("the lookup found %p, want what was bound when it read the tags, %p", found, v)
 	}
 	if !kept {

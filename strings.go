@@ -34,9 +34,9 @@ func (s *Strings) open() *table {
 
 // find returns the string that equals v and is there.
 func (s *Strings) find(v string) (interned string, ok bool) {
-	p := s.core.load(escape.Hide(unsafe.Pointer(&v)))
+	p, metDead := s.core.load(escape.Hide(unsafe.Pointer(&v)))
 	if s.Config.Stats {
-		s.core.count(p != nil)
+		s.core.count(p != nil, metDead)
 	}
 	if p == nil {
 		return "", false

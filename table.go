@@ -63,7 +63,13 @@ type table struct {
 	attached   func(t *table, yield func(key, value any) bool) // yields the live entries of a KeyMap; nil for others
 	tickets    *tickets                                        // nil unless cleaned
 	hits       *xsync.Counter                                  // nil without Config.Stats
-	misses     *xsync.Counter                                  // nil without Config.Stats
+	misses     *misses                                         // nil without Config.Stats
+}
+
+// misses are counted apart from hits, which so are one load away.
+type misses struct {
+	all  *xsync.Counter
+	dead *xsync.Counter // of all, those that met what had died. Raised after all, and read before it.
 }
 
 // A layout is where a table's bindings are. It is immutable but for what the shards protect,
@@ -127,7 +133,7 @@ func newTable(o options) *table {
 		t.tickets = newTickets(t)
 	}
 	if o.config.Stats {
-		t.hits, t.misses = xsync.NewCounter(), xsync.NewCounter()
+		t.hits, t.misses = xsync.NewCounter(), &misses{xsync.NewCounter(), xsync.NewCounter()}
 	}
 	l := t.newLayout(hashing{})
 	t.reserved = max(bucketsFor(t.asked()), int(t.minShards))
@@ -208,8 +214,8 @@ func (t *table) referent(word unsafe.Pointer) unsafe.Pointer {
 	return seam.Value(word)
 }
 
-// count counts a hit or a miss, with Config.Stats.
-func (c *core) count(hit bool) {
+// count counts a hit, or a miss that met what had died or did not, with Config.Stats.
+func (c *core) count(hit, metDead bool) {
 	t := c.table.Load()
 	switch {
 	case t == nil:
@@ -218,7 +224,10 @@ func (c *core) count(hit bool) {
 	case hit:
 		t.hits.Inc()
 	default:
-		t.misses.Inc()
+		t.misses.all.Inc()
+		if metDead {
+			t.misses.dead.Inc()
+		}
 	}
 }
 
@@ -276,7 +285,8 @@ func (c *core) stats() (st Stats) {
 	}
 	if t.hits != nil {
 		st.Hits = uint64(t.hits.Value())
-		st.Misses += uint64(t.misses.Value())
+		st.Dead = uint64(t.misses.dead.Value()) // Before the misses, of which it is never more.
+		st.Misses += uint64(t.misses.all.Value())
 	}
 	return st
 }

@@ -94,11 +94,11 @@ func remove[K comparable](c *core, key K, cond condition) (old unsafe.Pointer, r
 
 // lookup is Load without counting.
 func (m *Map[K, V]) lookup(key K) (value *V, ok bool) {
-	value = (*V)(m.core.load(escape.Hide(unsafe.Pointer(&key))))
-	if value == nil {
+	p, _ := m.core.load(escape.Hide(unsafe.Pointer(&key)))
+	if p == nil {
 		m.vet(key)
 	}
-	return value, value != nil
+	return (*V)(p), p != nil
 }
 
 // vet panics for a key that cannot be hashed if the table has not done so, because there is none.
@@ -111,14 +111,14 @@ func (m *Map[K, V]) vet(key K) {
 // Load returns the value bound to key. It misses only if, at some moment during
 // the call, the key was unbound or what was bound to it was unreachable.
 func (m *Map[K, V]) Load(key K) (value *V, ok bool) {
-	value = (*V)(m.core.load(escape.Hide(unsafe.Pointer(&key))))
-	if value == nil {
+	p, metDead := m.core.load(escape.Hide(unsafe.Pointer(&key)))
+	if p == nil {
 		m.vet(key)
 	}
 	if m.Config.Stats {
-		m.core.count(value != nil)
+		m.core.count(p != nil, metDead)
 	}
-	return value, value != nil
+	return (*V)(p), p != nil
 }
 
 // Store binds key to value. A nil value panics.

@@ -43,7 +43,7 @@ func (s *Set[T]) Add(elem *T) (added bool) {
 func (s *Set[T]) Contains(elem *T) bool {
 	found := s.core.findObject(unsafe.Pointer(elem)).referent != nil
 	if s.Config.Stats {
-		s.core.count(found)
+		s.core.count(found, false) // Who asks holds the element.
 	}
 	return found
 }

@@ -179,17 +179,23 @@ var (
 	tested  = regexp.MustCompile(`(?ms)^// doc: ([^\n]*)\n\n(.*?)\n// end$`)
 )
 
-// The blocks of Go in migrate.md are those of migrate_test.go, which run.
+// codeFiles have the blocks of Go of migrate.md, and run.
+var codeFiles = []string{"migrate_test.go", "../examples/places/singleflight_test.go"}
+
+// The document shows what is in codeFiles, and all of it.
 func TestCodeOfTheDocs(t *testing.T) {
 	document, err := os.ReadFile("migrate.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	source, err := os.ReadFile("migrate_test.go")
-	if err != nil {
-		t.Fatal(err)
+	shown, run := blocks(fenced, string(document)), map[string]string{}
+	for _, file := range codeFiles {
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		maps.Copy(run, blocks(tested, string(source)))
 	}
-	shown, run := blocks(fenced, string(document)), blocks(tested, string(source))
 	if all := len(goBlock.FindAllString(string(document), -1)); all != len(shown) || all == 0 {
 		t.Errorf("%d blocks of Go, %d of them named", all, len(shown))
 	}

@@ -2,17 +2,19 @@ package docs_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"strings"
 	"sync"
 	"unique"
+	"unsafe"
 	"weak"
 
 	"github.com/go-weak/weakmap"
 )
 
-// The code of migrate.md. What stands between a line "doc: name" and a line "end" is the
+// The code of migrate.md, but for what needs other modules: that is in examples/places. What stands between a line "doc: name" and a line "end" is the
 // block of that name there, and TestCodeOfTheDocs compares them.
 
 type Page struct {
@@ -287,5 +289,151 @@ func Example_sideTableAfter() {
 	fmt.Println(labelOf.Len())
 	// Output:
 	// start here
+	// 0
+}
+
+func fetch(ctx context.Context, name string) (*Page, error) {
+	p, err := read(name)
+	return p, errors.Join(err, ctx.Err())
+}
+
+// doc: singleflight, after
+
+type contextCache struct {
+	pages weakmap.Map[string, Page]
+}
+
+func (c *contextCache) Get(ctx context.Context, name string) (*Page, error) {
+	p, _, err := c.pages.LoadOrComputeContext(ctx, name, func(ctx context.Context) (*Page, error) {
+		return fetch(ctx, name)
+	})
+	return p, err
+}
+
+func (c *contextCache) Invalidate(name string) { c.pages.Delete(name) }
+
+// end
+
+func Example_singleflightAfter() {
+	var c contextCache
+	ctx := context.Background()
+	a, _ := c.Get(ctx, "index")
+	b, _ := c.Get(ctx, "index")
+	fmt.Println(a == b)
+	c.Invalidate("index")
+	b, _ = c.Get(ctx, "index")
+	fmt.Println(a == b)
+	runtime.KeepAlive(a)
+	// Output:
+	// true
+	// false
+}
+
+// doc: unique strings, before
+
+type sample struct {
+	host unique.Handle[string]
+}
+
+func newSample(host []byte) sample { return sample{unique.Make(string(host))} }
+
+func (s sample) Host() string { return s.host.Value() }
+
+// end
+
+func Example_uniqueStringsBefore() {
+	a, b := newSample([]byte("db-1")), newSample([]byte("db-1"))
+	fmt.Println(a.Host(), a == b)
+	// Output:
+	// db-1 true
+}
+
+// doc: unique strings, after
+
+var hosts weakmap.Strings
+
+type point struct {
+	Host string
+}
+
+func newPoint(host []byte) point { return point{hosts.InternBytes(host)} }
+
+// end
+
+func Example_uniqueStringsAfter() {
+	a, b := newPoint([]byte("db-1")), newPoint([]byte("db-1"))
+	fmt.Println(a.Host, a == b, unsafe.StringData(a.Host) == unsafe.StringData(b.Host), hosts.Len())
+	runtime.KeepAlive(a.Host)
+	// Output:
+	// db-1 true true 1
+}
+
+// doc: locks, before
+
+type keyLocks struct {
+	mu    sync.Mutex
+	locks map[string]*sync.Mutex // grows for ever
+}
+
+func (k *keyLocks) Lock(key string) (unlock func()) {
+	k.mu.Lock()
+	l := k.locks[key]
+	if l == nil {
+		if k.locks == nil {
+			k.locks = make(map[string]*sync.Mutex)
+		}
+		l = new(sync.Mutex)
+		k.locks[key] = l
+	}
+	k.mu.Unlock()
+	l.Lock()
+	return l.Unlock
+}
+
+// end
+
+// doc: locks, after
+
+type lock struct {
+	sync.Mutex
+	_ *byte // so that each is an object of its own
+}
+
+type weakLocks struct {
+	locks weakmap.Map[string, lock]
+}
+
+func (k *weakLocks) Lock(key string) (unlock func()) {
+	l, ok := k.locks.Load(key)
+	if !ok {
+		l, _ = k.locks.LoadOrStore(key, new(lock))
+	}
+	l.Lock()
+	return l.Unlock // holds l
+}
+
+// end
+
+func Example_locks() {
+	var weak weakLocks
+	for _, lock := range []func(string) func(){new(keyLocks).Lock, weak.Lock} {
+		n := 0
+		var working sync.WaitGroup
+		for range 100 {
+			working.Go(func() {
+				defer lock("n")()
+				n++
+			})
+		}
+		working.Wait()
+		fmt.Println(n)
+	}
+	if err := weakmap.Settle(context.Background()); err != nil {
+		fmt.Println(err)
+	}
+	fmt.Println(weak.locks.Len())
+	// Output:
+	// 100
+	// 100
 	// 0
 }

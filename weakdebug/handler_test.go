@@ -148,7 +148,7 @@ func TestNamesAreEscaped(t *testing.T) {
 func full(t *testing.T) {
 	m, plain := new(weakmap.Map[string, item]), &spy{}
 	publish(t, "plain", plain)
-	s := &spy{stats: weakmap.Stats{Entries: 30, Capacity: 120, Hits: 9, Misses: 3, Inserts: 12_345_678, Reaped: 20, Deleted: 12_345_628}}
+	s := &spy{stats: weakmap.Stats{Entries: 30, Capacity: 120, Hits: 9, Misses: 3, Dead: 1, Inserts: 12_345_678, Reaped: 20, Deleted: 12_345_628}}
 	publish(t, "full", s)
 	publish(t, "unused", m)
 	withEngine(t, engine{due: 7, figures: map[any]inspect.Figures{
@@ -166,7 +166,7 @@ func TestJSON(t *testing.T) {
 	}
 	four, due, rate := 4, 7, 0.75
 	if want := (row{Name: "full", Type: "weakdebug.spy", HitRate: &rate,
-		Stats:  weakmap.Stats{Entries: 30, Capacity: 120, Hits: 9, Misses: 3, Inserts: 12_345_678, Reaped: 20, Deleted: 12_345_628},
+		Stats:  weakmap.Stats{Entries: 30, Capacity: 120, Hits: 9, Misses: 3, Dead: 1, Inserts: 12_345_678, Reaped: 20, Deleted: 12_345_628},
 		Shards: []int{5, 15, 10}, LastPass: &pass{42, 0.0025, 40, 10}, ReportsDue: &four,
 	}); !reflect.DeepEqual(r.Containers[0], want) {
 		t.Errorf("a container is %+v, want %+v", r.Containers[0], want)
@@ -214,6 +214,7 @@ func TestPage(t *testing.T) {
 	line, _, _ = strings.Cut(line, "</tr>")
 	for _, want := range []string{
 		`<b>30</b>`, `25.0 % in use`, `<b>75.0 %</b><small>of 12</small>`, `data-plot="share" data-count="9" data-whole="12"`,
+		`<b>33.3 %</b><small>of 3</small>`, `data-plot="share" data-count="1" data-whole="3"`,
 		`<b title="12,345,678">12.35 M</b>`, `<b>75.0 %</b><small>of 40</small>`, `<b>2.5 ms</b><small>at collection 42</small>`,
 		`<b>4</b>`, `fullest 1.50×`, `viewBox="0 0 3 1"`, `d="M0 1V0.667h.8V1zM1 1V0h.8V1zM2 1V0.333h.8V1z"`,
 	} {
@@ -226,8 +227,8 @@ func TestPage(t *testing.T) {
 	}
 	_, line, _ = strings.Cut(page, `<tr data-name="plain">`)
 	line, _, _ = strings.Cut(line, "</tr>")
-	if n := strings.Count(line, "–"); n != 5 {
-		t.Errorf("%d figures are shown as not known, want the hit rate and the engine's four:\n%s", n, line)
+	if n := strings.Count(line, "–"); n != 6 {
+		t.Errorf("%d figures are shown as not known, want the hit rate, the dead and the engine's four:\n%s", n, line)
 	}
 }
 
@@ -308,6 +309,7 @@ func TestPrometheus(t *testing.T) {
 		"weakmap_capacity_slots":        {"full": 120, "plain": 0, "unused": 0},
 		"weakmap_hits_total":            {"full": 9},
 		"weakmap_misses_total":          {"full": 3},
+		"weakmap_dead_misses_total":     {"full": 1},
 		"weakmap_inserts_total":         {"full": 12_345_678, "plain": 0, "unused": 0},
 		"weakmap_reaped_total":          {"full": 20, "plain": 0, "unused": 0},
 		"weakmap_deleted_total":         {"full": 12_345_628, "plain": 0, "unused": 0},

@@ -76,6 +76,14 @@ var columns = []column{
 			c.Text, c.Note = percent(*r.HitRate), "of "+short(r.lookups())
 			c.Plot, c.Count, c.Whole = "share", decimal(r.Stats.Hits), decimal(r.lookups())
 		}},
+	{"Dead", "Misses that met a value that had died, of all misses. Counted with Config.Stats. Many: Config.Retain may help. Plotted: of those since the last refresh.",
+		func(c *cell, r *row) {
+			if r.Stats.Misses == 0 {
+				return
+			}
+			c.Text, c.Note = percent(float64(r.Stats.Dead)/float64(r.Stats.Misses)), "of "+short(r.Stats.Misses)
+			c.Plot, c.Count, c.Whole = "share", decimal(r.Stats.Dead), decimal(r.Stats.Misses)
+		}},
 	{"Inserts", "Entries ever made. Plotted: per second.", func(c *cell, r *row) { c.rate(r.Stats.Inserts) }},
 	{"Reaped", "Entries removed because their value was collected. Plotted: per second.", func(c *cell, r *row) { c.rate(r.Stats.Reaped) }},
 	{"Deleted", "Entries removed or replaced by a caller. Plotted: per second.", func(c *cell, r *row) { c.rate(r.Stats.Deleted) }},

@@ -57,6 +57,8 @@ var containerMetrics = []metric[*row]{
 		ofLookups(func(r *row) uint64 { return r.Stats.Hits })},
 	{"weakmap_misses_total", counter, "Lookups that found none. Counted with Config.Stats.",
 		ofLookups(func(r *row) uint64 { return r.Stats.Misses })},
+	{"weakmap_dead_misses_total", counter, "Of the misses, those that met a value that had died. Counted with Config.Stats.",
+		ofLookups(func(r *row) uint64 { return r.Stats.Dead })},
 	{"weakmap_inserts_total", counter, "Entries ever made.",
 		known(func(r *row) uint64 { return r.Stats.Inserts })},
 	{"weakmap_reaped_total", counter, "Entries removed because their value was collected.",

@@ -46,7 +46,7 @@ type row struct {
 	keyed  bool // whether it is a KeyMap, in which one may look for cycles
 }
 
-// MarshalJSON leaves out hits and misses where they are not counted.
+// MarshalJSON leaves out hits, misses and dead ones where they are not counted.
 func (r row) MarshalJSON() ([]byte, error) {
 	type figures row // without this method
 	if r.counted() {
@@ -56,7 +56,7 @@ func (r row) MarshalJSON() ([]byte, error) {
 		figures
 		Stats struct { // in place of that in figures
 			weakmap.Stats
-			Hits, Misses *uint64 `json:",omitempty"` // in place of those in Stats
+			Hits, Misses, Dead *uint64 `json:",omitempty"` // in place of those in Stats
 		}
 	}
 	less.figures, less.Stats.Stats = figures(r), r.Stats

@@ -56,7 +56,7 @@ func TestWhatIsNotCountedIsNotShown(t *testing.T) {
 				continue
 			}
 			found++
-			for _, name := range []string{"Hits", "Misses"} {
+			for _, name := range []string{"Hits", "Misses", "Dead"} {
 				if n, shown := c.Stats[name]; shown != (c.Name == counts) {
 					t.Errorf("%s: JSON of %s has %s: %v", when, c.Name, name, n)
 				}
@@ -69,7 +69,7 @@ func TestWhatIsNotCountedIsNotShown(t *testing.T) {
 			t.Fatalf("%d of 2 containers in the JSON", found)
 		}
 		text := show("prometheus")
-		for _, metric := range []string{"weakmap_hits_total", "weakmap_misses_total"} {
+		for _, metric := range []string{"weakmap_hits_total", "weakmap_misses_total", "weakmap_dead_misses_total"} {
 			for _, name := range []string{plain, counts} {
 				if shown := regexp.MustCompile(metric + `\{container="` + name + `"\}`).MatchString(text); shown != (name == counts) {
 					t.Errorf("%s: Prometheus has %s of %s: %t", when, metric, name, shown)

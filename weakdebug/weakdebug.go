@@ -33,8 +33,10 @@
 // Entries may include some that died a moment ago: to know, one would have to
 // ask each of them, and doing so while the collector marks keeps it alive. So
 // the live share that is shown is that of the last pass over the container.
-// Hits and misses are counted with Config.Stats only; without it they are not
-// shown.
+// Hits, misses, and misses of dead values are counted with Config.Stats only; without it
+// they are not shown.
+//
+// A Cell counts nothing, so it has no Stats and cannot be published.
 package weakdebug
 
 import (

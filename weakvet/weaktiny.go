@@ -85,7 +85,7 @@ func runTiny(pass *analysis.Pass) (any, error) {
 
 // tiny returns why objects of type t may never be reported dead, or "".
 func tiny(pass *analysis.Pass, t types.Type) (why string) {
-	if !sized(t) || holdsPointer(t) {
+	if !sized(t) || holdsPointer(t) || isObject(t) {
 		return ""
 	}
 	switch size := pass.TypesSizes.Sizeof(t); {
@@ -95,6 +95,12 @@ func tiny(pass *analysis.Pass, t types.Type) (why string) {
 		return fmt.Sprintf("it has %d bytes and no pointers, and the runtime keeps several such objects in one block of %d bytes", size, tinyBlock)
 	}
 	return ""
+}
+
+// isObject reports whether t is weakmap.Object, which stands for objects of any size.
+func isObject(t types.Type) bool {
+	named, ok := types.Unalias(t).(*types.Named)
+	return ok && isLibrary(named.Obj().Pkg()) && named.Obj().Name() == "Object"
 }
 
 // ofItsOwn reports whether a pointer points to what is an object, not a part of a

@@ -258,7 +258,7 @@ func TestStatsPrintsAsOneLine(t *testing.T) {
 	m.Delete(3)
 	m.Load(1)
 	m.Load(4)
-	const want = "2 entries in 7 slots, 2 retained; 3 inserted, 0 reaped, 1 deleted; 1 hits, 1 misses"
+	const want = "2 entries in 7 slots, 2 retained; 3 inserted, 0 reaped, 1 deleted; 1 hits, 1 misses, 0 of them of dead values"
 	if got := m.Stats().String(); got != want {
 		t.Errorf("Stats prints as %q, want %q", got, want)
 	}

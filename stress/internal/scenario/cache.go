@@ -3,7 +3,9 @@ package scenario
 import (
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/go-weak/weakmap"
 )
@@ -12,6 +14,8 @@ import (
 var caches = []Scenario{
 	{"cache/same-twice", "two living values for one key: whoever holds one must get it again; two computations of one key at once",
 		needAll, rounds(sameTwice)},
+	{"cache/cell", "two living values in one Cell; two computations of it at once",
+		needAll, rounds(sameTwiceInCell)},
 	{"cache/right-value", "the value of another key, from a slot that changed hands amid a lookup",
 		needAll, rounds(func(r *Round) { rightValue(r, newMap[int](r.configuration), 40) })},
 	{"cache/right-value-large", "the same in a large table",
@@ -22,6 +26,8 @@ var caches = []Scenario{
 		needHits | needCollections, rounds(sameTwiceAttached)},
 	{"cache/canonical", "two canonical pointers for one value; a canonical value that changes or is another one's",
 		needAll, rounds(canonical)},
+	{"cache/strings", "two copies of the bytes of one string, while a part of one is held; bytes that are another string's",
+		needAll, rounds(sharedStrings)},
 }
 
 func sameTwice(r *Round) {
@@ -68,6 +74,46 @@ func sameTwice(r *Round) {
 	r.wait()
 	r.eventually("the cache is empty when nobody holds anything", func() bool { return m.Len() == 0 })
 	r.dead.Add(int64(r.balance(m).Reaped))
+}
+
+func sameTwiceInCell(r *Round) {
+	var c weakmap.Cell[object]
+	var computing atomic.Int32
+	r.collect()
+	r.start(4, func(w *worker) {
+		for w.goOn() {
+			get := func() *object {
+				v, _, err := c.LoadOrCompute(func() (*object, error) {
+					if computing.Add(1) != 1 {
+						w.violation("a Cell is computed twice at once")
+					}
+					defer computing.Add(-1)
+					if w.rng.IntN(8) == 0 {
+						runtime.Gosched()
+					}
+					return &object{id: 1}, nil
+				})
+				if err != nil || v == nil || v.id != 1 {
+					w.violation("LoadOrCompute = %+v, %v", v, err)
+				}
+				return v
+			}
+			v := get()
+			if w.rng.IntN(4) == 0 {
+				runtime.Gosched()
+			}
+			again := get()
+			if loaded, ok := c.Load(); again != v || loaded != v || !ok {
+				w.violation("a Cell gives %p and %p, %t while %p is held", again, loaded, ok, v)
+				return
+			}
+			w.did += 3
+			w.found += 2
+			runtime.KeepAlive(v)
+		}
+	})
+	r.wait()
+	r.diesInCell(&c)
 }
 
 // crowded entries make a table of more than 8,192 buckets.
@@ -196,6 +242,43 @@ func canonical(r *Round) {
 	r.wait()
 	r.eventually("what nobody holds left", func() bool { return in.Len() == 1 })
 	runtime.KeepAlive(held)
+	r.dead.Add(int64(r.balance(in).Reaped))
+}
+
+// sharedStrings interns few strings, of which each goroutine holds only a part between two calls.
+func sharedStrings(r *Round) {
+	const values = 16
+	in := &weakmap.Strings{Config: r.config()}
+	text := func(n int) string { return strings.Repeat(string(rune('a'+n)), 1+3*n) } // of 1 to 46 bytes
+	whole := in.Intern(text(values))
+	r.collect()
+	r.start(4, func(w *worker) {
+		for w.goOn() {
+			n := w.rng.IntN(values)
+			v := text(n)
+			from := w.rng.IntN(len(v))
+			part := in.Intern(v)[from:]
+			if w.rng.IntN(4) == 0 {
+				runtime.Gosched()
+			}
+			again := in.InternBytes([]byte(v))
+			found, ok := in.Lookup(v)
+			if again != v || found != v || !ok || unsafe.StringData(again[from:]) != unsafe.StringData(part) || unsafe.StringData(found) != unsafe.StringData(again) {
+				w.violation("%v: Intern(%q) = %q at %p, Lookup = %q, %t at %p, while its part at %p is held", w.configuration, v, again, unsafe.StringData(again), found, ok, unsafe.StringData(found), unsafe.StringData(part))
+				return
+			}
+			if s := in.Intern(text(values)); unsafe.StringData(s) != unsafe.StringData(whole) {
+				w.violation("%v: Intern gives other bytes than those that are held", w.configuration)
+				return
+			}
+			w.did += 4
+			w.found += 3
+			runtime.KeepAlive(part)
+		}
+	})
+	r.wait()
+	r.eventually("what nothing holds left", func() bool { return in.Len() == 1 })
+	runtime.KeepAlive(whole)
 	r.dead.Add(int64(r.balance(in).Reaped))
 }
 

@@ -11,6 +11,8 @@ import (
 var identities = []Scenario{
 	{"identity/reuse", "an object that is found because a dead key was at its address",
 		needAll, rounds(reuseAddresses)},
+	{"identity/objects", "the same for objects of several types, which ObjectOf tells by their addresses",
+		needAll, rounds(reuseObjects)},
 }
 
 // reuseAddresses counts as a hit each new object at an address where a key has been: without
@@ -56,6 +58,58 @@ func reuseAddresses(r *Round) {
 				past[at] = true
 				w.did += 7
 				current.keep(w, k)
+			}
+			if len(past) > 1<<16 {
+				clear(past)
+			}
+		}
+		runtime.KeepAlive(current)
+	})
+	r.wait()
+	r.eventually("all keys died", func() bool { return m.Len()+s.Len() == 0 })
+	r.dead.Add(int64(r.balance(m).Reaped + r.balance(s).Reaped))
+}
+
+// reuseObjects is reuseAddresses for objects of five types, pointers, maps and channels. Some are of
+// one size, so that the memory of one type becomes another's.
+func reuseObjects(r *Round) {
+	m := &weakmap.KeyMap[weakmap.Object, int64]{Config: r.config()}
+	s := &weakmap.Set[weakmap.Object]{Config: r.config()}
+	type other [8]*object
+	made := []func() any{
+		func() any { return new(object) },
+		func() any { return new(other) },
+		func() any { return new([64]byte) },
+		func() any { return make(chan *object) },
+		func() any { return map[string]*object{} },
+	}
+	r.collect()
+	r.start(2, func(w *worker) {
+		past := make(map[uintptr]bool)
+		current := make([]any, 64)
+		for generation := int64(0); w.goOn(); generation++ {
+			for n := range 256 {
+				x := made[n%len(made)]()
+				o := weakmap.ObjectOf(x)
+				at := uintptr(unsafe.Pointer(o))
+				if past[at] {
+					w.found++
+				}
+				if v, ok := m.Load(o); ok || s.Contains(o) {
+					w.violation("%v: a new %T has the value of generation %d, %t, or is in the set", w.configuration, x, v, ok)
+					return
+				}
+				if v, loaded := m.LoadOrStore(o, generation); loaded || v != generation || !s.Add(o) {
+					w.violation("%v: LoadOrStore for a new %T = %d, %t, or it cannot be added", w.configuration, x, v, loaded)
+					return
+				}
+				if v, ok := m.Load(weakmap.ObjectOf(x)); !ok || v != generation || !s.Contains(weakmap.ObjectOf(x)) {
+					w.violation("%v: Load of a %T = %d, %t, want %d, or it is not in the set", w.configuration, x, v, ok, generation)
+					return
+				}
+				past[at] = true
+				w.did += 6
+				current[w.rng.IntN(len(current))] = x
 			}
 			if len(past) > 1<<16 {
 				clear(past)

@@ -23,6 +23,10 @@ var linearizations = []Scenario{
 		needHits | needCollections, judged(history.WeakKeys, setHistory)},
 	{"linear/interner", "two canonical values at once, in any order of the operations",
 		needAll, judged(history.Canonical, internerHistory)},
+	{"linear/strings", "two copies of the bytes of one string at once, in any order of the operations",
+		needAll, judged(history.Canonical, stringsHistory)},
+	{"linear/cell", "any result of Load, Store, LoadOrCompute and Clear of a Cell that no order of the operations explains",
+		needAll, judged(history.WeakValues, cellHistory)},
 }
 
 const (

@@ -1,8 +1,10 @@
 package scenario
 
 import (
+	"context"
 	"runtime"
 	"sync"
+	"unsafe"
 	"weak"
 
 	"github.com/go-weak/weakmap"
@@ -96,10 +98,15 @@ func (c *client) mapOperation(m *weakmap.Map[int, object]) {
 		case history.LoadOrStore:
 			given, o.OK = m.LoadOrStore(o.Key, v)
 		case history.LoadOrCompute:
-			given, o.OK, _ = m.LoadOrCompute(o.Key, func() (*object, error) {
+			compute := func() (*object, error) {
 				runtime.Gosched()
 				return v, nil
-			})
+			}
+			if c.rng.IntN(2) == 0 {
+				given, o.OK, _ = m.LoadOrCompute(o.Key, compute)
+			} else {
+				given, o.OK, _ = m.LoadOrComputeContext(context.Background(), o.Key, func(context.Context) (*object, error) { return compute() })
+			}
 		case history.Swap:
 			given, o.OK = m.Swap(o.Key, v)
 		case history.CompareAndSwap:
@@ -212,13 +219,40 @@ func setHistory(s *session) {
 	runtime.KeepAlive(&elements)
 }
 
-// internerHistory numbers canonical values by their weak pointers: their addresses are soon
-// those of others.
 func internerHistory(s *session) {
 	in := newInterner[int](s.configuration)
+	canonicalHistory(s, func(key int) (p *int, holds any) {
+		p = in.Intern(key)
+		return p, p
+	}, func(key int) (p *int, holds any, ok bool) {
+		p, ok = in.Lookup(key)
+		return p, p, ok
+	})
+}
+
+// stringsHistory takes the address of a string's bytes for the canonical pointer. Part of the
+// string holds them.
+func stringsHistory(s *session) {
+	in := &weakmap.Strings{Config: s.config()}
+	text := func(key int) string { return "string number " + string(rune('0'+key)) }
+	canonicalHistory(s, func(key int) (p *byte, holds any) {
+		v := in.Intern(text(key))
+		return unsafe.StringData(v), v[7:]
+	}, func(key int) (p *byte, holds any, ok bool) {
+		v, ok := in.Lookup(text(key))
+		if !ok {
+			return nil, nil, false
+		}
+		return unsafe.StringData(v), v[7:], true
+	})
+}
+
+// canonicalHistory numbers canonical values by their weak pointers: their addresses are soon
+// those of others.
+func canonicalHistory[T any](s *session, intern func(key int) (p *T, holds any), lookup func(key int) (p *T, holds any, ok bool)) {
 	var mu sync.Mutex
-	numbers := make(map[weak.Pointer[int]]history.Value) // Guarded by mu.
-	numberOf := func(p *int) history.Value {
+	numbers := make(map[weak.Pointer[T]]history.Value) // Guarded by mu.
+	numberOf := func(p *T) history.Value {
 		mu.Lock()
 		defer mu.Unlock()
 		w := weak.Make(p)
@@ -233,19 +267,63 @@ func internerHistory(s *session) {
 			o.Kind = history.Load
 		}
 		c.Do(o, func(o *history.Operation) bool {
-			var p *int
+			var p *T
+			var holds any
 			switch o.Kind {
 			case history.Intern:
-				p, o.OK = in.Intern(o.Key), true
+				p, holds = intern(o.Key)
+				o.OK = true
 			case history.Load:
-				p, o.OK = in.Lookup(o.Key)
+				p, holds, o.OK = lookup(o.Key)
 			}
 			if o.OK {
 				o.Value = numberOf(p)
-				c.pin(o.Value, p)
+				c.pin(o.Value, holds)
 			}
 			return true
 		})
+		c.releaseSome()
+	}, (*client).releaseAll)
+}
+
+// cellHistory has a Cell for each key. Clear is its Delete.
+func cellHistory(s *session) {
+	var cells [historyKeys]weakmap.Cell[object]
+	s.run(func(c *client) {
+		kinds := []history.Kind{history.Load, history.Load, history.Store, history.LoadOrCompute, history.LoadOrCompute, history.Delete}
+		o := history.Operation{Kind: kinds[c.rng.IntN(len(kinds))], Key: c.rng.IntN(historyKeys)}
+		cell := &cells[o.Key]
+		var v, given *object
+		switch o.Kind {
+		case history.Store, history.LoadOrCompute:
+			v = c.some()
+			o.New = history.Value(v.id)
+		}
+		c.Do(o, func(o *history.Operation) bool {
+			switch o.Kind {
+			case history.Load:
+				given, o.OK = cell.Load()
+			case history.Store:
+				cell.Store(v)
+			case history.LoadOrCompute:
+				given, o.OK, _ = cell.LoadOrCompute(func() (*object, error) {
+					runtime.Gosched()
+					return v, nil
+				})
+			case history.Delete:
+				cell.Clear()
+			}
+			if !o.OK {
+				given = nil // At most its own, which it holds already.
+			}
+			if given != nil {
+				o.Value = history.Value(given.id)
+			}
+			return true
+		})
+		if given != nil {
+			c.pin(history.Value(given.id), given)
+		}
 		c.releaseSome()
 	}, (*client).releaseAll)
 }

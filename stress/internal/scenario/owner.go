@@ -3,6 +3,7 @@ package scenario
 import (
 	"fmt"
 	"runtime"
+	"unsafe"
 
 	"github.com/go-weak/weakmap"
 )
@@ -23,6 +24,8 @@ var owners = []Scenario{
 		needAll, rounds(ownSet)},
 	{"owner/interner", "the same where entries are found by content: a canonical pointer that is held is the only one",
 		needAll, rounds(ownInterner)},
+	{"owner/strings", "the same for strings, of which the owner holds but a part",
+		needAll, rounds(ownStrings)},
 }
 
 type compound struct {
@@ -232,5 +235,42 @@ func ownInterner(r *Round) {
 	})
 	r.wait()
 	r.eventually("all that nobody holds left", func() bool { return in.Len() == 0 })
+	r.dead.Add(int64(r.balance(in).Reaped))
+}
+
+func ownStrings(r *Round) {
+	in := &weakmap.Strings{Config: r.config()}
+	r.collect()
+	r.start(1, func(w *worker) {
+		crowd := w.many(2000)
+		for w.goOn() {
+			n := 1 + w.rng.IntN(crowd)
+			for range n {
+				in.Intern(fmt.Sprint("crowd ", w.rng.IntN(crowd))) //weakvet:ignore weakunheld is to die
+			}
+			w.did += int64(n)
+			in.Reap()
+		}
+	})
+	r.start(ownerCount, func(w *worker) {
+		value := fmt.Sprint("owner ", w.number)
+		part := in.Intern(value)[w.number:]
+		for w.goOn() {
+			for range lookupsPerLook {
+				if s, ok := in.Lookup(value); !ok || unsafe.StringData(s[w.number:]) != unsafe.StringData(part) {
+					w.violation("%v: Lookup(%q) = %p, %t, but its owner holds the part at %p", w.configuration, value, unsafe.StringData(s), ok, unsafe.StringData(part))
+					return
+				}
+			}
+			w.looked()
+			if s := in.Intern(value); s != value || unsafe.StringData(s[w.number:]) != unsafe.StringData(part) {
+				w.violation("%v: Intern(%q) = %q at %p, but its owner holds the part at %p", w.configuration, value, s, unsafe.StringData(s), unsafe.StringData(part))
+				return
+			}
+		}
+		runtime.KeepAlive(part)
+	})
+	r.wait()
+	r.eventually("all that nothing holds left", func() bool { return in.Len() == 0 })
 	r.dead.Add(int64(r.balance(in).Reaped))
 }

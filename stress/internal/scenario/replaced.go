@@ -16,6 +16,8 @@ var replacements = []Scenario{
 		needAll, rounds(func(r *Round) { replace(r, strings.Repeat("k", 4<<20)) })},
 	{"miss/two-keys", "a value that moves between two keys, bound to the new one before the old one is deleted, and is found under neither",
 		needAll, rounds(moveBetweenKeys)},
+	{"miss/cell", "the same in a Cell",
+		needAll, rounds(replaceInCell)},
 	{"reclaim/reinsertion", "a late reclaim that removes what was stored under its key since, even the same value again",
 		needAll, rounds(reinsert)},
 }
@@ -73,6 +75,40 @@ func replace(r *Round, key string) {
 	runtime.KeepAlive(bound)
 	r.settle()
 	r.dead.Add(int64(r.balance(m).Reaped))
+}
+
+func replaceInCell(r *Round) {
+	var c weakmap.Cell[object]
+	bound := &object{}
+	c.Store(bound)
+	r.collect()
+	r.start(1, func(w *worker) {
+		for w.goOn() {
+			fresh := &object{}
+			c.Store(fresh)
+			runtime.KeepAlive(bound)
+			bound = fresh
+			w.did++
+			runtime.Gosched()
+		}
+	})
+	r.start(2, func(w *worker) {
+		for w.goOn() {
+			if v, ok := c.Load(); !ok || v == nil {
+				w.violation("Load = %p, %t, but whatever was stored was held", v, ok)
+				return
+			}
+			if v, loaded, err := c.LoadOrCompute(func() (*object, error) { return &object{id: -1}, nil }); !loaded || v.id < 0 || err != nil {
+				w.violation("LoadOrCompute = %v, %t, %v, but whatever was stored was held", v, loaded, err)
+				return
+			}
+			w.did += 2
+			w.found += 2
+		}
+	})
+	r.wait()
+	runtime.KeepAlive(bound)
+	r.diesInCell(&c)
 }
 
 func moveBetweenKeys(r *Round) {

@@ -32,7 +32,7 @@ const (
 
 // All returns the table, in the order in which it runs.
 func All() []Scenario {
-	return slices.Concat(owners, replacements, caches, accounts, iterations, populations,
+	return slices.Concat(owners, replacements, caches, loads, accounts, iterations, populations,
 		identities, finalizers, linearizations, faults, retentions, leaks, soaks)
 }
 

@@ -42,6 +42,7 @@ var (
 	strings  weakmap.Set[string]
 	keys     weakmap.KeyMap[large, small]
 	interned weakmap.Interner[small]
+	anything weakmap.KeyMap[weakmap.Object, string]
 )
 
 type generic[V any] struct {
