@@ -122,7 +122,7 @@ func (t *table) loadObject(object unsafe.Pointer) bound {
 	l := t.layout.Load()
 	seam.Interleave("layout read")
 	if l.way == noWay {
-		return t.search(key{at: object})
+		return t.searchObject(object)
 	}
 	h := hashWord(uintptr(object))
 	head := l.Head(h)
@@ -153,6 +153,14 @@ func (t *table) loadObject(object unsafe.Pointer) bound {
 	return t.search(key{at: object})
 }
 
+// searchObject is loadObject for all cases. Nil is no key, and no Hasher gets it.
+func (t *table) searchObject(object unsafe.Pointer) bound {
+	if object == nil {
+		return bound{}
+	}
+	return t.search(t.keyOfObject(object))
+}
+
 // search returns what k is bound to, or nothing if that is dead, for all keys and all cases.
 //
 // It reads the layout, a bucket's version and tags, a slot and the weak pointer, in this
@@ -165,15 +173,16 @@ func (t *table) search(k key) bound {
 		l := t.layout.Load()
 		seam.Interleave("layout read")
 		h := t.hash(&l.hashing, k)
-		found, is := t.probe(l, h, k)
+		found, is := t.probe(l, h, k, nil)
 		if is != torn {
 			return found
 		}
 	}
 }
 
-// probe is search in one layout. torn means that it must be looked again.
-func (t *table) probe(l *layout, h uint32, k key) (bound, verdict) {
+// probe is search in one layout. torn means that it must be looked again. v is that of judge, or
+// nil.
+func (t *table) probe(l *layout, h uint32, k key, v *verdicts) (bound, verdict) {
 	tag := row.Tag(h)
 	for i, end := h, false; !end; {
 		b, head := l.At(i), l.Head(i)
@@ -188,7 +197,13 @@ func (t *table) probe(l *layout, h uint32, k key) (bound, verdict) {
 				continue
 			case torn:
 				return bound{}, torn
-			case alive:
+			case alike:
+				if !t.same(found.referent, k, v) {
+					continue
+				}
+				is = alive
+			}
+			if is == alive {
 				if t.retains && (head.Age(s) != 0 || uintptr(word)&1 != 0) {
 					t.use(b, head, s, word, found.referent, k)
 				}
@@ -203,7 +218,11 @@ func (t *table) probe(l *layout, h uint32, k key) (bound, verdict) {
 			if b.Word(s) != word || head.Version() != version || t.layout.Load() != l {
 				return bound{}, torn
 			}
-			return bound{}, dead
+			if is == dead {
+				return bound{}, dead
+			}
+			// A ghost may be another key's. A writer that replaces a key holds it until both words
+			// of the slot are written: so if this one had been replaced, the word would be another.
 		}
 		i, end = l.Next(h, i, tags)
 	}
@@ -211,10 +230,19 @@ func (t *table) probe(l *layout, h uint32, k key) (bound, verdict) {
 	return bound{}, other
 }
 
-// findObject returns what an object is bound to.
+// findObject returns what an object is bound to. Nothing of it is kept, so it need not be on the
+// heap.
 func (c *core) findObject(object unsafe.Pointer) bound {
 	if t := c.table.Load(); t != nil {
 		return t.loadObject(object)
 	}
 	return bound{}
+}
+
+// find is search for a key of keyOfObject.
+func (t *table) find(k key) bound {
+	if t.keys.class == alikes {
+		return t.search(k)
+	}
+	return t.loadObject(k.at)
 }

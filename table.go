@@ -135,7 +135,7 @@ func newTable(o options) *table {
 	if o.config.Stats {
 		t.hits, t.misses = xsync.NewCounter(), xsync.NewCounter()
 	}
-	l := t.newLayout(hashing{})
+	l := t.newLayout(hashing{seeded: o.keys.class == alikes})
 	t.reserved = max(bucketsFor(t.asked()), t.minShards)
 	l.Row = row.Make(t.reserved, t.shardsFor(t.reserved))
 	l.shards = t.newShards(l.Shards())

@@ -149,7 +149,7 @@ var mutants = []mutant{
 		"	gone := t.let(s.journal.Clear(pos))\n	l.Remove(h, b, at)\n",
 		"a removal clears the record while the slot names what it kept", suite{schedules: "^slot_taken_over|^deletion_beside_pass$"}},
 	{"rebind-record-first", "update.go",
-		"	b.SetWord(at, word)\n	if t.values {\n		b.SetKey(at, uintptr(n.ref))\n	}\n	t.layout.Load().HeadOf(b).Use(at)\n",
+		"	b.SetWord(at, word)\n	seam.Interleave(\"word replaced\")\n	if t.values {\n		b.SetKey(at, uintptr(n.ref))\n	}\n	t.layout.Load().HeadOf(b).Use(at)\n",
 		"	defer func() {\n		seam.Interleave(\"record replaced\")\n		b.SetWord(at, word)\n		if t.values {\n			b.SetKey(at, uintptr(n.ref))\n		}\n		t.layout.Load().HeadOf(b).Use(at)\n	}()\n",
 		"a replacement changes the record while the slot names what it kept", suite{schedules: "^a_replaced_value_dies$|^replacement_"}},
 	{"use-looks-first", "retain.go",
