@@ -60,25 +60,37 @@ func reportImports(stdout io.Writer, dir string) error {
 		}
 		return all
 	}
-	n := 0
-	own, held := measured("a list for each file", func() (any, int) {
+	own, _, held := measured("a list for each file", func() (any, []*imports, int) {
 		all := lists(func(x *imports) *imports { return x })
-		n = len(all)
-		return all, n
+		return nil, all, len(all)
 	})
-	s := weakmap.Set[imports]{Hasher: byContent{}}
-	set, canonical := measured("weakmap.Set", func() (any, int) {
-		return lists(func(x *imports) *imports { member, _ := s.LoadOrAdd(x); return member }), 0
+	set, s, canonical := measured("weakmap.Set", func() (*weakmap.Set[imports], []*imports, int) {
+		s := &weakmap.Set[imports]{Hasher: byContent{}}
+		all := lists(func(x *imports) *imports { member, _ := s.LoadOrAdd(x); return member })
+		return s, all, s.Len()
 	})
-	set.distinct = s.Len()
+	// The same for the paths in the lists.
+	var paths weakmap.Strings
+	both, sOfBoth, shared := measured("weakmap.Set, Strings", func() (*weakmap.Set[imports], []*imports, int) {
+		s := &weakmap.Set[imports]{Hasher: byContent{}}
+		all := lists(func(x *imports) *imports {
+			for i, path := range x.paths {
+				x.paths[i] = paths.Intern(path)
+			}
+			member, _ := s.LoadOrAdd(x)
+			return member
+		})
+		return s, all, s.Len()
+	})
 	disagree := 0
-	for i, x := range canonical.([]*imports) {
-		if !slices.Equal(x.paths, held.([]*imports)[i].paths) {
+	for i, x := range held {
+		if !slices.Equal(x.paths, canonical[i].paths) || !slices.Equal(x.paths, shared[i].paths) {
 			disagree++
 		}
 	}
-	held, canonical = nil, nil
-	set.left = trial.Drain(s.Len)
-	titled(stdout, "\nimports of %s Go files, %d of them wrong in the Set; the times are those of parsing", trial.Count(n), disagree)
-	return print(stdout, "imports", own, set)
+	n := len(held)
+	held, canonical, shared = nil, nil, nil
+	set.left, both.left = trial.Drain(s.Len), trial.Drain(sOfBoth.Len)
+	titled(stdout, "\nimports of %s Go files, %d of them wrong in a Set; the times are those of parsing", trial.Count(n), disagree)
+	return print(stdout, "imports", own, set, both)
 }

@@ -72,20 +72,25 @@ func reportTypes(stdout io.Writer, pattern string) error {
 	if err != nil {
 		return err
 	}
-	var m typeutil.Map
-	mapRow, strong := measured("typeutil.Map", func() (any, int) { return canonicalTypesOfMap(&m, all), m.Len() })
-	s := weakmap.Set[types.Type]{Hasher: byIdentity}
-	setRow, weak := measured("weakmap.Set", func() (any, int) { return canonicalTypes(&s, all), s.Len() })
-	mapRow.distinct, setRow.distinct = m.Len(), s.Len()
+	mapRow, m, strong := measured("typeutil.Map", func() (*typeutil.Map, []types.Type, int) {
+		m := new(typeutil.Map)
+		canonical := canonicalTypesOfMap(m, all)
+		return m, canonical, m.Len()
+	})
+	setRow, s, weak := measured("weakmap.Set", func() (*weakmap.Set[types.Type], []*types.Type, int) {
+		s := &weakmap.Set[types.Type]{Hasher: byIdentity}
+		canonical := canonicalTypes(s, all)
+		return s, canonical, s.Len()
+	})
 	disagree := 0
-	for i, member := range weak.([]*types.Type) {
-		if !types.Identical(*member, strong.([]types.Type)[i]) {
+	for i, member := range weak {
+		if !types.Identical(*member, strong[i]) {
 			disagree++
 		}
 	}
 	weak = nil
 	setRow.left = trial.Drain(s.Len)
-	runtime.KeepAlive(strong)
+	runtime.KeepAlive(m)
 	titled(stdout, "%s types of expressions in %s; typeutil.Map and the Set disagree about %d", trial.Count(len(all)), pattern, disagree)
 	return print(stdout, "types", mapRow, setRow)
 }
