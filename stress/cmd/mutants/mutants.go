@@ -351,7 +351,7 @@ var mutants = []mutant{
 	{"two-members", "weakset.go",
 		"t.insert(k, bound{referent: p}, ifAbsent)",
 		"t.insert(k, bound{referent: p}, anyway)",
-		"LoadOrAdd takes the place of what another has added since it looked", suite{schedules: "^judged,_and_another_came$"}},
+		"LoadOrAdd takes the place of what another has added since it looked", suite{scenarios: "^linear/equal-set$", schedules: "^judged,_and_another_came$"}},
 	{"tiny-values-stay", "internal/canon/clone.go",
 		"if unsafe.Sizeof(value) < tinySize {",
 		"if unsafe.Sizeof(value) < 0 {",

@@ -23,6 +23,8 @@ var linearizations = []Scenario{
 		needHits | needCollections, judged(history.WeakKeys, setHistory)},
 	{"linear/interner", "two canonical values at once, in any order of the operations",
 		needAll, judged(history.Canonical, internerHistory)},
+	{"linear/equal-set", "two members of a Set with a Hasher that are equal at once, in any order of the operations",
+		needAll, judged(history.Canonical, equalSetHistory)},
 }
 
 const (

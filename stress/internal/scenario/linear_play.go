@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"hash/maphash"
 	"runtime"
 	"sync"
 	"weak"
@@ -212,13 +213,38 @@ func setHistory(s *session) {
 	runtime.KeepAlive(&elements)
 }
 
-// internerHistory numbers canonical values by their weak pointers: their addresses are soon
-// those of others.
 func internerHistory(s *session) {
 	in := newInterner[int](s.configuration)
+	canonicalHistory(s, in.Intern, in.Lookup)
+}
+
+// equalSetHistory has a new object for each call.
+func equalSetHistory(s *session) {
+	set := &weakmap.Set[object]{Config: s.config(), Hasher: byID{hashOf[int64](s.configuration)}}
+	canonicalHistory(s,
+		func(key int) *object { member, _ := set.LoadOrAdd(&object{id: int64(key)}); return member },
+		func(key int) (*object, bool) { return set.Load(&object{id: int64(key)}) })
+}
+
+// byID is a Hasher by which objects with one id are the same.
+type byID struct{ hash func(int64) uint64 }
+
+func (b byID) Hash(h *maphash.Hash, o *object) {
+	n := uint64(o.id)
+	if b.hash != nil {
+		n = b.hash(o.id)
+	}
+	maphash.WriteComparable(h, n)
+}
+
+func (byID) Equal(x, y *object) bool { return x.id == y.id }
+
+// canonicalHistory numbers canonical values by their weak pointers: their addresses are soon
+// those of others.
+func canonicalHistory[T any](s *session, intern func(key int) *T, lookup func(key int) (*T, bool)) {
 	var mu sync.Mutex
-	numbers := make(map[weak.Pointer[int]]history.Value) // Guarded by mu.
-	numberOf := func(p *int) history.Value {
+	numbers := make(map[weak.Pointer[T]]history.Value) // Guarded by mu.
+	numberOf := func(p *T) history.Value {
 		mu.Lock()
 		defer mu.Unlock()
 		w := weak.Make(p)
@@ -233,12 +259,12 @@ func internerHistory(s *session) {
 			o.Kind = history.Load
 		}
 		c.Do(o, func(o *history.Operation) bool {
-			var p *int
+			var p *T
 			switch o.Kind {
 			case history.Intern:
-				p, o.OK = in.Intern(o.Key), true
+				p, o.OK = intern(o.Key), true
 			case history.Load:
-				p, o.OK = in.Lookup(o.Key)
+				p, o.OK = lookup(o.Key)
 			}
 			if o.OK {
 				o.Value = numberOf(p)
