@@ -13,8 +13,9 @@
 //
 // A [Map] has strong keys and weak values: a cache that keeps no value alive, or with
 // [Config].Retain only what was used recently. A [KeyMap] has weak keys and strong values: data
-// attached to objects that someone else owns. A [Set] has weak elements; with [ObjectOf], keys
-// and elements may be objects of any types. An [Interner] gives one pointer for all equal values,
+// attached to objects that someone else owns. A [Set] has weak elements. With [ObjectOf], keys
+// and elements may be objects of any types; with a [Hasher] they are the same if it says so, and
+// not by identity. An [Interner] gives one pointer for all equal values,
 // and [Strings] one copy of the bytes of equal strings. A [Cell] holds one value weakly, and makes
 // it again. A [Ref] calls back when its referent is gone, a [Finalizer] does so even if it was
 // dropped itself, and a [Method] is bound to a receiver that it does not keep.

@@ -318,7 +318,7 @@ func (t *table) rehashed(l, next *layout, r *journal.Record) (h uint32, bits uin
 	}
 	e := listed{ref: r.Ref(), bits: bits}
 	switch t.keys.class {
-	case objects, copies, copiedTexts, contents:
+	case objects, alikes, copies, copiedTexts, contents:
 		if e.referent = seam.Value(r.Word()); e.referent == nil {
 			return 0, 0, false
 		}

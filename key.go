@@ -26,6 +26,7 @@ const (
 	texts                    // Map: a string. The slot has the address of its bytes, and the record refers to them.
 	boxes                    // Map: anything else. Slot and record have the address of a copy.
 	objects                  // KeyMap, Set: the referent itself. Slot and record have the address of the value, if there are values.
+	alikes                   // KeyMap, Set with a Hasher: as objects, but another object may be the same. Beside the value stands the word: see paired.
 	copies                   // Interner: what the referent holds. Slot and record have nothing.
 	copiedTexts              // Interner: the string that the referent holds. Slot and record have its length.
 	contents                 // Strings: the bytes that the referent is. As copiedTexts.
@@ -36,8 +37,8 @@ func (c class) isReferent() bool { return c >= objects }
 
 // A key is one that a caller gave. What it refers to must not be kept, but by prepare.
 type key struct {
-	at unsafe.Pointer // pointers, objects: the address. texts, copiedTexts, contents: of the bytes. boxes, copies: of the key.
-	n  uintptr        // words: the number. texts, copiedTexts, contents: the length.
+	at unsafe.Pointer // pointers, objects, alikes: the address. texts, copiedTexts, contents: of the bytes. boxes, copies: of the key.
+	n  uintptr        // words: the number. texts, copiedTexts, contents: the length. alikes: the hash.
 }
 
 // A keying is what a container decides about its keys.
@@ -46,9 +47,10 @@ type keying struct {
 	size   uint8                                          // of a number, in bytes
 	vet    bool                                           // whether keys that the caller hashes must be proved hashable
 	custom func(k key) uint64                             // the caller's hash, or nil
-	hash   func(at unsafe.Pointer, s maphash.Seed) uint64 // maphash.Comparable. boxes and copies only, as the next two.
-	equal  func(a, b unsafe.Pointer) bool                 // ==
-	box    func(at unsafe.Pointer) unsafe.Pointer         // returns a copy of the key
+	hash   func(at unsafe.Pointer, s maphash.Seed) uint64 // maphash.Comparable, of boxes and copies; of alikes the Hasher's. Nil for others, as the next.
+	equal  func(a, b unsafe.Pointer) bool                 // ==, or the Hasher's
+	box    func(at unsafe.Pointer) unsafe.Pointer         // returns a copy of the key. boxes only.
+	wordAt uintptr                                        // alikes with values: where in a paired value its word is
 }
 
 // keyingOf returns how keys of type K of the given class are treated. custom may be nil.
@@ -164,7 +166,19 @@ func keyOfString(s string) key {
 	return key{at: unsafe.Pointer(unsafe.StringData(s)), n: uintptr(len(s))}
 }
 
-func keyOfObject(p unsafe.Pointer) key { return key{at: p} }
+// keyOfObject returns the key that an object is. With a Hasher it hashes the object, and must be
+// called with no lock held.
+func (t *table) keyOfObject(p unsafe.Pointer) key {
+	if t.keys.class == alikes {
+		return t.hashedKey(p)
+	}
+	return key{at: p}
+}
+
+//go:noinline
+func (t *table) hashedKey(p unsafe.Pointer) key {
+	return key{at: p, n: uintptr(uint32(t.keys.hash(escape.Hide(p), comparableSeed)))}
+}
 
 // mustBeHashable panics as a built-in map would if key holds a dynamic type that cannot be
 // hashed.
@@ -232,9 +246,10 @@ var (
 //
 // Numbers and strings take xxHash: XXH3 where it is short, and XXH64 beyond. It is fast, and
 // can be flooded by who knows the seed or does not need it; what an attacker cannot predict
-// is maphash, and a table that is flooded changes over to that (see relayout).
+// is maphash, and a table that is flooded changes over to that (see relayout). A Hasher has
+// maphash from the beginning, and there is nothing else to change over to.
 type hashing struct {
-	seeded bool         // whether it is maphash under seed
+	seeded bool         // whether it is maphash, under seed or as the Hasher has it
 	seed   maphash.Seed // of this layout's own
 }
 
@@ -273,6 +288,8 @@ func hashText(s string) uint32 {
 // seededHash hashes what the key holds. No user code runs.
 func (t *table) seededHash(seed maphash.Seed, k key) uint64 {
 	switch t.keys.class {
+	case alikes:
+		return uint64(k.n) // It was hashed once, before any lock was taken.
 	case words:
 		return maphash.Comparable(seed, k.n)
 	case pointers, objects:
@@ -332,7 +349,7 @@ func (t *table) refOf(k key, value unsafe.Pointer) unsafe.Pointer {
 		}
 	case boxes:
 		return t.keys.box(k.at)
-	case objects:
+	case objects, alikes:
 		return value
 	}
 	return k.at
@@ -367,6 +384,8 @@ const (
 	dead                 // it is the key's, and the referent is dead. Of a referent that has the key that cannot be told: it is lost.
 	lost                 // the referent is dead, and its hash was the key's, as far as slots have it
 	torn                 // the slot changed while it was read
+	alike                // its hash is the key's, and the referent lives: the Hasher must say whether it is the key's
+	ghost                // its hash is the key's, and the referent, of which the Hasher would have to say that, is dead
 )
 
 // A bound is what a key is bound to.
@@ -418,8 +437,17 @@ func (t *table) match(b *row.Bucket, head *row.Head, s uintptr, version uint32, 
 			return nil, bound{}, other
 		}
 	}
+	if t.keys.class == alikes && t.values {
+		// The word of the slot may be that of the key before or after.
+		word = t.slotWord(seam.Strong(*(*unsafe.Pointer)(unsafe.Add(found.value, t.keys.wordAt))))
+	}
 	found.referent = t.referent(word)
 	switch t.keys.class {
+	case alikes:
+		if found.referent == nil {
+			return word, found, ghost
+		}
+		return word, found, alike
 	case objects:
 		if found.referent == nil || found.referent != k.at {
 			return nil, bound{}, other

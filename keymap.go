@@ -7,12 +7,14 @@ import (
 	"runtime"
 	"sync/atomic"
 	"unsafe"
+
+	"github.com/go-weak/weakmap/internal/escape"
 )
 
 // A KeyMap attaches values to objects that someone else owns: a concurrent map
-// whose keys are pointers, compared by identity and held weakly. When the
-// garbage collector finds a key dead, its entry and the value go. It is what
-// Python calls a WeakKeyDictionary.
+// whose keys are pointers, compared by identity or by a [Hasher], and held weakly.
+// When the garbage collector finds a key dead, its entry and the value go. It is
+// what Python calls a WeakKeyDictionary.
 //
 // A value that reaches its own key keeps both alive: values are held strongly,
 // and Go has no ephemerons. Such an entry stays until it is deleted or the KeyMap
@@ -29,9 +31,19 @@ import (
 // may never die; zero-size and global ones never do, and of zero-size objects
 // all may be one key.
 //
+// With a Hasher, a key is found by any object that is the same, which may be on the
+// stack of the caller. One object of them is bound, and its entry lives as long as that
+// object: the one given to the last Store, Swap or Compute, or the first one given to
+// LoadOrStore or LoadOrCompute. A lookup calls Hash once, and Equal for each key with
+// the same hash; it allocates nothing.
+//
 // Fields are settings: set them before the first use, never after.
 type KeyMap[K, V any] struct {
 	Config Config
+
+	// Hasher says which keys are the same. If it is nil, a key is the same as
+	// itself alone. [ByValue] and [Comparable] compare what keys point to.
+	Hasher Hasher[*K] `json:"-" xml:"-"`
 
 	// OnReap, if not nil, is called once with the value of each entry that was
 	// removed because its key had been collected, whoever noticed. Calls for one
@@ -43,14 +55,16 @@ type KeyMap[K, V any] struct {
 
 	core    core
 	flights flights[*K, V]
+	claims  claims[K] // of the keys in flights, with a Hasher
 }
 
 func (m *KeyMap[K, V]) open() *table {
-	return m.core.open(func() options { return keyMapOptions[K](m.Config, m.OnReap) })
+	return m.core.open(func() options { return keyMapOptions(m.Config, m.Hasher, m.OnReap) })
 }
 
-func keyMapOptions[K, V any](config Config, onReap func(V)) options {
-	o := options{config: config, keys: keying{class: objects}, values: true}
+func keyMapOptions[K, V any](config Config, h Hasher[*K], onReap func(V)) options {
+	o := options{config: config, keys: keyingBy(h), values: true}
+	o.keys.wordAt = wordAfter[V]()
 	if onReap != nil {
 		o.onReap = func(r reaped) { onReap(*(*V)(r.ref)) }
 	}
@@ -62,13 +76,25 @@ func keyMapOptions[K, V any](config Config, onReap func(V)) options {
 
 // insert binds key to value if c is met, and returns the address of what it was bound to.
 func (m *KeyMap[K, V]) insert(key *K, value V, c condition) (old *V, inserted bool) {
-	p := unsafe.Pointer(key)
-	b, inserted := m.open().insert(keyOfObject(p), bound{p, unsafe.Pointer(&value)}, c)
+	t, p := m.open(), unsafe.Pointer(key)
+	b := bound{referent: p}
+	k := t.keyOfObject(p)
+	if t.keys.class == alikes {
+		b.value = unsafe.Pointer(pair(value))
+	} else {
+		v := value
+		b.value = unsafe.Pointer(&v)
+	}
+	b, inserted = t.insert(k, b, c)
 	return (*V)(b.value), inserted
 }
 
-// find returns the address of what key is bound to.
-func (m *KeyMap[K, V]) find(key *K) *V { return (*V)(m.core.findObject(unsafe.Pointer(key)).value) }
+// find returns the address of what key is bound to, and the key that is bound.
+func (m *KeyMap[K, V]) find(key *K) (bound *K, value *V) {
+	b := m.core.findObject(escape.Hide(unsafe.Pointer(key)))
+	runtime.KeepAlive(key)
+	return (*K)(b.referent), (*V)(b.value)
+}
 
 func mustNotBeNil[K any](key *K) {
 	if key == nil {
@@ -86,16 +112,28 @@ func valueAt[V any](p *V) (value V, ok bool) {
 
 // lookup is Load without counting.
 func (m *KeyMap[K, V]) lookup(key *K) (value V, ok bool) {
-	return valueAt(m.find(key))
+	_, bound := m.find(key)
+	return valueAt(bound)
 }
 
 // Load returns the value bound to key. A nil key is bound to nothing.
 func (m *KeyMap[K, V]) Load(key *K) (value V, ok bool) {
-	bound := m.find(key)
+	_, bound := m.find(key)
 	if m.Config.Stats {
-		m.core.count(bound != nil, false) // Who asks holds the key.
+		m.core.countObject(unsafe.Pointer(key), bound != nil)
 	}
 	return valueAt(bound)
+}
+
+// LoadKey is [KeyMap.Load], and returns the key that is bound as well: with a Hasher
+// that may be another object than key, and without one it is key.
+func (m *KeyMap[K, V]) LoadKey(key *K) (bound *K, value V, ok bool) {
+	bound, at := m.find(key)
+	if m.Config.Stats {
+		m.core.countObject(unsafe.Pointer(key), at != nil)
+	}
+	value, ok = valueAt(at)
+	return bound, value, ok
 }
 
 // Store binds key to value. A nil key panics.
@@ -200,33 +238,55 @@ func (m *KeyMap[K, V]) LoadOrComputeContext(ctx context.Context, key *K, compute
 
 // compute is LoadOrCompute after a miss, or LoadOrComputeContext if ctx is not nil.
 func (m *KeyMap[K, V]) compute(ctx context.Context, key *K, compute func(context.Context) (V, error)) (actual V, loaded bool, err error) {
-	return m.flights.do(key, request[V]{
+	r := request[V]{
 		ctx:     ctx,
 		lookup:  func() (V, bool) { return m.lookup(key) },
 		compute: compute,
 		store:   func(value V, unless *atomic.Bool) (V, bool) { return m.storeIfAbsent(key, value, unless) },
-	})
+	}
+	if m.Hasher == nil {
+		return m.flights.do(key, r)
+	}
+	c := m.claims.take(m.Hasher, key)
+	defer m.claims.leave(c)
+	return m.flights.do(c.key, r)
+}
+
+// cutOff cuts off what is being computed for key. It must be called before key is unbound.
+func (m *KeyMap[K, V]) cutOff(key *K) {
+	switch {
+	case m.Hasher == nil:
+		m.flights.cutOff(key)
+	case key != nil && m.flights.aloft.Load() != nil:
+		// A computation has its claim before it begins. So of one that began before this call,
+		// the claim is found.
+		if c := m.claims.held(m.Hasher, (*K)(escape.Hide(unsafe.Pointer(key)))); c != nil {
+			m.flights.cutOff(c.key)
+		}
+	}
 }
 
 // LoadAndDelete unbinds key and returns what was bound, if anything. It cuts off a
 // computation for key, as [KeyMap.LoadOrCompute] says.
 func (m *KeyMap[K, V]) LoadAndDelete(key *K) (value V, loaded bool) {
-	m.flights.cutOff(key)
-	old, _ := m.core.remove(keyOfObject(unsafe.Pointer(key)), anyway)
+	m.cutOff(key)
+	old, _ := m.core.removeObject(escape.Hide(unsafe.Pointer(key)), anyway)
+	runtime.KeepAlive(key)
 	return valueAt((*V)(old.value))
 }
 
 // Delete unbinds key. It cuts off a computation for key, as [KeyMap.LoadOrCompute] says.
 func (m *KeyMap[K, V]) Delete(key *K) {
-	m.flights.cutOff(key)
-	m.core.remove(keyOfObject(unsafe.Pointer(key)), anyway)
+	m.cutOff(key)
+	m.core.removeObject(escape.Hide(unsafe.Pointer(key)), anyway)
+	runtime.KeepAlive(key)
 }
 
 // Compute binds key to next if f, called with what is bound now, returns keep,
 // and unbinds it otherwise. loaded tells f whether anything is bound. Compute
 // returns what is bound when it is done. If f keeps a value that is equal to the
-// one that is bound, by == where V is comparable, nothing changes. A nil key
-// panics.
+// one that is bound to this very object, by == where V is comparable, nothing
+// changes. A nil key panics.
 //
 // No lock is held while f runs, and it may use the KeyMap. If the binding
 // changed meanwhile, f is called again.
@@ -234,13 +294,13 @@ func (m *KeyMap[K, V]) Compute(key *K, f func(current V, loaded bool) (next V, k
 	mustNotBeNil(key)
 	for {
 		var current V
-		old := m.find(key)
+		bound, old := m.find(key)
 		if old != nil {
 			current = *old
 		}
 		next, keep := f(current, old != nil)
-		if keep && old != nil && equal(next, current) {
-			if m.find(key) != old {
+		if keep && old != nil && bound == key && equal(next, current) {
+			if _, now := m.find(key); now != old {
 				continue
 			}
 			return current, true
@@ -249,7 +309,7 @@ func (m *KeyMap[K, V]) Compute(key *K, f func(current V, loaded bool) (next V, k
 		if keep {
 			_, updated = m.insert(key, next, sameAs(unsafe.Pointer(old)))
 		} else {
-			_, updated = m.core.remove(keyOfObject(unsafe.Pointer(key)), sameAs(unsafe.Pointer(old)))
+			_, updated = m.core.removeObject(unsafe.Pointer(key), sameAs(unsafe.Pointer(old)))
 		}
 		runtime.KeepAlive(key)
 		runtime.KeepAlive(old) // Another value cannot have its address.

@@ -125,7 +125,7 @@ func (t *table) loadObject(object unsafe.Pointer) bound {
 	l := t.layout.Load()
 	seam.Interleave("layout read")
 	if l.way == noWay {
-		return t.search(key{at: object})
+		return t.searchObject(object)
 	}
 	h := hashWord(uintptr(object))
 	head := l.Head(h)
@@ -156,6 +156,14 @@ func (t *table) loadObject(object unsafe.Pointer) bound {
 	return t.search(key{at: object})
 }
 
+// searchObject is loadObject for all cases. Nil is no key, and no Hasher gets it.
+func (t *table) searchObject(object unsafe.Pointer) bound {
+	if object == nil {
+		return bound{}
+	}
+	return t.search(t.keyOfObject(object))
+}
+
 // search returns what k is bound to, or nothing if that is dead, for all keys and all cases.
 func (t *table) search(k key) bound {
 	found, _ := t.find(k)
@@ -174,15 +182,16 @@ func (t *table) find(k key) (bound, verdict) {
 		l := t.layout.Load()
 		seam.Interleave("layout read")
 		h := t.hash(&l.hashing, k)
-		found, is := t.probe(l, h, k)
+		found, is := t.probe(l, h, k, nil)
 		if is != torn {
 			return found, is
 		}
 	}
 }
 
-// probe is search in one layout. torn means that it must be looked again.
-func (t *table) probe(l *layout, h uint32, k key) (bound, verdict) {
+// probe is search in one layout. torn means that it must be looked again. v is that of judge, or
+// nil.
+func (t *table) probe(l *layout, h uint32, k key, v *verdicts) (bound, verdict) {
 	tag, miss := row.Tag(h), other
 	for i, end := h, false; !end; {
 		b, head := l.At(i), l.Head(i)
@@ -200,7 +209,13 @@ func (t *table) probe(l *layout, h uint32, k key) (bound, verdict) {
 				continue
 			case torn:
 				return bound{}, torn
-			case alive:
+			case alike:
+				if !t.same(found.referent, k, v) {
+					continue
+				}
+				is = alive
+			}
+			if is == alive {
 				if t.retains && (head.Marks(s) != 0 || uintptr(word)&1 != 0) {
 					t.use(b, head, s, word, found.referent, k)
 				}
@@ -215,7 +230,12 @@ func (t *table) probe(l *layout, h uint32, k key) (bound, verdict) {
 			if b.Word(s) != word || head.Version() != version || t.layout.Load() != l {
 				return bound{}, torn
 			}
-			return bound{}, dead
+			if is == dead {
+				return bound{}, dead
+			}
+			miss = dead
+			// A ghost may be another key's. A writer that replaces a key holds it until both words
+			// of the slot are written: so if this one had been replaced, the word would be another.
 		}
 		i, end = l.Next(h, i, tags)
 	}
@@ -223,10 +243,19 @@ func (t *table) probe(l *layout, h uint32, k key) (bound, verdict) {
 	return bound{}, miss
 }
 
-// findObject returns what an object is bound to.
+// findObject returns what an object is bound to. Nothing of it is kept, so it need not be on the
+// heap.
 func (c *core) findObject(object unsafe.Pointer) bound {
 	if t := c.table.Load(); t != nil {
 		return t.loadObject(object)
 	}
 	return bound{}
+}
+
+// findObject is loadObject for a key of keyOfObject.
+func (t *table) findObject(k key) bound {
+	if t.keys.class == alikes {
+		return t.search(k)
+	}
+	return t.loadObject(k.at)
 }

@@ -196,7 +196,7 @@ func TestSchedules(t *testing.T) {
 		<-reaper.turn
 	}()
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
-	for _, s := range slices.Concat(scenarios, protocolScenarios, retainScenarios, otherScenarios, loadScenarios) {
+	for _, s := range slices.Concat(scenarios, protocolScenarios, retainScenarios, otherScenarios, loadScenarios, equalityScenarios) {
 		t.Run(s.name, func(t *testing.T) {
 			if text, ok := os.LookupEnv("WEAKMAP_SCHEDULE"); ok {
 				picks, err := picksOf(text)

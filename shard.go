@@ -61,7 +61,8 @@ package weakmap
 // a record. An insertion makes the record, fills the slot, raises the counts of the full buckets
 // that it passed, and then stores the tag; only that makes the binding findable. A removal clears
 // the tag first. A replacement stores the new word over the old: the key is never unbound in
-// between. Nothing moves within a layout, and the row of a layout that was replaced does not change
+// between. Where that changes the value of a KeyMap's key, it is the value that readers go by: see
+// paired. Nothing moves within a layout, and the row of a layout that was replaced does not change
 // any more. table.search says what follows for a miss.
 //
 // What a slot names must be there when it is read, although the collector does not follow slots.
@@ -84,9 +85,11 @@ package weakmap
 //	reports.mu         dead bindings that OnReap has not been told of       who unbinds them
 //	tally.calling      two calls of one OnReap from each other              who calls OnReap
 //	flights.mu         the computations of a container                      LoadOrCompute
+//	claims.mu          which keys are being loaded, with a Hasher; a leaf   LoadOrCompute, Delete
 //	callback.Queue.mu  the queue of callbacks; a leaf                       who submits or runs them
 //
-// Hash runs before any lock is taken, and == on keys is Go's own.
+// Hash runs before any lock is taken, and == on keys is Go's own. A Hasher is asked with no lock
+// held: see table.update.
 //
 // # Who calls what
 //
@@ -95,6 +98,7 @@ package weakmap
 //	compute with context  one of its own           yes                  goes to a caller
 //	del, keep, yield      the caller's             yes                  goes to the caller
 //	Hash, Clone           the caller's             Clone, yes; Hash, no goes to the caller
+//	a Hasher's methods    the caller's             yes                  goes to the caller
 //	OnReap                one of callbacks, or     yes                  ends the program
 //	                      of a synctest bubble
 //	callbacks of a Ref    one of callbacks         yes                  ends the program

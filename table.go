@@ -9,6 +9,7 @@ import (
 
 	"github.com/puzpuzpuz/xsync/v3"
 
+	"github.com/go-weak/weakmap/internal/escape"
 	"github.com/go-weak/weakmap/internal/inspect"
 	"github.com/go-weak/weakmap/internal/journal"
 	"github.com/go-weak/weakmap/internal/row"
@@ -135,7 +136,7 @@ func newTable(o options) *table {
 	if o.config.Stats {
 		t.hits, t.misses = xsync.NewCounter(), &misses{xsync.NewCounter(), xsync.NewCounter()}
 	}
-	l := t.newLayout(hashing{})
+	l := t.newLayout(hashing{seeded: o.keys.class == alikes})
 	t.reserved = max(bucketsFor(t.asked()), int(t.minShards))
 	l.Row = row.Make(t.reserved, t.shardsFor(t.reserved))
 	l.shards = t.newShards(l.Shards())
@@ -229,6 +230,17 @@ func (c *core) count(hit, metDead bool) {
 			t.misses.dead.Inc()
 		}
 	}
+}
+
+// countObject is count for a lookup of an object. Only a Hasher can miss because something died: else
+// who asks holds the key. It is asked once more then.
+func (c *core) countObject(object unsafe.Pointer, found bool) {
+	metDead := false
+	if t := c.table.Load(); !found && object != nil && t != nil && t.keys.class == alikes {
+		_, is := t.find(t.keyOfObject(escape.Hide(object)))
+		metDead = is == dead
+	}
+	c.count(found, metDead)
 }
 
 // length is the number of entries, dead ones not yet removed included.

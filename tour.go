@@ -97,6 +97,8 @@ func (t *table) keyOfListed(e listed) key {
 	switch t.keys.class {
 	case objects, copies:
 		return key{at: e.referent}
+	case alikes:
+		return key{at: e.referent, n: uintptr(uint32(e.bits))}
 	case copiedTexts, contents:
 		return keyOfString(t.keys.textOf(e.referent, uintptr(e.bits>>32)))
 	}

@@ -27,6 +27,9 @@ func (t *table) prepare(k key, b bound) fresh {
 	h := t.hash(&l.hashing, k)
 	l.Prefetch(h) // The bucket comes while the weak pointer is made: a sixth of an insertion.
 	n := fresh{word: seam.Make(b.referent), ref: t.refOf(k, b.value), bound: b}
+	if t.keys.class == alikes && t.values {
+		*(*unsafe.Pointer)(unsafe.Add(b.value, t.keys.wordAt)) = n.word
+	}
 	if t.cleaned {
 		// The caller holds the referent, so the cleanup cannot come before the binding is
 		// published.
@@ -93,12 +96,29 @@ func (c *core) remove(k key, cond condition) (old bound, removed bool) {
 	return t.update(k, nil, cond)
 }
 
+// removeObject is remove for a KeyMap or Set. Nil is no key.
+func (c *core) removeObject(object unsafe.Pointer, cond condition) (old bound, removed bool) {
+	t := c.table.Load()
+	if t == nil || object == nil {
+		return bound{}, cond.when == always || cond.wanted == nil
+	}
+	return t.update(t.keyOfObject(object), nil, cond)
+}
+
 // update binds k to n, or unbinds it if n is nil, if c is met. It returns what was bound, if
 // that lives. The caller keeps n's referent alive across the call.
+//
+// With a Hasher it judges what is alike to k before it takes the lock. What is alike, lives, and
+// was not judged when it has the lock has come since, and is judged first: so of two equal keys
+// that are bound at the same time, the later writer finds that of the other.
 func (t *table) update(k key, n *fresh, c condition) (old bound, updated bool) {
+	var judged verdicts
 	for {
 		l := t.layout.Load()
 		h := t.hash(&l.hashing, k)
+		if t.keys.class == alikes && !t.judge(l, h, k, &judged, n) {
+			continue
+		}
 		s := l.shard(h)
 		s.mu.Lock()
 		if t.layout.Load() != l {
@@ -110,11 +130,22 @@ func (t *table) update(k key, n *fresh, c condition) (old bound, updated bool) {
 		b, at, found := l.Find(h, func(b *row.Bucket, at uintptr) bool {
 			head := l.HeadOf(b)
 			_, old, is = t.match(b, head, at, head.Version(), k, h)
+			if is == alike {
+				is = judged.of(old.referent)
+				return is != other
+			}
 			if is == other && t.crowds(b, head, at, k, h) {
 				others++
 			}
 			return is == alive || is == dead
 		})
+		if found && is == alike {
+			s.mu.Unlock()
+			continue
+		}
+		if !found {
+			old = bound{} // and not what a key that is only alike is bound to
+		}
 		if !t.admits(c, old) {
 			if found && is == alive && t.retains {
 				t.hold(l, s, b, at, old.referent)
@@ -208,8 +239,9 @@ func (t *table) rebind(l *layout, s *shard, b *row.Bucket, at uintptr, n *fresh,
 	s.inserted.Add(1) // Before the old one is counted: a key that is bound throughout always counts.
 	// The slot first, and then the record. A reader that has the old address got it while the
 	// record kept that, and overwriting the record shades it; what the slot names now is held
-	// by n until the record is.
+	// by n until the record is. Where the key is another object, readers go by the value: see paired.
 	b.SetWord(at, word)
+	seam.Interleave("word replaced")
 	if t.values {
 		b.SetKey(at, uintptr(n.ref))
 	}
@@ -220,21 +252,30 @@ func (t *table) rebind(l *layout, s *shard, b *row.Bucket, at uintptr, n *fresh,
 	}
 	seam.Interleave("slot replaced")
 	var old journal.Extra
+	var value unsafe.Pointer // nil: what is recorded of the key stays
+	if t.values {
+		value = n.ref
+	}
 	switch {
-	case t.values:
-		old = s.journal.Replace(pos, n.word, n.ref, extra)
-	case s.journal.Young(pos):
-		old = s.journal.Replace(pos, n.word, nil, extra)
+	case s.journal.Young(pos) || t.values && s.journal.At(pos).Word() == n.word:
+		old = s.journal.Replace(pos, n.word, value, extra)
 	default:
 		// A place says how old a referent is, so this one gets another. Iterations that have not
 		// come to the old one are told: the key is bound all the time.
-		to := s.record(n.word, ref, bits)
+		kept := listed{ref: ref, bits: bits}
+		if t.values {
+			kept = listed{word: n.word, ref: value, bits: bits}
+		}
+		to := s.record(n.word, kept.ref, bits)
 		if s.journal.Extended {
 			*s.journal.ExtraAt(to) = extra
 		}
+		if t.values {
+			kept.record = s.journal.At(to)
+		}
 		l.SetPos(b, at, to)
 		for w := s.tours; w != nil; w = w.next {
-			w.keep(&s.journal, pos, listed{ref: ref, bits: bits})
+			w.keep(&s.journal, pos, kept)
 		}
 		old, pos = s.journal.Clear(pos), to
 	}

@@ -4,53 +4,98 @@ import (
 	"iter"
 	"runtime"
 	"unsafe"
+
+	"github.com/go-weak/weakmap/internal/escape"
 )
 
-// A Set is a concurrent set of objects, compared by identity and held weakly:
-// when the garbage collector finds an element dead, it leaves the set. It is
-// what Python calls a WeakSet.
+// A Set is a concurrent set of objects, compared by identity or by a [Hasher], and
+// held weakly: when the garbage collector finds an element dead, it leaves the set.
+// It is what Python calls a WeakSet. With a Hasher it has one object of all that are
+// the same, the first that was added, and [Set.LoadOrAdd] makes objects canonical:
+//
+//	same := weakmap.Set[Schema]{Hasher: byFields{}}
+//	schema, _ = same.LoadOrAdd(schema) // one object of each content, as long as it is held
 //
 // The zero Set is empty and ready to use. A Set must not be copied after first
 // use. All methods may be called by any number of goroutines at once; Contains
 // takes no lock and leaves no trace on the element. What [KeyMap] says of small
-// and global keys holds for elements.
+// and global keys holds for elements, and of lookups by equal ones.
 //
-// Config is settings: set it before the first use, never after.
+// Fields are settings: set them before the first use, never after.
 type Set[T any] struct {
 	Config Config
+
+	// Hasher says which elements are the same. If it is nil, an element is the
+	// same as itself alone. [ByValue] and [Comparable] compare what elements point to.
+	Hasher Hasher[*T] `json:"-" xml:"-"`
 
 	core core
 }
 
 func (s *Set[T]) open() *table {
-	return s.core.open(func() options { return options{config: s.Config, keys: keying{class: objects}} })
+	return s.core.open(func() options { return options{config: s.Config, keys: keyingBy(s.Hasher)} })
 }
 
-// Add adds elem, and reports whether it was not there before. A nil elem panics.
+// Add adds elem, and reports whether it, or with a Hasher one that is the same, was not
+// there before. A nil elem panics.
 func (s *Set[T]) Add(elem *T) (added bool) {
+	_, found := s.loadOrAdd(elem)
+	return !found
+}
+
+// LoadOrAdd returns the member that is the same as elem, or else adds elem and
+// returns that. loaded tells which. Without a Hasher it returns elem. A call that
+// finds a member takes no lock and allocates nothing. A nil elem panics.
+func (s *Set[T]) LoadOrAdd(elem *T) (member *T, loaded bool) {
+	member, loaded = s.loadOrAdd(elem)
+	if s.Config.Stats {
+		s.core.countObject(unsafe.Pointer(elem), loaded)
+	}
+	return member, loaded
+}
+
+// loadOrAdd is LoadOrAdd without counting.
+func (s *Set[T]) loadOrAdd(elem *T) (member *T, loaded bool) {
 	if elem == nil {
 		panic("weakmap: nil element")
 	}
-	p := unsafe.Pointer(elem)
-	if s.core.findObject(p).referent != nil {
-		return false
+	t, p := s.open(), unsafe.Pointer(elem)
+	k := t.keyOfObject(p)
+	if found := t.findObject(k); found.referent != nil {
+		return (*T)(found.referent), true
 	}
-	_, added = s.open().insert(keyOfObject(p), bound{referent: p}, ifAbsent)
-	return added
+	if old, added := t.insert(k, bound{referent: p}, ifAbsent); !added {
+		return (*T)(old.referent), true
+	}
+	return elem, false
 }
 
-// Contains reports whether elem is in the set. Nil is in no set.
-func (s *Set[T]) Contains(elem *T) bool {
-	found := s.core.findObject(unsafe.Pointer(elem)).referent != nil
+// Load returns the member that is the same as elem, if there is one. Without a
+// Hasher that is elem itself. Nil is in no set.
+func (s *Set[T]) Load(elem *T) (member *T, ok bool) {
+	member = (*T)(s.core.findObject(escape.Hide(unsafe.Pointer(elem))).referent)
+	runtime.KeepAlive(elem)
 	if s.Config.Stats {
-		s.core.count(found, false) // Who asks holds the element.
+		s.core.countObject(unsafe.Pointer(elem), member != nil)
+	}
+	return member, member != nil
+}
+
+// Contains reports whether elem, or with a Hasher one that is the same, is in the
+// set. Nil is in no set.
+func (s *Set[T]) Contains(elem *T) bool {
+	found := s.core.findObject(escape.Hide(unsafe.Pointer(elem))).referent != nil
+	runtime.KeepAlive(elem)
+	if s.Config.Stats {
+		s.core.countObject(unsafe.Pointer(elem), found)
 	}
 	return found
 }
 
-// Remove removes elem, and reports whether it was there.
+// Remove removes elem, or with a Hasher what is the same, and reports whether it was
+// there.
 func (s *Set[T]) Remove(elem *T) (removed bool) {
-	old, _ := s.core.remove(keyOfObject(unsafe.Pointer(elem)), anyway)
+	old, _ := s.core.removeObject(escape.Hide(unsafe.Pointer(elem)), anyway)
 	runtime.KeepAlive(elem)
 	return old.referent != nil
 }
@@ -129,7 +174,9 @@ func (s *Set[T]) Stats() Stats { return s.core.stats() }
 // Union returns an iterator over the elements of a and of b, each once. It is
 // lazy, as are [Intersection], [Difference] and [SymmetricDifference]: the sets
 // are read while it runs, and either may change meanwhile, by the loop's body
-// too. Like SymmetricDifference it remembers what it has yielded from a, weakly.
+// too. Both must have the same Hasher, or none; of elements that are the same, one is
+// yielded. Like SymmetricDifference it remembers what it has yielded from a, weakly:
+// with a Hasher, one that is the same as one that has died since may follow.
 func Union[T any](a, b *Set[T]) iter.Seq[*T] {
 	everything := func(*T) bool { return true }
 	return inTurn(a, everything, b, everything)
@@ -168,12 +215,12 @@ func SymmetricDifference[T any](a, b *Set[T]) iter.Seq[*T] {
 // although they may go from one set to the other meanwhile.
 func inTurn[T any](a *Set[T], fromA func(*T) bool, b *Set[T], fromB func(*T) bool) iter.Seq[*T] {
 	return func(yield func(*T) bool) {
-		yielded := make(map[unsafe.Pointer]struct{}) // by the words of weak pointers
+		yielded := newSeen(a.Hasher)
 		stopped := false
 		a.core.all(func(e listed) bool {
 			elem := (*T)(e.referent)
 			if fromA(elem) {
-				yielded[e.word] = struct{}{}
+				yielded.add(e)
 				stopped = !yield(elem)
 			}
 			return !stopped
@@ -183,8 +230,36 @@ func inTurn[T any](a *Set[T], fromA func(*T) bool, b *Set[T], fromB func(*T) boo
 		}
 		b.core.all(func(e listed) bool {
 			elem := (*T)(e.referent)
-			_, again := yielded[e.word]
-			return again || !fromB(elem) || yield(elem)
+			return yielded.has(e) || !fromB(elem) || yield(elem)
 		})
 	}
+}
+
+// seen is what an iteration over two sets has yielded of the first.
+type seen[T any] struct {
+	words  map[unsafe.Pointer]struct{} // of weak pointers; nil with a Hasher
+	alikes Set[T]                      // with a Hasher
+}
+
+func newSeen[T any](h Hasher[*T]) *seen[T] {
+	if h == nil {
+		return &seen[T]{words: make(map[unsafe.Pointer]struct{})}
+	}
+	return &seen[T]{alikes: Set[T]{Hasher: h}}
+}
+
+func (s *seen[T]) add(e listed) {
+	if s.words != nil {
+		s.words[e.word] = struct{}{}
+		return
+	}
+	s.alikes.Add((*T)(e.referent))
+}
+
+func (s *seen[T]) has(e listed) (again bool) {
+	if s.words != nil {
+		_, again = s.words[e.word]
+		return again
+	}
+	return s.alikes.Contains((*T)(e.referent))
 }

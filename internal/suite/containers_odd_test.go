@@ -29,8 +29,8 @@ func TestOddKeys(t *testing.T) {
 }
 
 func oddKeys[K any](t *testing.T, keys ...*K) {
-	eachConfig(t, func(t *testing.T, c configuration) {
-		m, s := &weakmap.KeyMap[K, int]{Config: c.config()}, &weakmap.Set[K]{Config: c.config()}
+	eachKeying(t, func(t *testing.T, c configuration) {
+		m, s := newKeyMap[K, int](c), newSet[K](c)
 		for range 2 {
 			for i, key := range keys {
 				if m.Store(key, i); !s.Add(key) {
@@ -86,9 +86,9 @@ func TestContainersCapacity(t *testing.T) {
 
 // An iteration that stands still keeps what it yielded last and nothing else alive.
 func TestPausedIterationsKeepNothing(t *testing.T) {
-	eachConfig(t, func(t *testing.T, c configuration) {
-		m := &weakmap.KeyMap[record, int]{Config: c.config()}
-		a, b := &weakmap.Set[record]{Config: c.config()}, &weakmap.Set[record]{Config: c.config()}
+	eachKeying(t, func(t *testing.T, c configuration) {
+		m := newKeyMap[record, int](c)
+		a, b := newSet[record](c), newSet[record](c)
 		in := &weakmap.Interner[record]{Config: c.config()}
 		for name, seq := range map[string]iter.Seq[*record]{
 			"KeyMap.Keys": m.Keys(), "Set.All": a.All(), "Interner.All": in.All(),

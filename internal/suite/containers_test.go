@@ -23,8 +23,7 @@ func newRecords(n int) []*record {
 	return objects
 }
 
-// eachConfig runs a test as a subtest of every configuration without a hash, which KeyMap and
-// Set have no setting for.
+// eachConfig runs a test as a subtest of every configuration without a hash.
 func eachConfig(t *testing.T, test func(t *testing.T, c configuration)) {
 	t.Helper()
 	for _, reclaim := range []weakmap.Reclaim{weakmap.PerCycle, weakmap.PerValue} {
@@ -33,6 +32,57 @@ func eachConfig(t *testing.T, test func(t *testing.T, c configuration)) {
 			t.Run(c.String(), func(t *testing.T) { test(t, c) })
 		}
 	}
+}
+
+// eachKeying is eachConfig, and has configurations in which KeyMap and Set get a Hasher: one by
+// which an object is the same as itself alone. So what is promised without a Hasher holds.
+func eachKeying(t *testing.T, test func(t *testing.T, c configuration)) {
+	t.Helper()
+	eachConfig(t, test)
+	for _, c := range []configuration{
+		{weakmap.PerCycle, 2, "hasher"},
+		{weakmap.PerValue, 0, "hasher"},
+		{weakmap.PerCycle, 1, "hasher4bits"},
+	} {
+		t.Run(c.String(), func(t *testing.T) { test(t, c) })
+	}
+}
+
+// newKeyMap returns an unused KeyMap set up as the configuration says.
+func newKeyMap[K, V any](c configuration) *weakmap.KeyMap[K, V] {
+	return &weakmap.KeyMap[K, V]{Config: c.config(), Hasher: hasherOf[K](c)}
+}
+
+// newSet is newKeyMap for a Set.
+func newSet[T any](c configuration) *weakmap.Set[T] {
+	return &weakmap.Set[T]{Config: c.config(), Hasher: hasherOf[T](c)}
+}
+
+func hasherOf[T any](c configuration) weakmap.Hasher[*T] {
+	switch c.hash {
+	case "builtin":
+		return nil
+	case "hasher":
+		return byAddress[T]{^uintptr(0)}
+	case "hasher4bits":
+		return byAddress[T]{0xf0}
+	}
+	panic("unknown hash " + c.hash)
+}
+
+// byAddress is a Hasher by which an object is the same as itself alone.
+type byAddress[T any] struct{ mask uintptr }
+
+func (b byAddress[T]) Hash(h *maphash.Hash, x *T) {
+	maphash.WriteComparable(h, addressOf(x)&b.mask)
+}
+func (byAddress[T]) Equal(x, y *T) bool { return x == y }
+
+// crowds reports whether h gives many objects one hash. Then a writer notes which of them it has
+// asked about, and that may take memory.
+func crowds[T any](h weakmap.Hasher[*T]) bool {
+	by, ok := h.(byAddress[T])
+	return ok && by.mask != ^uintptr(0)
 }
 
 // config is the settings of a configuration.
@@ -44,8 +94,8 @@ func (c configuration) config() weakmap.Config {
 // test has returned.
 func eachKeyMap[K, V any](t *testing.T, test func(t *testing.T, m *weakmap.KeyMap[K, V])) {
 	t.Helper()
-	eachConfig(t, func(t *testing.T, c configuration) {
-		m := &weakmap.KeyMap[K, V]{Config: c.config()}
+	eachKeying(t, func(t *testing.T, c configuration) {
+		m := newKeyMap[K, V](c)
 		test(t, m)
 		runtime.KeepAlive(m)
 	})
@@ -54,8 +104,8 @@ func eachKeyMap[K, V any](t *testing.T, test func(t *testing.T, m *weakmap.KeyMa
 // eachSet is eachKeyMap with two unused Sets.
 func eachSet[T any](t *testing.T, test func(t *testing.T, a, b *weakmap.Set[T])) {
 	t.Helper()
-	eachConfig(t, func(t *testing.T, c configuration) {
-		a, b := &weakmap.Set[T]{Config: c.config()}, &weakmap.Set[T]{Config: c.config()}
+	eachKeying(t, func(t *testing.T, c configuration) {
+		a, b := newSet[T](c), newSet[T](c)
 		test(t, a, b)
 		runtime.KeepAlive(a)
 		runtime.KeepAlive(b)

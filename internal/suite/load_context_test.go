@@ -22,10 +22,14 @@ import (
 // LoadOrComputeContext, clause by clause, in bubbles of synctest: time is exact, and a test ends
 // only when no goroutine is left.
 
+var contextLoadings = map[string]func(configuration) *loading{
+	"Map": mapLoading, "KeyMap": keyMapLoading, "KeyMap by equality": equalKeyLoading,
+}
+
 // eachContextLoad runs a test in a bubble for each container with LoadOrComputeContext.
 func eachContextLoad(t *testing.T, test func(t *testing.T, l *loading)) {
 	t.Helper()
-	for name, of := range map[string]func(configuration) *loading{"Map": mapLoading, "KeyMap": keyMapLoading} {
+	for name, of := range contextLoadings {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { test(t, of(configuration{hash: "builtin"})) })
 		})
@@ -605,7 +609,7 @@ func TestContextStorm(t *testing.T) {
 
 // The same with real time, and without the bubble's order.
 func TestContextStormInRealTime(t *testing.T) {
-	for name, of := range map[string]func(configuration) *loading{"Map": mapLoading, "KeyMap": keyMapLoading} {
+	for name, of := range contextLoadings {
 		t.Run(name, func(t *testing.T) {
 			l, before := of(configuration{hash: "builtin"}), runtime.NumGoroutine()
 			var running computations

@@ -3,6 +3,8 @@ package suite
 import (
 	"context"
 	"errors"
+	"hash/maphash"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -30,6 +32,7 @@ func eachLoading(t *testing.T, test func(t *testing.T, l *loading)) {
 	inBothModes(t, func(t *testing.T, c configuration) {
 		t.Run("Map", func(t *testing.T) { test(t, mapLoading(c)) })
 		t.Run("KeyMap", func(t *testing.T) { test(t, keyMapLoading(c)) })
+		t.Run("KeyMap by equality", func(t *testing.T) { test(t, equalKeyLoading(c)) })
 		if c.reclaim == weakmap.PerCycle { // a Cell has no settings
 			t.Run("Cell", func(t *testing.T) { test(t, cellLoading()) })
 		}
@@ -76,39 +79,59 @@ func mapLoading(c configuration) *loading {
 }
 
 func keyMapLoading(c configuration) *loading {
-	m := &weakmap.KeyMap[record, *record]{Config: c.config()}
 	keys := newRecords(loadingKeys)
+	return keyMapLoadingBy(c, nil, func(key int) *record { return keys[key] })
+}
+
+// equalKeyLoading is keyMapLoading where each call has an object of its own, which is held.
+func equalKeyLoading(c configuration) *loading {
+	var keys sync.Map
+	return keyMapLoadingBy(c, byID{}, func(key int) *record {
+		r := &record{id: key}
+		keys.Store(r, true)
+		return r
+	})
+}
+
+func keyMapLoadingBy(c configuration, h weakmap.Hasher[*record], object func(key int) *record) *loading {
+	m := &weakmap.KeyMap[record, *record]{Config: c.config(), Hasher: h}
 	return &loading{
 		keys:  loadingKeys,
-		load:  func(key int) (*record, bool) { return m.Load(keys[key]) },
-		store: func(key int, v *record) { m.Store(keys[key], v) },
+		load:  func(key int) (*record, bool) { return m.Load(object(key)) },
+		store: func(key int, v *record) { m.Store(object(key), v) },
 		loadOrCompute: func(key int, compute func() (*record, error)) (*record, bool, error) {
-			return m.LoadOrCompute(keys[key], compute)
+			return m.LoadOrCompute(object(key), compute)
 		},
 		within: func(ctx context.Context, key int, compute func(context.Context) (*record, error)) (*record, bool, error) {
-			return m.LoadOrComputeContext(ctx, keys[key], compute)
+			return m.LoadOrComputeContext(ctx, object(key), compute)
 		},
 		cut: map[string]func(int){
-			"Delete":        func(key int) { m.Delete(keys[key]) },
-			"LoadAndDelete": func(key int) { m.LoadAndDelete(keys[key]) },
+			"Delete":        func(key int) { m.Delete(object(key)) },
+			"LoadAndDelete": func(key int) { m.LoadAndDelete(object(key)) },
 			"Clear":         func(int) { m.Clear() },
 		},
 		other: map[string]func(int){
 			"DeleteFunc": func(int) { m.DeleteFunc(func(*record, *record) bool { return true }) },
 			"Compute to nothing": func(key int) {
-				m.Compute(keys[key], func(*record, bool) (*record, bool) { return nil, false })
+				m.Compute(object(key), func(*record, bool) (*record, bool) { return nil, false })
 			},
 		},
 		binders: map[string]func(int, *record){
-			"Store":       func(key int, v *record) { m.Store(keys[key], v) },
-			"Swap":        func(key int, v *record) { m.Swap(keys[key], v) },
-			"LoadOrStore": func(key int, v *record) { m.LoadOrStore(keys[key], v) },
+			"Store":       func(key int, v *record) { m.Store(object(key), v) },
+			"Swap":        func(key int, v *record) { m.Swap(object(key), v) },
+			"LoadOrStore": func(key int, v *record) { m.LoadOrStore(object(key), v) },
 			"Compute": func(key int, v *record) {
-				m.Compute(keys[key], func(*record, bool) (*record, bool) { return v, true })
+				m.Compute(object(key), func(*record, bool) (*record, bool) { return v, true })
 			},
 		},
 	}
 }
+
+// byID is a Hasher by which records with one id are the same.
+type byID struct{}
+
+func (byID) Hash(h *maphash.Hash, r *record) { maphash.WriteComparable(h, r.id) }
+func (byID) Equal(x, y *record) bool         { return x.id == y.id }
 
 func cellLoading() *loading {
 	c := new(weakmap.Cell[record])

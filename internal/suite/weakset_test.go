@@ -147,14 +147,19 @@ func TestSetCountsHitsAndMisses(t *testing.T) {
 func TestSetLookupsDoNotAllocate(t *testing.T) {
 	eachSet(t, func(t *testing.T, s, _ *weakmap.Set[record]) {
 		elems, stranger := newRecords(1500), &record{}
+		defer runtime.KeepAlive(elems)
 		s.AddSeq(slices.Values(elems))
 		zeroAllocs(t, "Contains, hit", func() { s.Contains(elems[0]) })
 		zeroAllocs(t, "Contains, miss", func() { s.Contains(stranger) })
 		zeroAllocs(t, "Contains of nil", func() { s.Contains(nil) })
+		zeroAllocs(t, "Load, hit", func() { s.Load(elems[0]) })
+		zeroAllocs(t, "Add and LoadOrAdd, hit", func() { s.Add(elems[0]); s.LoadOrAdd(elems[0]) })
+		if crowds(s.Hasher) {
+			return
+		}
 		zeroAllocs(t, "Remove, miss", func() { s.Remove(stranger) })
 		next := 0
 		zeroAllocs(t, "Remove, hit", func() { s.Remove(elems[next]); next++ })
-		runtime.KeepAlive(elems)
 	})
 }
 

@@ -27,6 +27,8 @@ var linearizations = []Scenario{
 		needAll, judged(history.Canonical, stringsHistory)},
 	{"linear/cell", "any result of Load, Store, LoadOrCompute and Clear of a Cell that no order of the operations explains",
 		needAll, judged(history.WeakValues, cellHistory)},
+	{"linear/equal-set", "two members of a Set with a Hasher that are equal at once, in any order of the operations",
+		needAll, judged(history.Canonical, equalSetHistory)},
 }
 
 const (

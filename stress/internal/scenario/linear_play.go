@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"context"
+	"hash/maphash"
 	"runtime"
 	"sync"
 	"unsafe"
@@ -246,6 +247,31 @@ func stringsHistory(s *session) {
 		return unsafe.StringData(v), v[7:], true
 	})
 }
+
+// equalSetHistory has a new object for each call.
+func equalSetHistory(s *session) {
+	set := &weakmap.Set[object]{Config: s.config(), Hasher: byID{hashOf[int64](s.configuration)}}
+	canonicalHistory(s, func(key int) (p *object, holds any) {
+		p, _ = set.LoadOrAdd(&object{id: int64(key)})
+		return p, p
+	}, func(key int) (p *object, holds any, ok bool) {
+		p, ok = set.Load(&object{id: int64(key)})
+		return p, p, ok
+	})
+}
+
+// byID is a Hasher by which objects with one id are the same.
+type byID struct{ hash func(int64) uint64 }
+
+func (b byID) Hash(h *maphash.Hash, o *object) {
+	n := uint64(o.id)
+	if b.hash != nil {
+		n = b.hash(o.id)
+	}
+	maphash.WriteComparable(h, n)
+}
+
+func (byID) Equal(x, y *object) bool { return x.id == y.id }
 
 // canonicalHistory numbers canonical values by their weak pointers: their addresses are soon
 // those of others.
