@@ -161,9 +161,13 @@ func (h hoard) mustBeShort(t *testing.T, what string, hashes []uint64, random fl
 // shard is, 96 buckets and 32 alike, this fails in 20 of 20 runs.
 func TestLookupsAreShortWhateverTheKeys(t *testing.T) {
 	type shape struct{ group, tags int }
-	shapes := []shape{{512, 1}, {64, 1}, {24, 1}, {12, 1}, {480, 250}, {240, 250}, {120, 250}, {480, 15}, {240, 15}, {60, 15}}
-	for _, shards := range []int{1, 8} {
-		for _, n := range []int{9_000, 16_000} { // of 16,640, so that a shard is half full, or nearly full
+	shapes := []shape{{512, 1}, {450, 1}, {64, 1}, {24, 1}, {12, 1}, {480, 250}, {240, 250}, {120, 250}, {480, 15}, {240, 15}, {60, 15}}
+	sizes, stripes := []int{9_000, 16_000}, []int{1, 8} // of 16,640, so that a shard is half full, or nearly full
+	if testing.Short() {
+		sizes, stripes = []int{4_500}, []int{8}
+	}
+	for _, shards := range stripes {
+		for _, n := range sizes {
 			random := make([]uint64, n)
 			for i := range random {
 				random[i] = rand.Uint64()
@@ -200,7 +204,11 @@ func TestLookupsAreShortAfterATableHasShrunk(t *testing.T) {
 	for _, shards := range []int{1, 8} {
 		for kind, h := range hoards(shards) {
 			var others, few []uint64
-			for range 50_000 {
+			n := 50_000
+			if testing.Short() {
+				n = 20_000
+			}
+			for range n {
 				others = append(others, rand.Uint64())
 			}
 			for i := range uint64(1280) {
