@@ -247,47 +247,49 @@ func TestInlining(t *testing.T) {
 	}
 }
 
-// floodPassed and floodAlike are far from what honest keys do, even until every shard is full. The
-// hashes are the same in every run: some runs of others would go past half the bound, with nothing
-// wrong.
+// What honest keys do is far from a flood, until every shard is full. The hashes are the same in
+// every run: some runs of others would go past half a bound, with nothing wrong.
 func TestHonestKeysAreNoFlood(t *testing.T) {
-	worst, alike := 0, 0
 	hashes := rand.New(rand.NewPCG(1, 2))
 	word := unsafe.Pointer(new(int))
+	var passed, alike [4]int // the most, by the quarters that are free
 	for _, n := range []int{4, 32, 256, 4096, 32768} {
 		for range max(1, 32768/n/8) {
-			r := row.Make(n, 1)
-			for range r.Limit() {
+			l := &layout{Row: row.Make(n, 1), shards: make([]shard, 1)}
+			s := &l.shards[0]
+			for range l.Limit() {
 				hash, others := hashes.Uint32(), 0
-				r.Find(hash, func(*row.Bucket, uintptr) bool {
+				l.Find(hash, func(*row.Bucket, uintptr) bool {
 					others++
 					return false
 				})
-				alike = max(alike, others)
-				worst = max(worst, r.Insert(hash, row.Binding{Word: word}))
+				full := l.Insert(hash, row.Binding{Word: word})
+				s.inserted.Add(1)
+				free := quartersFree(s.used(), l.Limit())
+				passed[free], alike[free] = max(passed[free], full), max(alike[free], others)
+				if l.isFlooded(s, 2*full, 2*others) {
+					t.Fatalf("with %d of %d bindings an honest key has passed %d buckets and met %d bindings under its tag: that is half a flood", s.used(), l.Limit(), full, others)
+				}
 			}
 		}
 	}
-	if t.Logf("the most buckets passed: %d", worst); worst > floodPassed/2 {
-		t.Errorf("an honest key passed %d buckets; floodPassed is %d", worst, floodPassed)
-	}
-	if t.Logf("the most entries met under a key's tag: %d", alike); alike > floodAlike/2 {
-		t.Errorf("an honest key met %d entries under its tag; floodAlike is %d", alike, floodAlike)
-	}
+	t.Logf("the most buckets passed, and bindings met under a key's tag, by the quarters that are free: %v, %v", passed, alike)
 	runtime.KeepAlive(word)
 }
 
 // From 16 million buckets on tags say less, and as many more bindings are alike.
 func TestLargeTablesMeetMoreThatAreAlike(t *testing.T) {
-	l := &layout{Row: row.Make(1, 1)}
+	l := &layout{Row: row.Make(1, 1), shards: make([]shard, 1)}
 	for shift, want := range map[int]int{0: floodAlike, 10: floodAlike, 24: floodAlike, 25: 2 * floodAlike, 27: 8 * floodAlike} {
 		// A row of that size would take gigabytes: it only says so, in the word after its addresses.
 		*(*uint32)(unsafe.Add(unsafe.Pointer(&l.Row), 2*ptrSize)) = 1<<shift - 1
 		if l.Len() != 1<<shift {
 			t.Fatalf("the row says that it has %d buckets, want 2^%d", l.Len(), shift)
 		}
-		if got := l.floodAlike(); got != want {
-			t.Errorf("of 2^%d buckets %d may be alike, want %d", shift, got, want)
+		s := &l.shards[0]
+		s.inserted.Store(uint64(l.Limit()))
+		if l.isFlooded(s, 0, want) || !l.isFlooded(s, 0, want+want/floodAlike) {
+			t.Errorf("in 2^%d buckets %d that are alike are to be no flood, and more one", shift, want)
 		}
 	}
 }

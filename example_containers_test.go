@@ -262,12 +262,12 @@ func ExampleMap_LoadOrComputeContext() {
 	var pages weakmap.Map[string, Page]
 	cancelled := make(chan error)
 
-	ctx, cancel := context.WithTimeoutCause(context.Background(), time.Millisecond, errors.New("too slow for me"))
-	defer cancel()
-	_, _, err := pages.LoadOrComputeContext(ctx, "/", func(ctx context.Context) (*Page, error) {
-		<-ctx.Done() // a server that does not answer
-		cancelled <- context.Cause(ctx)
-		return nil, ctx.Err()
+	ctx, cancel := context.WithCancelCause(context.Background())
+	_, _, err := pages.LoadOrComputeContext(ctx, "/", func(load context.Context) (*Page, error) {
+		time.AfterFunc(time.Millisecond, func() { cancel(errors.New("too slow for me")) })
+		<-load.Done() // a server that does not answer
+		cancelled <- context.Cause(load)
+		return nil, load.Err()
 	})
 	fmt.Println("left:", err)
 	fmt.Println("load cancelled:", <-cancelled)

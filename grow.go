@@ -2,6 +2,7 @@ package weakmap
 
 import (
 	"hash/maphash"
+	"math/bits"
 
 	"github.com/go-weak/weakmap/internal/journal"
 	"github.com/go-weak/weakmap/internal/row"
@@ -17,17 +18,73 @@ const (
 	// floodPassed full buckets are hardly ever passed by honest keys. In 140 million insertions with
 	// random hashes, into shards of 4 to a million buckets up to their limit, 97 were passed once, and
 	// else 79 at most. In as many into shards that were kept at their limit, by a removal before each,
-	// the most was 90. Such a table would take another hash, and nothing is lost.
+	// the most was 90. Such a table would take another hash, and nothing is lost. Of 965 million into
+	// shards of 8 to 32,768 buckets, those that found three quarters of the limit taken at most passed
+	// 23, and half of it 8.
 	floodPassed = 96
 
 	// floodAlike bindings of other keys with its tag are never met by an honest key while shards fill:
 	// in the same 140 million insertions the most was 7, and each further one is a fifteenth to a
 	// fortieth as frequent. Shards that are kept at their limit have bindings far from home, and
 	// searches are longer: of 4,096 buckets and more, one insertion in 1.7 million met more than 16, and
-	// the most was 20; at 90 % of the limit it was 8. Bindings of the same hash cost a lookup more than full buckets that it passes do: with
+	// the most was 20; at 90 % of the limit it was 8, and at three quarters and less, in the 965 million, 4.
+	// Bindings of the same hash cost a lookup more than full buckets that it passes do: with
 	// 32 of them a load takes up to twice as long as of random keys, and with 512 twelve times.
 	floodAlike = 32
 )
+
+// isFlooded reports whether an insertion into s passed more full buckets, or met more bindings of
+// other keys with its tag, than one of an honest key ever does. Where more than a quarter of a shard
+// is free honest keys are found at once, and lookups that take a quarter as many steps as in a full
+// one are long beside theirs: there the bound is lower, and is of both together. One that is alike
+// costs twice what a bucket does. Must be called with s.mu held.
+func (l *layout) isFlooded(s *shard, passed, alike int) bool {
+	if l.hashing.seeded {
+		return false
+	}
+	// From 16 million buckets on, tags share bits with the number of the bucket, and with each doubling
+	// twice as many are alike.
+	alike >>= max(bits.Len(uint(l.Len()-1))-row.TagShift, 0)
+	if free := quartersFree(s.used(), l.Limit()); free > 0 {
+		return passed+2*alike > floodPassed>>min(free, 2)
+	}
+	return passed > floodPassed || alike > floodAlike
+}
+
+// quartersFree returns how many quarters of limit, of which used are taken, are free.
+func quartersFree(used, limit int) int { return max(limit-used, 0) * 4 / max(limit, 1) }
+
+// pileUp bindings of honest keys never pass one bucket of a table that has just shrunk, of whose room a
+// quarter at least is free: in 65 million insertions into each of rows of 8 to 32,768 buckets, looked
+// at sixteen times while they filled, the most up to there was 21, and 14 up to two thirds.
+const pileUp = 24
+
+// isCrowded reports whether keys lie in l as those of a flood do. An insertion sees that of the layout
+// that is in use. There keys may be far apart that are on top of each other when the table has
+// shrunk; when it grows, they only come apart.
+func (l *layout) isCrowded() bool {
+	if l.hashing.seeded {
+		return false
+	}
+	for i := range l.Len() {
+		if n, _ := row.PassedBy(l.Tags(uint32(i))); n > pileUp {
+			return true
+		}
+	}
+	return false
+}
+
+// disperse has the table take another hash if it has shrunk to a layout that is crowded. Must be
+// called with t.growth held and no shard locked.
+func (t *table) disperse() {
+	l := t.layout.Load()
+	if !l.isCrowded() {
+		return
+	}
+	t.lockAll(l)
+	defer t.unlockAll(l)
+	t.relayout(l, l.Len(), reseeded)
+}
 
 // makeRoom is called by a writer that found its shard of l full, or flooded. It removes what is
 // dead first, and if that was enough it is no growth: dead space stays bounded even when
@@ -120,6 +177,7 @@ func (t *table) shrinkLocked(l *layout, removals int) {
 		gone < t.laidOut+uint64(removals) || gone < t.unpaid {
 		return
 	}
+	defer t.disperse()
 	t.lockAll(l)
 	defer t.unlockAll(l)
 	next := t.newLayout(l.hashing)

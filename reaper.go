@@ -53,6 +53,7 @@ type reaperState struct {
 	mu      seam.Mutex
 	tables  []weak.Pointer[table] // the zero Pointer where a table is gone. Guarded by mu; what was listed is moved or taken out only with turn held.
 	rested  time.Time             // when the next pass may begin. Accessed by pass only, of which there is one at a time.
+	unpaid  time.Duration         // what the pass before has worked since it last rested. Accessed by pass only.
 	armed   atomic.Bool           // whether a sentinel or a pass under way will arm again. Read without lock, written only with mu held.
 	ticking atomic.Bool           // whether there is a clock
 	clock   sync.Mutex            // protects the next two, and that announced and announcedBefore are written together
@@ -63,6 +64,7 @@ type reaperState struct {
 	awaited   atomic.Uint64 // the number of the sentinel that is to start the next pass, 0 once it has
 	finalized atomic.Uint64 // how many finalizers of sentinels have run
 	helped    atomic.Int64  // nanoseconds that goroutines beside the sweeping one have worked for sweeps
+	paidFor   atomic.Int64  // nanoseconds that passes have worked, counted when they have rested for it. Written by pass only.
 }
 
 // A sentinel holds a pointer so that the tiny allocator cannot keep it alive.
@@ -210,6 +212,7 @@ func (r *reaperState) pass(n uint64) {
 	// meet the mark phase of the next and keep what is dying. So there is a pause
 	// between passes. Dead entries can wait: the memory of their values cannot.
 	time.Sleep(time.Until(r.rested))
+	r.paidFor.Add(int64(r.unpaid))
 	r.tick(n) // The clock has, unless its cleanup was held up.
 	r.awaitNews(n)
 	r.turn <- struct{}{}
@@ -226,11 +229,13 @@ func (r *reaperState) pass(n uint64) {
 			for !r.settling() && time.Now().Before(r.rested) {
 				time.Sleep(min(time.Until(r.rested), minRest))
 			}
+			r.paidFor.Add(int64(worked))
 			r.helped.Store(0)
 			start = time.Now()
 		}
 	})
-	r.rested = time.Now().Add(r.worked(start)*restPerWork + minRest)
+	r.unpaid = r.worked(start)
+	r.rested = time.Now().Add(r.unpaid*restPerWork + minRest)
 	<-r.turn
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -126,6 +126,7 @@ func (t *table) removeMost(l *layout, c *journal.Census) (removed int) {
 	}
 	t.relayout(l, 0, change{stays: func(i int, r *journal.Record, pos uint32) bool { return !current[i] || !c.Has(i, r, pos) }})
 	t.unlockAll(l)
+	t.disperse()
 	return removed
 }
 

@@ -1,7 +1,6 @@
 package weakmap
 
 import (
-	"math/bits"
 	"runtime"
 	"sync/atomic"
 	"unsafe"
@@ -175,7 +174,7 @@ func (t *table) update(k key, n *fresh, c condition) (old bound, updated bool) {
 				t.expelDead(l, s, h)
 			}
 			passed := t.bind(l, s, k, n, h)
-			flood = !l.hashing.seeded && (passed > floodPassed || others > l.floodAlike())
+			flood = l.isFlooded(s, passed, others)
 		}
 		t.unlock(s)
 		t.stopCleanup(gone, old.referent)
@@ -199,13 +198,6 @@ func (t *table) update(k key, n *fresh, c condition) (old bound, updated bool) {
 // shard's lock held.
 func (t *table) crowds(b *row.Bucket, head *row.Head, at uintptr, k key, h uint32) bool {
 	return !t.keys.class.isReferent() || head.Len(at) != t.lenOf(k, h) || t.referent(b.Word(at)) != nil
-}
-
-// floodAlike returns how many bindings of other keys an honest key never meets under its tag.
-// From 16 million buckets on, tags share bits with the number of the bucket, and with each
-// doubling twice as many are alike.
-func (l *layout) floodAlike() int {
-	return floodAlike << max(bits.Len(uint(l.Len()-1))-row.TagShift, 0)
 }
 
 // bind publishes n under k, which must not be bound, and returns how many buckets it passed.

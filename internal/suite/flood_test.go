@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"encoding/binary"
 	"math/bits"
 	"math/rand/v2"
 	"runtime"
@@ -14,21 +15,21 @@ import (
 	"github.com/go-weak/weakmap/internal/gctest"
 )
 
-// wordWithHash returns the integer whose eight little-endian bytes have the given XXH64 value:
-// of such inputs that function is a bijection, and this is its inverse.
-func wordWithHash(hash uint64) uint64 {
-	const (
-		prime1 = 0x9E3779B185EBCA87
-		prime2 = 0xC2B2AE3D27D4EB4F
-		prime3 = 0x165667B19E3779F9
-		prime4 = 0x85EBCA77C2B2AE63
-		prime5 = 0x27D4EB2F165667C5
-	)
-	h := (hash ^ hash>>32) * inverse(prime3)
+// Keys are chosen by their hashes here: those of a user's Hash, of which the container takes all bits
+// into account by the last step of XXH64; and those of strings that are long, by XXH64 itself. Short
+// ones and numbers are hashed with a seed that only the process knows: flood_test.go of the root has them.
+const (
+	prime1 = 0x9E3779B185EBCA87
+	prime2 = 0xC2B2AE3D27D4EB4F
+	prime3 = 0x165667B19E3779F9
+)
+
+// unmixed returns what the last step of XXH64 makes h of: a result of Hash that leads to the
+// place in a table, and the tag, that the low half of h says.
+func unmixed(h uint64) uint64 {
+	h = (h ^ h>>32) * inverse(prime3)
 	h = (h ^ h>>29 ^ h>>58) * inverse(prime2)
-	h ^= h >> 33
-	h = bits.RotateLeft64((h-prime4)*inverse(prime1), -27) ^ (prime5 + 8)
-	return bits.RotateLeft64(h*inverse(prime1), -31) * inverse(prime2)
+	return h ^ h>>33
 }
 
 // inverse returns the inverse of an odd n modulo 2^64, by Newton's iteration.
@@ -40,63 +41,97 @@ func inverse(n uint64) uint64 {
 	return x
 }
 
-func TestWordWithHash(t *testing.T) {
+// longString returns string i of the given group. All of a group have one XXH64 value.
+func longString(group, i uint64) string {
+	// A lane takes one word of every 32 bytes: v becomes rotl(v+word*prime2, 31)*prime1. The first two
+	// words of the third lane, which begins with 0, are such that it is the group after them.
+	var b [256]byte
+	after := bits.RotateLeft64(i*prime2, 31) * prime1
+	binary.LittleEndian.PutUint64(b[16:], i)
+	binary.LittleEndian.PutUint64(b[16+32:], (group-after)*inverse(prime2))
+	return string(b[:])
+}
+
+func TestKeysWithChosenHashes(t *testing.T) {
 	for range 1000 {
-		hash := rand.Uint64()
-		w := wordWithHash(hash)
-		var b [8]byte
-		for i := range b {
-			b[i] = byte(w >> (8 * i))
+		h := rand.Uint64()
+		mixed := unmixed(h)
+		mixed = (mixed ^ mixed>>33) * prime2
+		mixed = (mixed ^ mixed>>29) * prime3
+		if mixed ^= mixed >> 32; mixed != h {
+			t.Fatalf("the last step of XXH64 makes %#x of %#x, want %#x", mixed, unmixed(h), h)
 		}
-		if got := xxhash.Sum64(b[:]); got != hash {
-			t.Fatalf("XXH64 of %#x is %#x, want %#x", w, got, hash)
+		if group := rand.Uint64(); xxhash.Sum64String(longString(group, h)) != xxhash.Sum64String(longString(group, 0)) || longString(group, h) == longString(group, 0) {
+			t.Fatalf("group %#x has not one XXH64 value", group)
 		}
 	}
 }
 
-// flooding returns n keys in groups of so many that have the low halves of their hashes in common, and
-// with them their place in a table. The groups lie as far apart as they are long, in each of the
-// first eight shards.
-func flooding(n, group int) []uint64 {
-	keys := make([]uint64, 0, n)
-	for i := range group {
-		for g := range n / group {
-			keys = append(keys, wordWithHash(uint64(i)<<32|uint64(g/8*(group/4)*8+g%8)))
+// spread returns n hashes in groups of so many that have the low halves in common, and with them
+// their place in a table. The groups lie as far apart as they are long, in each of the first eight
+// shards. In a group of 0 all are random.
+func spread(n, group int) []uint64 {
+	hashes := make([]uint64, n)
+	for i := range hashes {
+		if hashes[i] = rand.Uint64(); group > 0 {
+			g, i := i/group, i%group
+			hashes[g*group+i] = uint64(i)<<32 | uint64(g/8*(group/4)*8+g%8)
 		}
 	}
-	return keys
+	return hashes
 }
 
-// Whatever the keys, a load takes at most four times as long as of random ones.
+// TestLoadsOfFloodingKeys: whatever the keys, a load takes at most four times as long as of random
+// ones. It is here for the time; TestLookupsAreShortWhateverTheKeys counts steps and is sharper: where
+// bindings of one tag are not counted, that fails in 20 of 20 runs, and this in 2 of 10.
 func TestLoadsOfFloodingKeys(t *testing.T) {
-	const n, limit = 1 << 15, 4
-	random := make([]uint64, n)
-	for i := range random {
-		random[i] = rand.Uint64()
-	}
-	sets := [][]uint64{random}
-	groups := []int{512, 64, 16}
-	for _, group := range groups {
-		sets = append(sets, flooding(n, group))
-	}
-	var maps []*weakmap.Map[uint64, object]
+	t.Run("numbers", func(t *testing.T) {
+		loadsOfFloods(t, func(key uint64) uint64 { return key }, func(group int) []uint64 {
+			keys := spread(1<<14, group)
+			for i, h := range keys {
+				keys[i] = unmixed(h)
+			}
+			return keys
+		})
+	})
+	t.Run("strings", func(t *testing.T) {
+		hash := func(key string) uint64 { return binary.LittleEndian.Uint64([]byte(key)) }
+		loadsOfFloods(t, hash, func(group int) (keys []string) {
+			for _, h := range spread(1<<14, group) {
+				keys = append(keys, string(binary.LittleEndian.AppendUint64(nil, unmixed(h))))
+			}
+			return keys
+		})
+	})
+	t.Run("long strings", func(t *testing.T) {
+		loadsOfFloods(t, nil, func(group int) (keys []string) {
+			for i := range uint64(1 << 13) {
+				keys = append(keys, longString(i/uint64(max(group, 1)), i))
+			}
+			return keys
+		})
+	})
+}
+
+// loadsOfFloods compares loads of keys in groups with those of keys without.
+func loadsOfFloods[K comparable](t *testing.T, hash func(K) uint64, keysOf func(group int) []K) {
+	const limit = 4
+	groups := []int{0, 512, 110, 16} // 110 fill 22 buckets, which alone is no flood in the emptiest shard
+	var work []func()
 	var held []*object
-	for _, keys := range sets {
-		m := &weakmap.Map[uint64, object]{Config: weakmap.Config{Shards: 8}}
+	for _, group := range groups {
+		m := &weakmap.Map[K, object]{Config: weakmap.Config{Shards: 8}, Hash: hash}
+		keys := keysOf(group)
 		for _, key := range keys {
 			v := new(object)
 			m.Store(key, v)
 			held = append(held, v)
 		}
-		rand.Shuffle(n, func(i, k int) { keys[i], keys[k] = keys[k], keys[i] })
-		maps = append(maps, m)
-	}
-	var work []func()
-	for i, keys := range sets {
+		rand.Shuffle(len(keys), func(i, k int) { keys[i], keys[k] = keys[k], keys[i] })
 		work = append(work, func() {
 			for _, key := range keys {
-				if _, ok := maps[i].Load(key); !ok {
-					t.Fatalf("key %#x is lost", key)
+				if _, ok := m.Load(key); !ok {
+					t.Fatalf("key %#v is lost", key)
 				}
 			}
 		})
@@ -106,12 +141,12 @@ func TestLoadsOfFloodingKeys(t *testing.T) {
 	for range 21 {
 		took := fastest(1, work...)
 		for i := range groups {
-			ratios[i] = append(ratios[i], float64(took[i+1])/float64(took[0]))
+			ratios[i] = append(ratios[i], float64(took[i])/float64(took[0]))
 		}
 	}
-	for i, group := range groups {
-		slices.Sort(ratios[i])
-		ratio := ratios[i][len(ratios[i])/2]
+	for i, group := range groups[1:] {
+		slices.Sort(ratios[i+1])
+		ratio := ratios[i+1][len(ratios[i+1])/2]
 		t.Logf("groups of %d: %.2f", group, ratio)
 		if ratio > limit {
 			t.Errorf("with groups of %d keys of one hash a load takes %.1f times as long as of random ones, want %d at most", group, ratio, limit)

@@ -117,6 +117,37 @@ func TestListNamesEveryMutant(t *testing.T) {
 	}
 }
 
+// TestSuitesNameTests: a pattern that matches no test kills nothing.
+func TestSuitesNameTests(t *testing.T) {
+	names := func(folders ...string) string {
+		var all strings.Builder
+		for _, folder := range folders {
+			files, err := filepath.Glob(filepath.Join("../../..", folder, "*_test.go"))
+			if err != nil || len(files) == 0 {
+				t.Fatalf("%s has %d tests: %v", folder, len(files), err)
+			}
+			for _, file := range files {
+				text, err := os.ReadFile(file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, found := range regexp.MustCompile(`(?m)^func (Test\w+)\(`).FindAllSubmatch(text, -1) {
+					fmt.Fprintf(&all, "%s\n", found[1])
+				}
+			}
+		}
+		return all.String()
+	}
+	root, promises, parts := names("."), names("internal/suite"), names("internal/row", "internal/journal")
+	for _, m := range mutants {
+		for pattern, tests := range map[string]string{m.suite.tests: root, m.suite.promises: promises, m.suite.parts: parts, m.suite.moments: root} {
+			if pattern != "" && !regexp.MustCompile("(?m)"+pattern).MatchString(tests) {
+				t.Errorf("mutant %s: no test is named as %q wants", m.name, pattern)
+			}
+		}
+	}
+}
+
 func TestSuitesAreRegexps(t *testing.T) {
 	all := together(mutants)
 	for _, pattern := range []string{all.scenarios, all.tests, all.promises, all.parts, all.schedules, all.moments} {

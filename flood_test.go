@@ -1,0 +1,247 @@
+package weakmap
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/go-weak/weakmap/internal/row"
+	"github.com/go-weak/weakmap/internal/xxh"
+)
+
+// What keys can cost that were chosen by one who knows the seed of the process. It is counted in
+// buckets and slots, not in time.
+
+// wordWithHash returns the number with the given hash: the inverse of [xxh.WordWith].
+func wordWithHash(h uint64) uint64 {
+	const mix = 0x9FB21C651E98DF25
+	inverse := uint64(mix)
+	for range 5 { // Newton's iteration
+		inverse *= 2 - mix*inverse
+	}
+	h = (h ^ h>>28 ^ h>>56) * inverse
+	x := h
+	for range 2 {
+		x = h ^ (x>>35 + 8)
+	}
+	x *= inverse
+	// A sum of three rotations is its own inverse to the 63rd power.
+	for range 63 {
+		x ^= (x<<49 | x>>15) ^ (x<<24 | x>>40)
+	}
+	x ^= wordSeed
+	return x<<32 | x>>32
+}
+
+// textWithHash returns the string of eight bytes with the given hash.
+func textWithHash(h uint64) string {
+	return string(binary.LittleEndian.AppendUint64(nil, wordWithHash(h)))
+}
+
+func TestKeysWithHash(t *testing.T) {
+	for range 1000 {
+		h := rand.Uint64()
+		if got := xxh.WordWith(wordWithHash(h), wordSeed); got != h {
+			t.Fatalf("the number for hash %#x has hash %#x", h, got)
+		}
+		if got := xxh.String(textWithHash(h), processSeed); got != h {
+			t.Fatalf("the string for hash %#x has hash %#x", h, got)
+		}
+	}
+}
+
+// A hoard is a container whose keys are made from hashes.
+type hoard struct {
+	core  *core
+	store func(hash uint64)
+	drop  func(hashes []uint64) // by deletion, or by death
+	probe func(hash uint64) key
+}
+
+// hoards makes one of each way in which numbers and strings are hashed.
+func hoards(shards int) map[string]hoard {
+	c := Config{Shards: shards}
+	var value thing
+	words, texts := &Map[uint64, thing]{Config: c}, &Map[string, thing]{Config: c}
+	strings, held := &Interner[string]{Config: c}, map[uint64]*string{}
+	ofText := func(h uint64) key { return keyOfString(textWithHash(h)) }
+	hoards := map[string]hoard{
+		"Map of numbers": {&words.core,
+			func(h uint64) { words.Store(wordWithHash(h), &value) },
+			func(hashes []uint64) {
+				for _, h := range hashes {
+					words.Delete(wordWithHash(h))
+				}
+			},
+			func(h uint64) key { return key{n: uintptr(wordWithHash(h))} }},
+		"Map of strings": {&texts.core,
+			func(h uint64) { texts.Store(textWithHash(h), &value) },
+			func(hashes []uint64) {
+				for _, h := range hashes {
+					texts.Delete(textWithHash(h))
+				}
+			}, ofText},
+		"Interner": {&strings.core,
+			func(h uint64) { held[h] = strings.Intern(textWithHash(h)) },
+			func(hashes []uint64) {
+				for _, h := range hashes {
+					delete(held, h)
+				}
+				for end := time.Now().Add(20 * time.Second); strings.Len() > len(held)+len(hashes)/100 && time.Now().Before(end); {
+					runtime.GC()
+					strings.Reap()
+				}
+			}, ofText},
+	}
+	if !areWords {
+		delete(hoards, "Map of numbers")
+	}
+	return hoards
+}
+
+// areWords says whether numbers of 64 bits are hashed as such.
+const areWords = ptrSize == 8
+
+// steps returns what a lookup of each of the keys takes beyond the first bucket, in the mean: a step
+// for each bucket, and two for each slot with its tag that is another's.
+func (h hoard) steps(t *testing.T, hashes []uint64) float64 {
+	t.Helper()
+	table := h.core.table.Load()
+	l := table.layout.Load()
+	steps := 0
+	for _, hash := range hashes {
+		k := h.probe(hash)
+		at := table.hash(&l.hashing, k)
+		found := false
+		for i, end := at, false; !end && !found; {
+			b, tags := l.At(i), l.Tags(i)
+			for m := row.Matching(tags, row.Tag(at)); m != 0 && !found; m &= m - 1 {
+				_, _, is := table.match(b, nil, row.SlotOf(m), 0, k, at)
+				if found = is == alive; !found {
+					steps += 2
+				}
+			}
+			if i, end = l.Next(at, i, tags); !found {
+				steps++
+			}
+		}
+		if !found {
+			t.Fatalf("the key with hash %#x is lost", hash)
+		}
+	}
+	return float64(steps) / float64(len(hashes))
+}
+
+const (
+	// lookupSteps is what a lookup takes that makes no further steps, in steps: 27 ns where a bucket is
+	// 2.4 ns and a slot 4 ns.
+	lookupSteps = 10
+
+	// floodCost is how much longer than of random keys a lookup of others may take.
+	floodCost = 4
+)
+
+// mustBeShort fails the test if lookups of hashes in h take more than floodCost times as long as
+// those of random keys in others.
+func (h hoard) mustBeShort(t *testing.T, what string, hashes []uint64, random float64) {
+	t.Helper()
+	steps := h.steps(t, hashes)
+	ratio := (lookupSteps + steps) / (lookupSteps + random)
+	if t.Logf("%s: %.1f steps, %.2f times as long as random keys take", what, steps, ratio); ratio > floodCost {
+		t.Errorf("%s: a lookup takes %.1f steps, and %.1f times as long as of random keys, want %d at most", what, steps, ratio, floodCost)
+	}
+}
+
+// TestLookupsAreShortWhateverTheKeys: keys of one hash, and keys of one bucket with many or few
+// tags, in groups that fill the buckets between them. With bounds that do not depend on how full a
+// shard is, 96 buckets and 32 alike, this fails in 20 of 20 runs.
+func TestLookupsAreShortWhateverTheKeys(t *testing.T) {
+	type shape struct{ group, tags int }
+	shapes := []shape{{512, 1}, {450, 1}, {64, 1}, {24, 1}, {12, 1}, {480, 250}, {240, 250}, {120, 250}, {480, 15}, {240, 15}, {60, 15}}
+	sizes, stripes := []int{9_000, 16_000}, []int{1, 8} // of 16,640, so that a shard is half full, or nearly full
+	if testing.Short() {
+		sizes, stripes = []int{4_500}, []int{8}
+	}
+	for _, shards := range stripes {
+		for _, n := range sizes {
+			random := make([]uint64, n)
+			for i := range random {
+				random[i] = rand.Uint64()
+			}
+			usual := map[string]float64{}
+			for kind, h := range hoards(shards) {
+				for _, hash := range random {
+					h.store(hash)
+				}
+				usual[kind] = h.steps(t, random)
+			}
+			for _, s := range shapes {
+				hashes := make([]uint64, n)
+				for i := range hashes {
+					g, i := i/s.group, i%s.group
+					home := g/shards*(s.group/4)*shards + g%shards
+					hashes[g*s.group+i] = uint64(i)<<32 | uint64(i%s.tags+2)<<row.TagShift | uint64(home)
+				}
+				for kind, h := range hoards(shards) {
+					for _, hash := range hashes {
+						h.store(hash)
+					}
+					h.mustBeShort(t, fmt.Sprintf("%s, %d shards, %d entries in groups of %d with %d tags", kind, shards, n, s.group, s.tags), hashes, usual[kind])
+				}
+			}
+		}
+	}
+}
+
+// TestLookupsAreShortAfterATableHasShrunk: keys that were far apart in a large table, and are in one
+// bucket of a small one. Where a new layout is not looked at, this fails in 20 of 20 runs, with 500
+// steps for a lookup.
+func TestLookupsAreShortAfterATableHasShrunk(t *testing.T) {
+	for _, shards := range []int{1, 8} {
+		for kind, h := range hoards(shards) {
+			var others, few []uint64
+			n := 50_000
+			if testing.Short() {
+				n = 20_000
+			}
+			for range n {
+				others = append(others, rand.Uint64())
+			}
+			for i := range uint64(1280) {
+				few = append(few, i<<32|i&127<<7|i>>7%uint64(shards))
+			}
+			for _, hash := range slices.Concat(others, few) {
+				h.store(hash)
+			}
+			large := h.core.table.Load().layout.Load().Len()
+			h.drop(others)
+			if small := h.core.table.Load().layout.Load().Len(); small > large/8 {
+				t.Fatalf("%s: the table has shrunk from %d buckets to %d only", kind, large, small)
+			}
+			h.mustBeShort(t, fmt.Sprintf("%s, %d shards", kind, shards), few, 0)
+		}
+	}
+}
+
+// A row is read by its tags and slots here, and not by lookups: they must agree.
+func TestStepsAreThoseOfLookups(t *testing.T) {
+	var m Map[uint64, thing]
+	value := new(thing)
+	for i := range uint64(12) { // of one hash: two buckets and a half
+		m.Store(wordWithHash(7<<24|i<<32), value)
+	}
+	h := hoard{core: &m.core, probe: func(h uint64) key { return key{n: uintptr(wordWithHash(h))} }}
+	if !areWords {
+		t.Skip("numbers of 64 bits are no words here")
+	}
+	for i, want := range []float64{0, 2, 4, 6, 8, 11} {
+		if got := h.steps(t, []uint64{7<<24 | uint64(i)<<32}); got != want {
+			t.Errorf("a lookup of key %d of those with one hash takes %v steps, want %v", i, got, want)
+		}
+	}
+	runtime.KeepAlive(value)
+}
