@@ -227,7 +227,7 @@ func TestInlining(t *testing.T) {
 	for folder, functions := range map[string][]string{
 		packages + "row": {
 			"Tag", "Matching", "SlotOf", "Passed", "(*Head).Tags", "(*Head).Version", "(*Bucket).Word", "(*Bucket).Key",
-			"(*Bucket).KeyAt", "(*Bucket).Len", "(*Head).Age", "(*Row).At", "(*Row).Head", "(*Row).Next", "(*Row).Shard",
+			"(*Bucket).KeyAt", "(*Head).Len", "(*Head).Marks", "(*Row).At", "(*Row).Head", "(*Row).Next", "(*Row).Shard",
 		},
 		packages + "xxh":     {"WordWith", "Mix", "fold", "avalanche", "read64", "read32"},
 		packages + "seam":    {"Interleave", "Strong"},
