@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"maps"
 	"net"
 	"runtime"
@@ -323,4 +324,44 @@ func ExampleObjectOf() {
 	// *weakmap_test.Server: "the server" true
 	// **string: "the server" true
 	// *weakmap_test.Server: "" false
+}
+
+// A schema is the same as another one if their fields are.
+type schema struct{ fields []string }
+
+type byFields struct{}
+
+func (byFields) Equal(x, y *schema) bool { return slices.Equal(x.fields, y.fields) }
+
+func (byFields) Hash(h *maphash.Hash, s *schema) {
+	for _, field := range s.fields {
+		maphash.WriteComparable(h, field)
+	}
+}
+
+// Equal schemas become one object, as long as any user holds it.
+func ExampleSet_LoadOrAdd() {
+	schemas := weakmap.Set[schema]{Hasher: byFields{}}
+	first, _ := schemas.LoadOrAdd(&schema{[]string{"id", "name"}})
+	second, loaded := schemas.LoadOrAdd(&schema{[]string{"id", "name"}})
+	fmt.Println(first == second, loaded)
+	third, loaded := schemas.LoadOrAdd(&schema{[]string{"id"}})
+	fmt.Println(first == third, loaded)
+	runtime.KeepAlive(first)
+	// Output:
+	// true true
+	// false false
+}
+
+// Data beside points, found by any point that is equal. The key that was stored must be held.
+func ExampleComparable() {
+	type point struct{ x, y *int } // with pointers: small objects without any may never die
+	labels := weakmap.KeyMap[point, string]{Hasher: weakmap.Comparable[point]()}
+	x, y := new(int), new(int)
+	key := &point{x, y}
+	labels.Store(key, "here")
+	bound, label, ok := labels.LoadKey(&point{x, y})
+	fmt.Println(bound == key, label, ok)
+	runtime.KeepAlive(key)
+	// Output: true here true
 }

@@ -86,16 +86,8 @@ func (t *table) insert(k key, b bound, c condition) (old bound, inserted bool) {
 	return old, inserted
 }
 
-// remove unbinds k if c is met, and returns what k was bound to.
-func (c *core) remove(k key, cond condition) (old bound, removed bool) {
-	t := c.table.Load()
-	if t == nil {
-		return bound{}, cond.when == always || cond.wanted == nil
-	}
-	return t.update(k, nil, cond)
-}
-
-// removeObject is remove for a KeyMap or Set. Nil is no key.
+// removeObject unbinds an object of a KeyMap or Set if cond is met, and returns what it was bound
+// to. Nil is no key.
 func (c *core) removeObject(object unsafe.Pointer, cond condition) (old bound, removed bool) {
 	t := c.table.Load()
 	if t == nil || object == nil {
