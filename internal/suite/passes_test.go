@@ -106,7 +106,7 @@ func TestNoCallOfOnReapAfterTheMapWasCollected(t *testing.T) {
 		values [10]*object
 	}
 	var small [16]*holder
-	deadline := time.Now().Add(700 * time.Millisecond)
+	deadline := time.Now().Add(1500 * time.Millisecond)
 	for i := 0; time.Now().Before(deadline); i++ {
 		gctest.Elsewhere(func() {
 			h := &holder{m: new(weakmap.Map[int, object])}
