@@ -199,8 +199,7 @@ func TestLookupsAreShortWhateverTheKeys(t *testing.T) {
 }
 
 // TestLookupsAreShortAfterATableHasShrunk: keys that were far apart in a large table, and are in one
-// bucket of a small one. Where a new layout is not looked at, this fails in 20 of 20 runs, with 500
-// steps for a lookup.
+// bucket of a small one. Where a new layout is not looked at, a lookup takes hundreds of steps.
 func TestLookupsAreShortAfterATableHasShrunk(t *testing.T) {
 	for _, shards := range []int{1, 8} {
 		for kind, h := range hoards(shards) {
@@ -212,7 +211,7 @@ func TestLookupsAreShortAfterATableHasShrunk(t *testing.T) {
 			for range n {
 				others = append(others, rand.Uint64())
 			}
-			for i := range uint64(1280) {
+			for i := range uint64(1024) {
 				few = append(few, i<<32|i&127<<7|i>>7%uint64(shards))
 			}
 			for _, hash := range slices.Concat(others, few) {

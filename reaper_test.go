@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"testing"
 	"time"
+	"weak"
 )
 
 // TestPassesTakeATenthOfAProcessor: however many containers there are, and however fast collections
@@ -58,5 +59,45 @@ func TestPassesTakeATenthOfAProcessor(t *testing.T) {
 		t.Errorf("passes worked for %v at least without a rest, want %v", shortest, shift)
 	}
 	runtime.KeepAlive(maps)
+	runtime.KeepAlive(value)
+}
+
+// TestAPassHoldsNoTableThatItHasNotComeTo: a map that is dropped while a pass is busy with another one
+// goes with the next collection, and its OnReap is not called by that pass.
+func TestAPassHoldsNoTableThatItHasNotComeTo(t *testing.T) {
+	busy, dropped := new(Map[int, thing]), new(Map[int, thing])
+	value, doomed := new(thing), new(thing)
+	busy.Store(1, value)
+	calls := make(chan int, 1)
+	dropped.OnReap = func(key int) { calls <- key }
+	dropped.Store(1, doomed)
+	left := weak.Make(dropped)
+	growth := &busy.core.table.Load().growth
+	growth.Lock()
+	for begun := time.Now(); len(reaper.turn) == 0; time.Sleep(time.Millisecond) {
+		if time.Since(begun) > 20*time.Second {
+			t.Fatal("no pass begins")
+		}
+		runtime.GC()
+	}
+	time.Sleep(100 * time.Millisecond) // It comes to the map that is busy, and stays there.
+	runtime.KeepAlive(dropped)
+	runtime.KeepAlive(doomed)
+	dropped, doomed = nil, nil
+	for begun := time.Now(); left.Value() != nil; runtime.GC() {
+		if time.Since(begun) > 20*time.Second {
+			t.Fatal("the map that was dropped stays")
+		}
+	}
+	growth.Unlock()
+	if err := Settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-calls:
+		t.Error("OnReap was called after its map had been collected")
+	default:
+	}
+	runtime.KeepAlive(busy)
 	runtime.KeepAlive(value)
 }

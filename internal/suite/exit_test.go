@@ -177,7 +177,7 @@ func TestGlobalIsRunAtExit(t *testing.T) {
 // TestFinalizersRunExactlyOnce lets collections, Call, Detach and RunAtExit
 // race for a million finalizers. Each has a counter of its own.
 func TestFinalizersRunExactlyOnce(t *testing.T) {
-	n := 1_000_000
+	n := 400_000
 	if testing.Short() {
 		n = 100_000
 	}

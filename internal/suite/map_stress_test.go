@@ -51,7 +51,7 @@ func disturb(threads int, f func(i int)) (stop func()) {
 func TestNoReinsertionDuringReclamationIsLost(t *testing.T) {
 	underStress(t, func(t *testing.T, c configuration) {
 		const width = 100
-		rounds := scaled(10) // 10⁵ for each reclaim mode and number of processors with WEAKMAP_STRESS=11
+		rounds := scaled(4) // 10⁵ for each reclaim mode and number of processors with WEAKMAP_STRESS=28
 		maps := make([]*weakmap.Map[string, record], width)
 		for i := range maps {
 			maps[i] = newMap[string, record](c)
@@ -117,7 +117,7 @@ func TestTheBooksBalanceExactly(t *testing.T) {
 		var reported, inserts, deletes atomic.Int64
 		m.OnReap = func(int) { reported.Add(1) }
 		var held [workers][8]*record
-		countUp(workers, scaled(2000), func(worker int) {
+		countUp(workers, scaled(800), func(worker int) {
 			key, v := rand.IntN(keys), &record{}
 			held[worker][rand.IntN(8)] = v // so that some live for a while
 			// A LoadAndDelete cuts a load off, whose value is not inserted then: so they do not meet.

@@ -263,7 +263,7 @@ func comparableOf(x any) any {
 }
 
 func TestObjectsDifferential(t *testing.T) {
-	for seed := range uint64(scaled(50)) {
+	for seed := range uint64(scaled(20)) {
 		r := rand.New(rand.NewPCG(seed, 3))
 		script := make([]byte, 0, 4000)
 		for len(script) < 4000 {

@@ -37,7 +37,7 @@ func TestCallbacksInSystemCallsDoNotEndTheProgram(t *testing.T) {
 // manySystemCalls has so many callbacks wait in system calls at a time that a thread for each
 // would be too many.
 func manySystemCalls(t *testing.T) {
-	n, span := 3000, 200*time.Millisecond
+	n, span := 1500, 100*time.Millisecond
 	if testing.Short() {
 		n, span = 1000, 100*time.Millisecond
 	}

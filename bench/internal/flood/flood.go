@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 )
 
-// XXH64 reads 64 bytes as two stripes of four lanes, and each lane runs
+// XXH64 reads the first 64 bytes as two stripes of four lanes, and each lane runs
 //
 //	v = rotl(v+first*p2, 31) * p1
 //	v = rotl(v+second*p2, 31) * p1
@@ -27,14 +27,18 @@ const (
 // Max is the number of different strings that [String] can make.
 const Max = 1 << (lanes * perLane)
 
-// String returns the i'th of [Max] strings of 64 bytes, all of which have the same XXH64 value
+// Length is that of the strings: beyond 240 bytes a weakmap takes XXH64. What collides after 64
+// bytes does so whatever is the same after them.
+const Length = 256
+
+// String returns the i'th of [Max] strings of [Length] bytes, all of which have the same XXH64 value
 // as each other, under almost every seed. It panics if i is out of range.
 func String(i int) string {
 	if i < 0 || i >= Max {
 		panic("flood: index out of range")
 	}
 	inverse := invert(prime2)
-	var b [64]byte
+	var b [Length]byte
 	for lane := range lanes {
 		k := uint64(i) >> (lane * perLane) & laneMask
 		binary.LittleEndian.PutUint64(b[8*lane:], k<<33*inverse)

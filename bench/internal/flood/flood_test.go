@@ -11,8 +11,8 @@ func TestStringsDifferAndCollide(t *testing.T) {
 	seen := make(map[string]bool, Max)
 	for i := range Max {
 		s := String(i)
-		if len(s) != 64 {
-			t.Fatalf("String(%d) has %d bytes, want 64", i, len(s))
+		if len(s) != Length {
+			t.Fatalf("String(%d) has %d bytes, want %d", i, len(s), Length)
 		}
 		if seen[s] {
 			t.Fatalf("String(%d) equals an earlier one", i)

@@ -17,7 +17,7 @@ func floods() []Cell {
 	}
 }
 
-// flooded stores s.n values under strings of 64 bytes in an empty map, and loads them in random
+// flooded stores s.n values under strings of 256 bytes in an empty map, and loads them in random
 // order. The crafted strings all have one XXH64 value; the random ones are there to compare.
 func flooded(kind keyKind[string], s size) Cell {
 	const rounds, loads = 5, 10

@@ -34,7 +34,7 @@ var (
 
 	craftedKeys = keyKind[string]{"crafted", func(i uint64) string { return flood.String(int(i)) }}
 	randomKeys  = keyKind[string]{"random", func(i uint64) string {
-		var b [64]byte
+		var b [flood.Length]byte
 		_, _ = rand.NewChaCha8([32]byte{byte(i), byte(i >> 8), byte(i >> 16), byte(i >> 24)}).Read(b[:])
 		return string(b[:])
 	}}

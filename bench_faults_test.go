@@ -1,0 +1,115 @@
+package weakmap_test
+
+import (
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/go-weak/weakmap"
+)
+
+// What faults cost that were mended, beside what is right. Where a benchmark compares, both
+// sides take turns, and the ratio is that of the medians. docs/faults.md says what each ratio may be.
+
+// alternate calls the functions in turn for as long as b lasts, and reports the time of one operation
+// of each, of n in a call, and how many times that of the first the last one takes.
+func alternate(b *testing.B, n int, names []string, calls ...func()) {
+	times := make([][]time.Duration, len(calls))
+	for b.Loop() {
+		for i, call := range calls {
+			start := time.Now()
+			call()
+			times[i] = append(times[i], time.Since(start))
+		}
+	}
+	median := func(i int) float64 {
+		slices.Sort(times[i])
+		return float64(times[i][len(times[i])/2].Nanoseconds()) / float64(n)
+	}
+	b.ReportMetric(0, "ns/op")
+	for i, name := range names {
+		b.ReportMetric(median(i), "ns/"+name)
+	}
+	b.ReportMetric(median(len(calls)-1)/median(0), "ratio")
+}
+
+// BenchmarkShards compares Store and Delete in a small map with Shards 64 and without.
+func BenchmarkShards(b *testing.B) {
+	const n = 1000
+	value := new([4]int)
+	pairs := func(shards int) func() {
+		m := &weakmap.Map[int, [4]int]{Config: weakmap.Config{Shards: shards}}
+		return func() {
+			for key := range n {
+				m.Store(key%50, value)
+				m.Delete(key % 50)
+			}
+		}
+	}
+	alternate(b, n, []string{"default", "shards64"}, pairs(0), pairs(64))
+	runtime.KeepAlive(value)
+}
+
+// BenchmarkTakeOneAtATime compares taking all elements of a small set one by one with a large one.
+func BenchmarkTakeOneAtATime(b *testing.B) {
+	take := func(n int) func() {
+		elements := make([][4]*int, n)
+		return func() {
+			var s weakmap.Set[[4]*int]
+			for i := range elements {
+				s.Add(&elements[i])
+			}
+			for s.Len() > 0 {
+				for e := range s.All() {
+					s.Remove(e)
+					break
+				}
+			}
+		}
+	}
+	const small, large = 10_000, 100_000
+	ten := take(small)
+	alternate(b, large, []string{"of10k", "of100k"}, func() {
+		for range large / small {
+			ten()
+		}
+	}, take(large))
+}
+
+// BenchmarkOneEntry reports what a map of one entry takes on the heap, and one that was cleared.
+func BenchmarkOneEntry(b *testing.B) {
+	const n = 10_000
+	value := new([4]*int)
+	bytes := func(make func() any) float64 {
+		kept := [n]any{}
+		runtime.GC()
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for i := range kept {
+			kept[i] = make()
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		runtime.KeepAlive(&kept)
+		return float64(after.HeapAlloc-before.HeapAlloc) / n
+	}
+	one, emptied := 0.0, 0.0
+	for b.Loop() {
+		one = bytes(func() any {
+			m := new(weakmap.Map[int, [4]*int])
+			m.Store(1, value)
+			return m
+		})
+		emptied = bytes(func() any {
+			m := new(weakmap.Map[int, [4]*int])
+			m.Store(1, value)
+			m.Clear()
+			return m
+		})
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(one, "B/map-of-one")
+	b.ReportMetric(emptied, "B/map-cleared")
+	runtime.KeepAlive(value)
+}
