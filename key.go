@@ -46,11 +46,11 @@ type keying struct {
 	class  class
 	size   uint8                                          // of a number, in bytes
 	vet    bool                                           // whether keys that the caller hashes must be proved hashable
+	wordAt uint32                                         // alikes with values: where in a paired value its word is
 	custom func(k key) uint64                             // the caller's hash, or nil
 	hash   func(at unsafe.Pointer, s maphash.Seed) uint64 // maphash.Comparable, of boxes and copies; of alikes the Hasher's. Nil for others, as the next.
 	equal  func(a, b unsafe.Pointer) bool                 // ==, or the Hasher's
 	box    func(at unsafe.Pointer) unsafe.Pointer         // returns a copy of the key. boxes only.
-	wordAt uintptr                                        // alikes with values: where in a paired value its word is
 }
 
 // keyingOf returns how keys of type K of the given class are treated. custom may be nil.

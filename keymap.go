@@ -64,7 +64,7 @@ func (m *KeyMap[K, V]) open() *table {
 
 func keyMapOptions[K, V any](config Config, h Hasher[*K], onReap func(V)) options {
 	o := options{config: config, keys: keyingBy(h), values: true}
-	o.keys.wordAt = wordAfter[V]()
+	o.keys.wordAt = uint32(wordAfter[V]())
 	if onReap != nil {
 		o.onReap = func(r reaped) { onReap(*(*V)(r.ref)) }
 	}

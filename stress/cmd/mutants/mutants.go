@@ -442,7 +442,7 @@ var mutants = []mutant{
 		"a Delete does not cut off the load of an equal key", suite{schedules: "^load_beside_deletion_of_an_equal_key$"}},
 	{"prepared-and-left", "hasher.go",
 		"		if !asked && n != nil {",
-		"		if false {",
+		"		if asked && n == nil {",
 		"a Hasher that panics leaves a cleanup on the key", suite{tests: "^TestAHasherThatPanicsLeavesNoCleanup$"}},
 	{"two-members", "weakset.go",
 		"t.insert(k, bound{referent: p}, ifAbsent)",
