@@ -3,10 +3,13 @@ package suite
 import (
 	"iter"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
+	"weak"
 
 	"github.com/go-weak/weakmap"
+	"github.com/go-weak/weakmap/internal/inspect"
 )
 
 // KeyMap and Set with a Hasher under the collector.
@@ -100,4 +103,60 @@ func TestAnIterationYieldsAReplacedKeyOnce(t *testing.T) {
 		runtime.KeepAlive(old)
 		runtime.KeepAlive(fresh)
 	})
+}
+
+// A dead object that may be the same as a key, for all that its hash says, hides none behind it.
+func TestADeadObjectHidesNoEqualOne(t *testing.T) {
+	m := &weakmap.KeyMap[schema, int]{Config: weakmap.Config{Shards: 1}, Hasher: byFields{"constant"}}
+	s := &weakmap.Set[schema]{Config: weakmap.Config{Shards: 1}, Hasher: byFields{"constant"}}
+	resume := inspect.HoldPasses()
+	defer resume()
+	const n = 12 // of one hash: more than a bucket
+	var last *schema
+	var first []weak.Pointer[schema]
+	elsewhere(func() {
+		for i := range n {
+			key := newSchema(i, string(rune('a'+i)))
+			m.Store(key, i)
+			s.Add(key)
+			if last = key; i < n-1 {
+				first = append(first, weak.Make(key))
+			}
+		}
+	})
+	eventually(t, "all but the last are dead", func() bool {
+		runtime.GC()
+		return !slices.ContainsFunc(first, func(p weak.Pointer[schema]) bool { return p.Value() != nil })
+	})
+	equal := newSchema(-1, string(rune('a'+n-1)))
+	if key, v, ok := m.LoadKey(equal); !ok || v != n-1 || key != last {
+		t.Errorf("LoadKey = %p, %d, %t, want %p, %d", key, v, ok, last, n-1)
+	}
+	if member, ok := s.Load(equal); !ok || member != last {
+		t.Errorf("Load = %p, %t, want %p", member, ok, last)
+	}
+	runtime.KeepAlive(last)
+}
+
+// A Delete of an equal key cuts off what is being computed.
+func TestADeleteOfAnEqualKeyCutsOff(t *testing.T) {
+	for name, invalidate := range map[string]func(m *weakmap.KeyMap[schema, int], key *schema){
+		"Delete":        (*weakmap.KeyMap[schema, int]).Delete,
+		"LoadAndDelete": func(m *weakmap.KeyMap[schema, int], key *schema) { m.LoadAndDelete(key) },
+		"Clear":         func(m *weakmap.KeyMap[schema, int], _ *schema) { m.Clear() },
+	} {
+		m := &weakmap.KeyMap[schema, int]{Hasher: byFields{}}
+		key := newSchema(1, "a")
+		v, loaded, err := m.LoadOrCompute(key, func() (int, error) {
+			invalidate(m, newSchema(2, "a"))
+			return 7, nil
+		})
+		if v != 7 || loaded || err != nil {
+			t.Errorf("%s: LoadOrCompute = %d, %t, %v, want 7", name, v, loaded, err)
+		}
+		if v, ok := m.Load(key); ok {
+			t.Errorf("%s: %d is bound, which was computed before", name, v)
+		}
+		runtime.KeepAlive(key)
+	}
 }
