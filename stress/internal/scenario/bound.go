@@ -210,8 +210,10 @@ func timed(r *Round) {
 	})
 	r.wait()
 	for _, c := range containers {
-		r.eventually("nothing is held when the time is up", func() bool { return c.Stats().Retained == 0 })
-		r.eventually("all left", func() bool { return c.Len() == 0 })
+		if !r.eventually("nothing is held when the time is up", func() bool { return c.Stats().Retained == 0 }) ||
+			!r.eventually("all left", func() bool { return c.Len() == 0 }) {
+			return
+		}
 		r.dead.Add(int64(r.balance(c).Reaped))
 	}
 }
