@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"runtime"
 	"runtime/debug"
+	"sync/atomic"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/maypok86/otter/v2"
@@ -61,7 +62,7 @@ func (p policy) run(order []uint32, capacity int) replayed {
 }
 
 // garbage is what each request leaves, as work does, so that there are collections.
-var garbage []byte
+var garbage atomic.Pointer[[256]byte]
 
 func retainMax(shards int) func(order []uint32, capacity int) replayed {
 	return func(order []uint32, capacity int) (r replayed) {
@@ -71,7 +72,7 @@ func retainMax(shards int) func(order []uint32, capacity int) replayed {
 			if found {
 				r.found++
 			}
-			garbage = make([]byte, 256)
+			garbage.Store(new([256]byte))
 		}
 		// Each request for what was not held had a value held, and each of these is held still or
 		// was evicted.
