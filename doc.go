@@ -11,8 +11,8 @@
 //
 //	weakmap.Finalize(tmp, func(dir string) { os.RemoveAll(dir) }, tmp.dir) // dir, not tmp: that would keep itself
 //
-// A [Map] has strong keys and weak values: a cache that keeps no value alive, or with
-// [Config].Retain only what was used recently. A [KeyMap] has weak keys and strong values: data
+// A [Map] has strong keys and weak values: a cache that keeps no value alive, or, with
+// what [Config] says of retention, only what was used recently: for a time, or up to a number. A [KeyMap] has weak keys and strong values: data
 // attached to objects that someone else owns. A [Set] has weak elements. With [ObjectOf], keys
 // and elements may be objects of any types; with a [Hasher] they are the same if it says so, and
 // not by identity. An [Interner] gives one pointer for all equal values,
@@ -36,8 +36,9 @@
 //
 // Readers never wait. Lookups take no lock and allocate nothing, whatever writers,
 // growth and the collector do. They write to no shared memory, except that with
-// Config.Retain the first hit of an entry after a collection notes it, and that
-// Config.Stats counts.
+// Config.Retain, RetainFor or RetainMax the first hit of an entry after a pass or an
+// eviction came by notes it, and that Config.Stats counts. With these three, the first hit
+// of what was let go takes a lock, to hold it again.
 //
 // What was invalidated does not come back. After a Delete or Clear has returned, nothing
 // is stored by a LoadOrCompute that had begun to compute before it.

@@ -48,6 +48,9 @@ func (c *core) figures() (f inspect.Figures, ok bool) {
 	}
 	f.ReportsDue = t.reports.waiting()
 	f.Counts = t.hits != nil
+	if r := t.retention; r != nil {
+		f.RetainMax = int(r.max)
+	}
 	if p := t.lastPass.Load(); p != nil {
 		f.LastPass = *p
 	}

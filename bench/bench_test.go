@@ -17,6 +17,9 @@ func TestMain(m *testing.M) {
 func BenchmarkLoadHit(b *testing.B)           { workload.Run(b, "LoadHit") }
 func BenchmarkLoadMiss(b *testing.B)          { workload.Run(b, "LoadMiss") }
 func BenchmarkRetainHit(b *testing.B)         { workload.Run(b, "RetainHit") }
+func BenchmarkCacheHit(b *testing.B)          { workload.Run(b, "CacheHit") }
+func BenchmarkCacheMiss(b *testing.B)         { workload.Run(b, "CacheMiss") }
+func BenchmarkCacheMixed(b *testing.B)        { workload.Run(b, "CacheMixed") }
 func BenchmarkKeyLoadHit(b *testing.B)        { workload.Run(b, "KeyLoadHit") }
 func BenchmarkKeyLoadMiss(b *testing.B)       { workload.Run(b, "KeyLoadMiss") }
 func BenchmarkInternHit(b *testing.B)         { workload.Run(b, "InternHit") }

@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	github.com/go-weak/weakmap v0.0.0
+	github.com/hashicorp/golang-lru/v2 v2.0.7
 	github.com/maypok86/otter/v2 v2.4.0
 	github.com/schollz/progressbar/v3 v3.19.1
 	golang.org/x/sync v0.24.0

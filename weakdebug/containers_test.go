@@ -19,6 +19,7 @@ type shownContainer struct {
 	Name, Type string
 	Stats      weakmap.Stats
 	Shards     []int
+	RetainMax  *int
 }
 
 // shown returns what the handler shows of the containers published now.
@@ -39,6 +40,30 @@ func shown(t *testing.T) map[string]shownContainer {
 		all[c.Name] = c
 	}
 	return all
+}
+
+// The bound of a real container is shown once it has entries, and no bound where there is none.
+func TestTheBoundIsShown(t *testing.T) {
+	bounded := &weakmap.Map[int, sheet]{Config: weakmap.Config{RetainMax: 10, Shards: 1}}
+	timed := &weakmap.Set[sheet]{Config: weakmap.Config{Retain: 5}}
+	weakdebug.Publish("bound/map", bounded)
+	weakdebug.Publish("bound/set", timed)
+	if c := shown(t)["bound/map"]; c.RetainMax != nil {
+		t.Errorf("an unused container has the bound %d", *c.RetainMax)
+	}
+	for i := range 25 {
+		bounded.Store(i, new(sheet))
+		timed.Add(new(sheet))
+	}
+	all := shown(t)
+	if c := all["bound/map"]; c.RetainMax == nil || *c.RetainMax != 10 || c.Stats.Retained != 10 || c.Stats.Evicted != 15 {
+		t.Errorf("shown as %+v, want 10 held, a bound of 10 and 15 evictions", c)
+	}
+	if c := all["bound/set"]; c.RetainMax != nil || c.Stats.Evicted != 0 {
+		t.Errorf("shown as %+v, want no bound and no evictions", c)
+	}
+	runtime.KeepAlive(bounded)
+	runtime.KeepAlive(timed)
 }
 
 // Each container that has Stats is shown with what its engine tells.

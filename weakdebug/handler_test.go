@@ -148,11 +148,11 @@ func TestNamesAreEscaped(t *testing.T) {
 func full(t *testing.T) {
 	m, plain := new(weakmap.Map[string, item]), &spy{}
 	publish(t, "plain", plain)
-	s := &spy{stats: weakmap.Stats{Entries: 30, Capacity: 120, Hits: 9, Misses: 3, Dead: 1, Inserts: 12_345_678, Reaped: 20, Deleted: 12_345_628}}
+	s := &spy{stats: weakmap.Stats{Entries: 30, Capacity: 120, Hits: 9, Misses: 3, Dead: 1, Inserts: 12_345_678, Reaped: 20, Deleted: 12_345_628, Retained: 25, Evicted: 2_345}}
 	publish(t, "full", s)
 	publish(t, "unused", m)
 	withEngine(t, engine{due: 7, figures: map[any]inspect.Figures{
-		s: {Shards: []int{5, 15, 10}, ReportsDue: 4,
+		s: {Shards: []int{5, 15, 10}, ReportsDue: 4, RetainMax: 24,
 			LastPass: inspect.Pass{Collection: 42, Lag: 2500 * time.Microsecond, Entries: 40, Dead: 10}},
 		m: {Shards: []int{0}},
 	}})
@@ -164,10 +164,10 @@ func TestJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(get(t, "?format=json")), &r); err != nil {
 		t.Fatal(err)
 	}
-	four, due, rate := 4, 7, 0.75
+	four, due, bound, rate := 4, 7, 24, 0.75
 	if want := (row{Name: "full", Type: "weakdebug.spy", HitRate: &rate,
-		Stats:  weakmap.Stats{Entries: 30, Capacity: 120, Hits: 9, Misses: 3, Dead: 1, Inserts: 12_345_678, Reaped: 20, Deleted: 12_345_628},
-		Shards: []int{5, 15, 10}, LastPass: &pass{42, 0.0025, 40, 10}, ReportsDue: &four,
+		Stats:  weakmap.Stats{Entries: 30, Capacity: 120, Hits: 9, Misses: 3, Dead: 1, Inserts: 12_345_678, Reaped: 20, Deleted: 12_345_628, Retained: 25, Evicted: 2_345},
+		Shards: []int{5, 15, 10}, LastPass: &pass{42, 0.0025, 40, 10}, ReportsDue: &four, RetainMax: &bound,
 	}); !reflect.DeepEqual(r.Containers[0], want) {
 		t.Errorf("a container is %+v, want %+v", r.Containers[0], want)
 	}
@@ -186,7 +186,7 @@ func TestWithoutTheEngine(t *testing.T) {
 	withEngine(t, nil)
 	publish(t, "plain", &spy{})
 	text := get(t, "?format=json")
-	for _, absent := range []string{"CallbacksDue", "Shards", "LastPass", "ReportsDue", "HitRate"} {
+	for _, absent := range []string{"CallbacksDue", "Shards", "LastPass", "ReportsDue", "RetainMax", "HitRate"} {
 		if strings.Contains(text, absent) {
 			t.Errorf("the JSON has %s: %s", absent, text)
 		}
@@ -216,7 +216,7 @@ func TestPage(t *testing.T) {
 		`<b>30</b>`, `25.0 % in use`, `<b>75.0 %</b><small>of 12</small>`, `data-plot="share" data-count="9" data-whole="12"`,
 		`<b>33.3 %</b><small>of 3</small>`, `data-plot="share" data-count="1" data-whole="3"`,
 		`<b title="12,345,678">12.35 M</b>`, `<b>75.0 %</b><small>of 40</small>`, `<b>2.5 ms</b><small>at collection 42</small>`,
-		`<b>4</b>`, `fullest 1.50×`, `viewBox="0 0 3 1"`, `d="M0 1V0.667h.8V1zM1 1V0h.8V1zM2 1V0.333h.8V1z"`,
+		`<b>25</b><small>of 24, 2,345 evicted</small>`, `<b>4</b>`, `fullest 1.50×`, `viewBox="0 0 3 1"`, `d="M0 1V0.667h.8V1zM1 1V0h.8V1zM2 1V0.333h.8V1z"`,
 	} {
 		if !strings.Contains(line, want) {
 			t.Errorf("the row lacks %s:\n%s", want, line)
@@ -313,6 +313,9 @@ func TestPrometheus(t *testing.T) {
 		"weakmap_inserts_total":         {"full": 12_345_678, "plain": 0, "unused": 0},
 		"weakmap_reaped_total":          {"full": 20, "plain": 0, "unused": 0},
 		"weakmap_deleted_total":         {"full": 12_345_628, "plain": 0, "unused": 0},
+		"weakmap_retained":              {"full": 25, "plain": 0, "unused": 0},
+		"weakmap_retained_max":          {"full": 24},
+		"weakmap_evicted_total":         {"full": 2_345, "plain": 0, "unused": 0},
 		"weakmap_shards":                {"full": 3, "unused": 1},
 		"weakmap_fullest_shard_entries": {"full": 15, "unused": 0},
 		"weakmap_reap_lag_seconds":      {"full": 0.0025},

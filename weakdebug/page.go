@@ -65,8 +65,13 @@ var columns = []column{
 				c.Note = percent(float64(r.Stats.Entries)/float64(r.Stats.Capacity)) + " in use"
 			}
 		}},
-	{"Retained", "Values held strongly now by Config.Retain.",
-		func(c *cell, r *row) { c.level(r.Stats.Retained) }},
+	{"Retained", "Values held strongly now by Config.Retain, RetainFor or RetainMax; how many RetainMax allows, and how many were let go for it.",
+		func(c *cell, r *row) {
+			c.level(r.Stats.Retained)
+			if r.RetainMax != nil {
+				c.Note = "of " + short(uint64(*r.RetainMax)) + ", " + short(r.Stats.Evicted) + " evicted"
+			}
+		}},
 	{"Hit rate", "Lookups that found a live value, of all. Counted with Config.Stats. Plotted: of those since the last refresh.",
 		func(c *cell, r *row) {
 			if r.HitRate == nil {

@@ -41,6 +41,7 @@ type row struct {
 	Shards     []int    `json:",omitempty"` // the number of entries of each
 	LastPass   *pass    `json:",omitempty"` // absent if there was none
 	ReportsDue *int     `json:",omitempty"` // calls of OnReap that have not begun
+	RetainMax  *int     `json:",omitempty"` // the bound of Stats.Retained; absent if there is none, or none is known yet
 
 	counts bool // whether hits and misses are known to be counted
 	keyed  bool // whether it is a KeyMap, in which one may look for cycles
@@ -82,6 +83,9 @@ func (r *row) show(f inspect.Figures) {
 	r.Shards = f.Shards
 	r.ReportsDue = &f.ReportsDue
 	r.counts = f.Counts
+	if f.RetainMax > 0 {
+		r.RetainMax = &f.RetainMax
+	}
 	if p := f.LastPass; p != (inspect.Pass{}) {
 		r.LastPass = &pass{p.Collection, p.Lag.Seconds(), p.Entries, p.Dead}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"go/scanner"
 	"go/token"
+	"iter"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -110,16 +111,27 @@ func survey(paths []string) (readable, identifiers []string) {
 			continue
 		}
 		readable = append(readable, path)
-		var s scanner.Scanner
-		positions := token.NewFileSet()
-		s.Init(positions.AddFile("", positions.Base(), len(src)), src, nil, 0)
-		// Errors of syntax do not matter: the scanner goes on after them.
-		for _, kind, name := s.Scan(); kind != token.EOF; _, kind, name = s.Scan() {
-			if kind == token.IDENT && !seen[name] {
+		for name := range identifiersOf(src) {
+			if !seen[name] {
 				seen[name] = true
 				identifiers = append(identifiers, name)
 			}
 		}
 	}
 	return readable, identifiers
+}
+
+// identifiersOf yields the identifiers in a file, as often as it has them.
+func identifiersOf(src []byte) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		var s scanner.Scanner
+		positions := token.NewFileSet()
+		s.Init(positions.AddFile("", positions.Base(), len(src)), src, nil, 0)
+		// Errors of syntax do not matter: the scanner goes on after them.
+		for _, kind, name := s.Scan(); kind != token.EOF; _, kind, name = s.Scan() {
+			if kind == token.IDENT && !yield(name) {
+				return
+			}
+		}
+	}
 }

@@ -26,6 +26,23 @@
 //
 // A hit is a file that was not read from disk, and an identifier whose bytes stand where they stood
 // when it was last asked for: unique.Make does not tell, and so all are judged alike.
+//
+// # Equal numbers
+//
+// With -traces it replays traces with caches that hold at most 1, 5 and 10 % of the keys of each: a Map with
+// Config.RetainMax, otter v2, an LRU (hashicorp/golang-lru v2), and the optimum, which knows what
+// comes. In all of them one goroutine asks for one key after the other and puts in what is missing. The traces:
+//
+//   - zipf 0.7 to 1.1: by Zipf's law with that exponent, below 1 less skewed;
+//   - scan: zipf 0.9, and scans of other keys through it, a twentieth of all at a time;
+//   - loop: a tenth more keys than the cache holds, one after the other, again and again;
+//   - files, identifiers: those that are asked for without -traces, in the same way;
+//   - source: identifiers in the order in which the files have them.
+//
+// A Map also finds what it has evicted until that is collected. So there are two figures: found, and
+// held, which counts only what RetainMax held when it was asked for. The latter is to be compared with other
+// caches, which find nothing else. The small queue is a simulation: SIEVE, which chooses for
+// RetainMax, behind the small queue of S3-FIFO.
 package main
 
 import (
@@ -35,6 +52,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-weak/weakmap/examples/internal/trial"
@@ -61,6 +80,12 @@ type settings struct {
 	lookups    int // of identifiers
 	scope      int // identifiers that each goroutine keeps in use
 	limitMiB   int // the most that the tree may hold
+
+	traces   bool // replay traces with caches of equal numbers
+	format   string
+	keys     int // of a generated trace
+	requests int // of a trace
+	seed     uint64
 }
 
 func parse(args []string, stdout io.Writer) (settings, error) {
@@ -73,6 +98,11 @@ func parse(args []string, stdout io.Writer) (settings, error) {
 	flags.IntVar(&s.lookups, "lookups", 1_500_000, "ask each cache for `n` identifiers")
 	flags.IntVar(&s.scope, "scope", 10_000, "each goroutine keeps its last `n` identifiers in use")
 	flags.IntVar(&s.limitMiB, "limit", 1024, "refuse a tree of more than `n` MiB")
+	flags.BoolVar(&s.traces, "traces", false, "replay traces, with caches that hold equal numbers of values")
+	flags.StringVar(&s.format, "format", "text", "with -traces: print text, or csv")
+	flags.IntVar(&s.keys, "keys", 100_000, "with -traces: generated ones ask for `n` keys")
+	flags.IntVar(&s.requests, "requests", 500_000, "with -traces: replay `n` requests of each")
+	flags.Uint64Var(&s.seed, "seed", 1, "with -traces: generate them from this `number`")
 	if err := trial.Parse(flags, args, stdout); err != nil {
 		return s, err
 	}
@@ -83,7 +113,18 @@ func parse(args []string, stdout io.Writer) (settings, error) {
 		trial.InRange("lookups", s.lookups, 1, 100_000_000),
 		trial.InRange("scope", s.scope, 1, 10_000_000),
 		trial.InRange("limit", s.limitMiB, 1, 1<<20),
+		trial.InRange("keys", s.keys, 1, 10_000_000),
+		trial.InRange("requests", s.requests, 1, 100_000_000),
+		oneOf("format", s.format, "text", "csv"),
 	)
+}
+
+// oneOf returns a UsageError unless value is one of those that there are.
+func oneOf(name, value string, those ...string) error {
+	if !slices.Contains(those, value) {
+		return trial.Usagef("-%s %s: must be %s", name, value, strings.Join(those, " or "))
+	}
+	return nil
 }
 
 // run measures every cache and prints the table.
@@ -107,6 +148,9 @@ func run(args []string, stdout, stderr io.Writer) error {
 		return trial.Usagef("no readable Go files in %s", s.dir)
 	case len(names) == 0:
 		return trial.Usagef("no identifiers in the Go files in %s", s.dir)
+	}
+	if s.traces {
+		return replayAll(s, traces(s, paths, names), stdout)
 	}
 	var rows [][]string
 	for _, p := range []plan{

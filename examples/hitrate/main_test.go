@@ -189,6 +189,9 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"-scope=0"}, "-scope 0"},
 		{[]string{"-goroutines=0"}, "-goroutines 0"},
 		{[]string{"-limit=0"}, "-limit 0"},
+		{[]string{"-keys=0"}, "-keys 0"},
+		{[]string{"-requests=0"}, "-requests 0"},
+		{[]string{"-format=pdf"}, "-format pdf"},
 		{[]string{"argument"}, `"argument"`},
 	} {
 		stdout, stderr, status := trialtest.Run(t, test.args...)

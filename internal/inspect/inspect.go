@@ -47,6 +47,7 @@ type Figures struct {
 	LastPass   Pass  // the last search through all entries for dead ones; zero if there was none, or nobody has set Watched
 	ReportsDue int   // calls of OnReap that have not begun
 	Counts     bool  // whether hits and misses are counted
+	RetainMax  int   // Config.RetainMax
 }
 
 // A Pass is one search through all entries of a container for dead ones.

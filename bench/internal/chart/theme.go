@@ -36,6 +36,8 @@ var peerColors = map[string][2]uint32{
 	"singleflight":     {0x087f5b, 0x38d9a9},
 	"addcleanup":       {0x7c8500, 0xcbd43a},
 	"setfinalizer":     {0x862e9c, 0xd98cf0},
+	"otter":            {0x5f3dc4, 0xc3b0ff},
+	"lru":              {0xa61e4d, 0xf783ac},
 	"floor":            {0x495057, 0xadb5bd},
 	"none":             {0x868e96, 0x7a838c},
 }

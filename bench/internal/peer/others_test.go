@@ -124,7 +124,7 @@ func TestAttachersCallOnceForEachObject(t *testing.T) {
 
 func TestRivalsAreAllButThisLibraryAndTheLimits(t *testing.T) {
 	got := Rivals()
-	want := []string{"syncmap", "rwmutex", "sharded", "xsync3", "xsync4", "unique", "singleflight", "addcleanup", "setfinalizer"}
+	want := []string{"syncmap", "rwmutex", "sharded", "xsync3", "xsync4", "unique", "singleflight", "addcleanup", "setfinalizer", "otter", "lru"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}

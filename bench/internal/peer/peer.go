@@ -48,7 +48,7 @@ const (
 type Participant[S any] struct {
 	Name string
 	Kind Kind
-	New  func(capacity int) S // capacity is for the floors only; all else grows on demand
+	New  func(capacity int) S // capacity is for the floors and the caches only; all else grows on demand
 }
 
 // Ours begins the names under which this library takes part.
@@ -108,6 +108,7 @@ func namesOf(keep func(name string, kind Kind) bool) []string {
 	each(Interners[string](), visit)
 	each(Computers(), visit)
 	each(Attachers[int](), visit)
+	each(Caches[int](), visit)
 	return names
 }
 

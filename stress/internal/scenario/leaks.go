@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"sync/atomic"
+	"weak"
 
 	"github.com/go-weak/weakmap"
 )
@@ -24,6 +25,7 @@ var leaks = []Scenario{
 	{"leak/iterators", "values that iterators keep which were not run to their end", needCollections, leaking(iterators)},
 	{"leak/old-arrays", "an array that a shard keeps after its table has moved on", needCollections, leaking(oldArrays)},
 	{"leak/retained", "what a container held by Config.Retain when it was cleared or dropped", needCollections, leaking(retained)},
+	{"leak/evicted", "what a container with RetainMax keeps of values that it has evicted or that were removed", needCollections, leaking(evicted)},
 	{"leak/stalled-queue", "reports that stay after a consumer that stalled has gone on", needCollections, leaking(stalledQueue)},
 }
 
@@ -249,6 +251,29 @@ func retained(r *Run) func() int {
 			c.Clear()
 		}
 		return 2 * each * len(cleared)
+	}
+}
+
+// evicted has ever new values come, of which few are held, and some are removed or used again.
+func evicted(r *Run) func() int {
+	const each = perRound / 10
+	rng := rand.New(rand.NewPCG(r.Seed, 0))
+	bound := weakmap.Config{RetainMax: each / 4}
+	all := append(retaining(configuration{weakmap.PerCycle, 0, good}, bound), retaining(configuration{weakmap.PerValue, 1, good}, bound)...)
+	next := int64(0)
+	return func() int {
+		for _, c := range all {
+			for range each {
+				next++
+				switch o := c.add(next); next % 4 {
+				case 0:
+					c.remove(rng, o)
+				case 1:
+					c.use(rng, next, weak.Make(o))
+				}
+			}
+		}
+		return each * len(all)
 	}
 }
 

@@ -10,8 +10,8 @@ import (
 	"github.com/go-weak/weakmap"
 )
 
-// Config.Retain: a container holds what was used lately, and nothing else, on all containers side
-// by side.
+// Config.Retain, RetainFor and RetainMax: a container holds what was used lately, and nothing else,
+// on all containers side by side. The last two stand in bound.go.
 var retentions = []Scenario{
 	{"retain/used", "a value that is let go although lookups use it, or held although nothing does",
 		needAll, rounds(lookedUp)},
@@ -25,6 +25,10 @@ var retentions = []Scenario{
 		needHits | needCollections, rounds(countedAfterAll)},
 	{"retain/met", "a value that is held for good, or counted, because it was used just when it was removed",
 		needHits | needCollections, rounds(metByRemoval)},
+	{"retain/bound", "more that is held than RetainMax and the shards allow, fewer once it is full, or a value that is let go although it is used all the time",
+		needAll, rounds(bounded)},
+	{"retain/time", "a value that is gone within RetainFor of its last use, or held for good after it",
+		needAll, rounds(timed)},
 }
 
 const (

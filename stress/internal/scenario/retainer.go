@@ -8,7 +8,7 @@ import (
 	"github.com/go-weak/weakmap"
 )
 
-// A retainer is a container with Config.Retain. Whatever it uses them for, it holds objects, and
+// A retainer is a container that retains. Whatever it uses them for, it holds objects, and
 // each has a number.
 type retainer interface {
 	// add binds a new object with the number.
@@ -29,8 +29,13 @@ type retainer interface {
 
 // retainers returns one container of each kind, which holds what it has for so many collections.
 func retainers(c configuration, collections int) []retainer {
-	config := c.config()
-	config.Retain = collections
+	return retaining(c, weakmap.Config{Retain: collections})
+}
+
+// retaining returns one container of each kind, with the reclamation and the shards of c, and what
+// config says of retention.
+func retaining(c configuration, config weakmap.Config) []retainer {
+	config.Reclaim, config.Shards = c.reclaim, c.shards
 	m, in := newMap[int64](c), newInterner[object](c)
 	m.Config, in.Config = config, config
 	return []retainer{
