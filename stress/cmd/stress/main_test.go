@@ -45,7 +45,7 @@ func TestHelpAndList(t *testing.T) {
 		t.Errorf("-help: status %d, %q", status, stderr)
 	}
 	status, stdout, _ := command(t.Context(), "-list", "-run", "^linear/")
-	if status != 0 || strings.Count(stdout, "\n") != 4 || !strings.Contains(stdout, "linear/map") {
+	if status != 0 || strings.Count(stdout, "\n") != 7 || !strings.Contains(stdout, "linear/map") {
 		t.Errorf("-list: status %d, %q", status, stdout)
 	}
 }
