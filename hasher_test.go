@@ -18,7 +18,7 @@ func (m moody) Equal(x, y *thing) bool {
 }
 
 // What an insertion prepares is undone if the Hasher panics: with PerValue, a cleanup on the
-// key, which may live long. Without the discard of judge, 100 are left.
+// key, which may live long. Without the discard of judge, 101 are left.
 func TestAHasherThatPanicsLeavesNoCleanup(t *testing.T) {
 	panics := false
 	m := KeyMap[thing, int]{Config: Config{Reclaim: PerValue}, Hasher: moody{&panics}}
