@@ -81,7 +81,7 @@ func TestLengthOfStringKeys(t *testing.T) {
 	for _, c := range []struct {
 		kind keyKind[string]
 		want int
-	}{{stringKeys, 21}, {craftedKeys, 64}, {randomKeys, 64}} {
+	}{{stringKeys, 21}, {craftedKeys, 256}, {randomKeys, 256}} {
 		if got := len(c.kind.make(7)); got != c.want {
 			t.Errorf("%s keys have %d bytes, want %d", c.kind.name, got, c.want)
 		}
