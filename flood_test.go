@@ -206,7 +206,7 @@ func TestLookupsAreShortAfterATableHasShrunk(t *testing.T) {
 			var others, few []uint64
 			n := 50_000
 			if testing.Short() {
-				n = 20_000
+				n = 40_000
 			}
 			for range n {
 				others = append(others, rand.Uint64())
