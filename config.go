@@ -44,8 +44,8 @@ type Config struct {
 	// insertion.
 	RetainFor time.Duration
 
-	// RetainMax keeps at most so many values strongly. One that is to be held
-	// beyond that takes the place of another, chosen by SIEVE: the oldest that
+	// RetainMax is how many values at most are kept strongly. When there are that
+	// many, the next one takes the place of another, chosen by SIEVE: the oldest that
 	// has gone unused for a while. What has lost its place is found as long as
 	// somebody else holds it, and is held again when it is used again. So a
 	// container with RetainMax alone is a cache of bounded size. Stats.Retained

@@ -73,8 +73,7 @@ func (r *retention) count(delta int64) {
 
 // extraOf returns the extra of the record of n, the word of its slot, and the marks. old is the
 // extra of the binding that n replaces, or nil: if that holds its referent, n takes over its room, as
-// one that was used.
-// Must be called with the shard's lock held.
+// one that was used. Must be called with the shard's lock held.
 func (t *table) extraOf(s *shard, n *fresh, h uint32, old *journal.Extra) (x journal.Extra, word unsafe.Pointer, marks uint32) {
 	word = t.slotWord(n.word)
 	if n.ticket != nil {
@@ -130,7 +129,7 @@ func (t *table) let(s *shard, x journal.Extra) *ticket {
 //
 // Here the marks are cleared first and the slot looked at then; letGo takes the referent out of the
 // slot first and looks at the marks then. So one of the two sees the other, and what was used stays
-// held. With the layout it is the same: see carryMarks.
+// held. With the layout it is the same: see carryUses.
 func (t *table) use(b *row.Bucket, head *row.Head, at uintptr, word, v unsafe.Pointer, k key) {
 	head.Use(at)
 	seam.Interleave("use noted")

@@ -17,7 +17,7 @@ type trace struct {
 // same is for a trace that is the same whatever the size of the cache.
 func same(order []uint32) func(int) []uint32 { return func(int) []uint32 { return order } }
 
-// traces returns all traces: generated ones over so many keys, and those of the files.
+// traces returns all traces: those that are generated, over the given number of keys, and those of the files.
 func traces(s settings, paths, names []string) []trace {
 	var all []trace
 	for _, skew := range []float64{0.7, 0.8, 0.9, 1.0, 1.1} {

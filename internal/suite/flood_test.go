@@ -67,7 +67,7 @@ func TestKeysWithChosenHashes(t *testing.T) {
 	}
 }
 
-// spread returns n hashes in groups of so many that have the low halves in common, and with them
+// spread returns n hashes in groups of the given size that have the low halves in common, and with them
 // their place in a table. The groups lie as far apart as they are long, in each of the first eight
 // shards. In a group of 0 all are random.
 func spread(n, group int) []uint64 {

@@ -201,20 +201,27 @@ func ownSet(r *Round) {
 	r.dead.Add(int64(r.balance(s).Reaped))
 }
 
-func ownInterner(r *Round) {
-	in := newInterner[string](r.configuration)
-	r.collect()
+// crowd has one worker intern values that die at once.
+func (r *Round) crowd(intern func(value string), reap func() (removed int)) {
 	r.start(1, func(w *worker) {
 		crowd := w.many(2000)
 		for w.goOn() {
 			n := 1 + w.rng.IntN(crowd)
 			for range n {
-				in.Intern(fmt.Sprint("crowd ", w.rng.IntN(crowd))) //weakvet:ignore weakunheld is to die
+				intern(fmt.Sprint("crowd ", w.rng.IntN(crowd)))
 			}
 			w.did += int64(n)
-			in.Reap()
+			reap()
 		}
 	})
+}
+
+func ownInterner(r *Round) {
+	in := newInterner[string](r.configuration)
+	r.collect()
+	r.crowd(func(value string) {
+		in.Intern(value) //weakvet:ignore weakunheld is to die
+	}, in.Reap)
 	r.start(ownerCount, func(w *worker) {
 		value := fmt.Sprint("owner ", w.number)
 		mine := in.Intern(value)
@@ -241,17 +248,9 @@ func ownInterner(r *Round) {
 func ownStrings(r *Round) {
 	in := &weakmap.Strings{Config: r.config()}
 	r.collect()
-	r.start(1, func(w *worker) {
-		crowd := w.many(2000)
-		for w.goOn() {
-			n := 1 + w.rng.IntN(crowd)
-			for range n {
-				in.Intern(fmt.Sprint("crowd ", w.rng.IntN(crowd))) //weakvet:ignore weakunheld is to die
-			}
-			w.did += int64(n)
-			in.Reap()
-		}
-	})
+	r.crowd(func(value string) {
+		in.Intern(value) //weakvet:ignore weakunheld is to die
+	}, in.Reap)
 	r.start(ownerCount, func(w *worker) {
 		value := fmt.Sprint("owner ", w.number)
 		part := in.Intern(value)[w.number:]
