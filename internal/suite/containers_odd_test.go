@@ -98,14 +98,16 @@ func TestPausedIterationsKeepNothing(t *testing.T) {
 			var handles []weak.Pointer[record]
 			stay := func() {}
 			elsewhere(func() {
-				for i, r := range newRecords(200) {
+				records := newRecords(200)
+				var interned []*record
+				for i, r := range records {
 					r.link = &record{} // no two are equal
 					m.Store(r, i)
 					if a.Add(r); name == "Intersection" {
 						b.Add(r)
 					}
 					p := in.Intern(*r)
-					handles = append(handles, weak.Make(r), weak.Make(p))
+					handles, interned = append(handles, weak.Make(r), weak.Make(p)), append(interned, p)
 				}
 				next, stop := iter.Pull(seq)
 				for range 2 {
@@ -114,6 +116,8 @@ func TestPausedIterationsKeepNothing(t *testing.T) {
 					}
 				}
 				stay = stop
+				runtime.KeepAlive(records)
+				runtime.KeepAlive(interned)
 			})
 			eventually(t, "no more than one object is alive while "+name+" stands still", func() bool {
 				alive := 0
