@@ -44,7 +44,7 @@ type key struct {
 // A keying is what a container decides about its keys.
 type keying struct {
 	class  class
-	size   uint8                                          // of a number, in bytes
+	size   uint8                                          // of a number or pointer, in bytes
 	vet    bool                                           // whether keys that the caller hashes must be proved hashable
 	wordAt uint32                                         // alikes with values: where in a paired value its word is
 	custom func(k key) uint64                             // the caller's hash, or nil
@@ -56,7 +56,7 @@ type keying struct {
 // keyingOf returns how keys of type K of the given class are treated. custom may be nil.
 func keyingOf[K comparable](c class, custom func(K) uint64) keying {
 	ks := keying{class: c}
-	if c == words {
+	if c == words || c == pointers {
 		ks.size = uint8(unsafe.Sizeof(*new(K)))
 	}
 	if custom != nil {
@@ -130,24 +130,18 @@ func (ks *keying) at(p unsafe.Pointer) key {
 	return key{at: p}
 }
 
-// way returns the short way of lookups in a layout that is not flooded.
+// way returns that of lookups in a layout that is not flooded.
 func (ks *keying) way() way {
 	switch {
 	case ks.custom != nil:
 	case ks.class == texts:
-		return byText
+		return loadText
 	case ks.class == copiedTexts, ks.class == contents:
-		return byCanonicalText
-	case ks.class == words && ks.size == 8, ks.class == pointers && ptrSize == 8, ks.class == objects:
-		return byWord8
-	case ks.class == words && ks.size == 4, ks.class == pointers:
-		return byWord4
-	case ks.class == words && ks.size == 2:
-		return byWord2
-	case ks.class == words:
-		return byWord1
+		return loadCanonicalText
+	case ks.class == words, ks.class == pointers:
+		return loadWord
 	}
-	return noWay
+	return loadOther
 }
 
 // given is the inverse of keying.at.

@@ -13,20 +13,13 @@ import (
 // nothing.
 //
 // The short ways ask the first slot with the key's tag in the key's home bucket, and are right
-// in all but a few cases in a hundred. The others they leave to search.
+// in all but a few cases in a hundred. The others they leave to search. Each kind of key has its
+// own, so that a hit takes as few steps as it can: then the processor comes to the next lookup's
+// memory while it waits for this one's.
 
-// A way is what the short way of a layout's lookups does about keys.
-type way uint8
-
-const (
-	noWay   way = iota // nothing: there is search
-	byWord1            // Map of numbers of one byte
-	byWord2
-	byWord4
-	byWord8
-	byText          // Map of strings
-	byCanonicalText // Interner of strings, Strings
-)
+// A way is a lookup in one layout of a table, of the key at an address. It returns what the key is
+// bound to, or nil, and whether it met what has died.
+type way func(t *table, l *layout, at unsafe.Pointer) (referent unsafe.Pointer, metDead bool)
 
 // load returns what the key at an address is bound to, or nil, and whether it met what has died.
 // Nothing of the key is kept, so it need not be on the heap.
@@ -37,80 +30,168 @@ func (c *core) load(at unsafe.Pointer) (referent unsafe.Pointer, metDead bool) {
 	}
 	l := t.layout.Load()
 	seam.Interleave("layout read")
-	var n uintptr
-	var h uint32
-	if l.way >= byText {
-		s := *(*string)(at)
-		if len(s) > xxh.Max {
-			return t.searchAt(at)
-		}
-		n, h = uintptr(len(s)), uint32(xxh.String(s, processSeed))
-	} else {
-		switch l.way {
-		case byWord8:
-			n = uintptr(*(*uint64)(at))
-		case byWord4:
-			n = uintptr(*(*uint32)(at))
-		case byWord2:
-			n = uintptr(*(*uint16)(at))
-		case byWord1:
-			n = uintptr(*(*uint8)(at))
-		default:
-			return t.searchAt(at)
-		}
-		h = hashWord(n)
+	return l.load(t, l, at)
+}
+
+// loadText is the short way for a Map of strings.
+func loadText(t *table, l *layout, at unsafe.Pointer) (referent unsafe.Pointer, metDead bool) {
+	if len(*(*string)(at)) > xxh.Max {
+		return t.searchAt(at)
 	}
-	head := l.Head(h)
+	h := uint32(xxh.String(*(*string)(at), processSeed))
+	b, head := l.At(h), l.Head(h)
 	version := head.Version()
 	tags := head.Tags()
 	seam.Interleave("tags read")
 	m := row.Matching(tags, row.Tag(h))
 	if m == 0 {
 		if row.Passed(tags) {
-			return t.searchAt(at)
+			return t.goOn(l, h, at)
 		}
 		return nil, false
 	}
-	b, k := l.At(h), row.SlotOf(m)
-	var key unsafe.Pointer
-	var same bool
-	switch l.way {
-	case byText:
-		key = b.KeyAt(k)
-		same = uintptr(head.Len(k)) == n
-	case byCanonicalText:
-		same = b.Key(k) == n && head.Len(k) == uint16(h>>8)
-	default:
-		same = b.Key(k) == n
-	}
+	k := row.SlotOf(m)
+	key := b.KeyAt(k)
 	seam.Interleave("key read")
 	word := seam.Strong(b.Word(k)) // Where it is held.
 	seam.Interleave("slot read")
 	// With the version of before, all that was read of the slot is of one binding: see package row.
-	if !same || head.Version() != version || l.way == byText && unsafe.String((*byte)(key), n) != *(*string)(at) {
-		return t.searchAt(at)
+	s := *(*string)(at)
+	if int(head.Len(k)) != len(s) || head.Version() != version || !sameBytes(key, s) {
+		return t.goOn(l, h, at)
 	}
 	runtime.KeepAlive(l) // What the slot names was kept up to here.
 	if t.retains {
 		return t.loadRetaining(b, head, k, word, at)
 	}
-	v := seam.Value(word)
-	if v == nil || l.way == byCanonicalText && t.keys.textOf(v, n) != *(*string)(at) {
+	if v := seam.Value(word); v != nil {
+		return v, false
+	}
+	return t.searchAt(at)
+}
+
+// sameBytes reports whether the bytes at p, as many as s has, are those of s. It is no call for the
+// lengths that keys mostly have.
+func sameBytes(p unsafe.Pointer, s string) bool {
+	type word = [8]byte
+	n := len(s)
+	if n < 8 || n > 32 {
+		return unsafe.String((*byte)(p), n) == s
+	}
+	// Safety: each word is within the n bytes.
+	q := unsafe.Pointer(unsafe.StringData(s))
+	for i := 0; i < n-8; i += 8 {
+		if *(*word)(unsafe.Add(p, i)) != *(*word)(unsafe.Add(q, i)) {
+			return false
+		}
+	}
+	return *(*word)(unsafe.Add(p, n-8)) == *(*word)(unsafe.Add(q, n-8))
+}
+
+// loadWord is the short way for a Map of numbers, or of pointers.
+func loadWord(t *table, l *layout, at unsafe.Pointer) (referent unsafe.Pointer, metDead bool) {
+	var n uintptr
+	switch t.keys.size {
+	case 8:
+		n = uintptr(*(*uint64)(at))
+	case 4:
+		n = uintptr(*(*uint32)(at))
+	case 2:
+		n = uintptr(*(*uint16)(at))
+	default:
+		n = uintptr(*(*uint8)(at))
+	}
+	h := hashWord(n)
+	b, head := l.At(h), l.Head(h)
+	version := head.Version()
+	tags := head.Tags()
+	seam.Interleave("tags read")
+	m := row.Matching(tags, row.Tag(h))
+	if m == 0 {
+		if row.Passed(tags) {
+			return t.goOn(l, h, at)
+		}
+		return nil, false
+	}
+	k := row.SlotOf(m)
+	key := b.Key(k)
+	seam.Interleave("key read")
+	word := seam.Strong(b.Word(k))
+	seam.Interleave("slot read")
+	if key != n || head.Version() != version {
+		return t.goOn(l, h, at)
+	}
+	runtime.KeepAlive(l)
+	if t.retains {
+		return t.loadRetaining(b, head, k, word, at)
+	}
+	if v := seam.Value(word); v != nil {
+		return v, false
+	}
+	return t.searchAt(at)
+}
+
+// loadCanonicalText is the short way for an Interner of strings and for Strings.
+func loadCanonicalText(t *table, l *layout, at unsafe.Pointer) (referent unsafe.Pointer, metDead bool) {
+	if len(*(*string)(at)) > xxh.Max {
 		return t.searchAt(at)
+	}
+	h := uint32(xxh.String(*(*string)(at), processSeed))
+	b, head := l.At(h), l.Head(h)
+	version := head.Version()
+	tags := head.Tags()
+	seam.Interleave("tags read")
+	m := row.Matching(tags, row.Tag(h))
+	if m == 0 {
+		if row.Passed(tags) {
+			return t.goOn(l, h, at)
+		}
+		return nil, false
+	}
+	k := row.SlotOf(m)
+	n := b.Key(k)
+	seam.Interleave("key read")
+	word := seam.Strong(b.Word(k))
+	seam.Interleave("slot read")
+	s := *(*string)(at)
+	if n != uintptr(len(s)) || head.Len(k) != uint16(h>>8) || head.Version() != version {
+		return t.goOn(l, h, at)
+	}
+	runtime.KeepAlive(l)
+	v := t.referent(word)
+	if v == nil || t.keys.textOf(v, n) != s {
+		return t.searchAt(at)
+	}
+	if t.retains && head.Marks(k) != 0 {
+		t.use(b, head, k, word, v, t.keys.at(at))
 	}
 	return v, false
 }
 
-// loadRetaining is the end of load in a table that retains.
+// loadRetaining is the end of a short way in a table that retains.
 func (t *table) loadRetaining(b *row.Bucket, head *row.Head, k uintptr, word, at unsafe.Pointer) (referent unsafe.Pointer, metDead bool) {
 	v := t.referent(word)
-	if v == nil || t.keys.way() == byCanonicalText && t.keys.textOf(v, uintptr(len(*(*string)(at)))) != *(*string)(at) {
+	if v == nil {
 		return t.searchAt(at)
 	}
 	if head.Marks(k) != 0 {
 		t.use(b, head, k, word, v, t.keys.at(at))
 	}
 	return v, false
+}
+
+// loadOther is the way for all other keys, and for all in a layout that was flooded.
+func loadOther(t *table, _ *layout, at unsafe.Pointer) (referent unsafe.Pointer, metDead bool) {
+	return t.searchAt(at)
+}
+
+// goOn is searchAt in l, of the key with hash h there.
+func (t *table) goOn(l *layout, h uint32, at unsafe.Pointer) (referent unsafe.Pointer, metDead bool) {
+	found, is := t.probe(l, h, t.keys.at(at), nil)
+	if is == torn {
+		return t.searchAt(at)
+	}
+	return found.referent, is == dead
 }
 
 // searchAt is load for all keys and all cases.
@@ -124,11 +205,11 @@ func (t *table) searchAt(at unsafe.Pointer) (referent unsafe.Pointer, metDead bo
 func (t *table) loadObject(object unsafe.Pointer) bound {
 	l := t.layout.Load()
 	seam.Interleave("layout read")
-	if l.way == noWay {
+	if l.hashing.seeded {
 		return t.searchObject(object)
 	}
 	h := hashWord(uintptr(object))
-	head := l.Head(h)
+	b, head := l.At(h), l.Head(h)
 	version := head.Version()
 	tags := head.Tags()
 	seam.Interleave("tags read")
@@ -139,7 +220,7 @@ func (t *table) loadObject(object unsafe.Pointer) bound {
 		}
 		return bound{}
 	}
-	b, k := l.At(h), row.SlotOf(m)
+	k := row.SlotOf(m)
 	value := b.KeyAt(k)
 	seam.Interleave("key read")
 	word := seam.Strong(b.Word(k))

@@ -31,9 +31,8 @@ func (p *pause) Yield(at string, _ func() bool) {
 func TestSchedulesOfALayoutReplacedDuringALookup(t *testing.T) {
 	release := reaper.hold()
 	defer release()
-	type lookup = func(c *core, at unsafe.Pointer) (unsafe.Pointer, bool)
-	find := (*core).load
-	search := func(c *core, at unsafe.Pointer) (unsafe.Pointer, bool) { return c.table.Load().searchAt(at) }
+	find := lookup{(*core).load, "key read"}
+	search := lookup{func(c *core, at unsafe.Pointer) (unsafe.Pointer, bool) { return c.table.Load().searchAt(at) }, "tags read"}
 	t.Run("text", func(t *testing.T) {
 		for name, f := range map[string]lookup{"find": find, "search": search} {
 			t.Run(name, func(t *testing.T) { replaceDuring(t, new(Map[string, int]), strings.Repeat("k", 20), f) })
@@ -52,13 +51,19 @@ func TestSchedulesOfALayoutReplacedDuringALookup(t *testing.T) {
 	})
 }
 
-func replaceDuring[K comparable](t *testing.T, m *Map[K, int], key K, lookup func(c *core, at unsafe.Pointer) (unsafe.Pointer, bool)) {
+// A lookup is one of a key at an address, and a moment before it reads all that it reads of a slot.
+type lookup struct {
+	of func(c *core, at unsafe.Pointer) (unsafe.Pointer, bool)
+	at string
+}
+
+func replaceDuring[K comparable](t *testing.T, m *Map[K, int], key K, f lookup) {
 	v := new(int)
 	m.Store(key, v)
 	table := m.core.table.Load()
 	replaced := weak.Make(table.layout.Load())
 	kept := false
-	seam.Schedule = &pause{at: "tags read", do: func() {
+	seam.Schedule = &pause{at: f.at, do: func() {
 		m.Clear()
 		for range 3 {
 			runtime.GC()
@@ -66,8 +71,8 @@ func replaceDuring[K comparable](t *testing.T, m *Map[K, int], key K, lookup fun
 		kept = replaced.Value() != nil
 	}}
 	defer func() { seam.Schedule = nil }()
-	if found, _ := lookup(&m.core, unsafe.Pointer(&key)); found != unsafe.Pointer(v) {
-		t.Errorf("the lookup found %p, want what was bound when it read the tags, %p", found, v)
+	if found, _ := f.of(&m.core, unsafe.Pointer(&key)); found != unsafe.Pointer(v) {
+		t.Errorf("the lookup found %p, want what was bound when it began, %p", found, v)
 	}
 	if !kept {
 		t.Error("the layout was collected while a lookup was about to read a slot")

@@ -80,7 +80,7 @@ type layout struct {
 	row.Row
 	hashing hashing
 	table   *table
-	way     way                // Immutable, as row.Row and hashing.
+	load    way                // Immutable, as row.Row and hashing.
 	shards  []shard            // kept from layout to layout while their number stays
 	kept    *[]journal.Journal // what the slots name, once the next layout has taken over the shards. Written once, with all shards locked, and read by the collector only.
 }
@@ -146,9 +146,9 @@ func newTable(o options) *table {
 
 // newLayout returns a layout without a row and shards.
 func (t *table) newLayout(by hashing) *layout {
-	l := &layout{hashing: by, table: t}
+	l := &layout{hashing: by, table: t, load: loadOther}
 	if !by.seeded {
-		l.way = t.keys.way()
+		l.load = t.keys.way()
 	}
 	return l
 }
