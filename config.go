@@ -45,8 +45,9 @@ type Config struct {
 	RetainFor time.Duration
 
 	// RetainMax is how many values at most are kept strongly. When there are that
-	// many, the next one takes the place of another, chosen by SIEVE: the oldest that
-	// has gone unused for a while. What has lost its place is found as long as
+	// many, the next one takes the place of another, chosen by S3-FIFO
+	// with SIEVE: one that is new and was not used again, or the oldest that has gone
+	// unused for a while. What has lost its place is found as long as
 	// somebody else holds it, and is held again when it is used again. So a
 	// container with RetainMax alone is a cache of bounded size. Stats.Retained
 	// exceeds RetainMax by at most the number of shards less one. 0 means no

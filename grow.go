@@ -202,6 +202,9 @@ func (t *table) empty() {
 	t.lockAll(l)
 	defer t.unlockAll(l)
 	used, inserted, _ := l.counts()
+	if used == 0 && t.retention != nil {
+		t.retention.forget()
+	}
 	switch {
 	case used > 0:
 	case l.Len() > t.least(inserted):
@@ -413,9 +416,9 @@ func (t *table) distribute(l, next *layout, c change) {
 				if x.Ticket != nil {
 					(*ticket)(x.Ticket).hash.Store(h)
 				}
-				x.Queued = 0
+				x.Queued &= journal.ToMain // At the end of the same list.
 				if *to.journal.ExtraAt(at) = x; x.Strong != nil && to.journal.Queue != nil {
-					to.journal.Enqueue(at)
+					to.journal.Requeue(at)
 				}
 			}
 			to.inserted.Add(1)

@@ -27,9 +27,10 @@ type retention struct {
 	time        time.Duration // Config.RetainFor
 	max         int64         // Config.RetainMax
 
-	unbounded *xsync.Counter // how many are held; nil if max says how many may be
-	bounded   atomic.Int64   // how many are held, if max says how many may be. Raised with a shard's lock held, while it is below max or that shard holds nothing.
-	evicted   atomic.Uint64  // how many were let go for max
+	unbounded *xsync.Counter         // how many are held; nil if max says how many may be
+	bounded   atomic.Int64           // how many are held, if max says how many may be. Raised with a shard's lock held, while it is below max or that shard holds nothing.
+	evicted   atomic.Uint64          // how many were let go for max
+	ghosts    atomic.Pointer[ghosts] // nil while there are none
 
 	number uint32    // of the last pass. Guarded by growth, as passes.
 	passes []overdue // those since which nothing has gone unused for long enough, oldest first
@@ -88,7 +89,7 @@ func (t *table) extraOf(s *shard, n *fresh, h uint32, old *journal.Extra) (x jou
 		} else {
 			t.take(s)
 			if s.journal.Queue != nil {
-				marks = row.Cold
+				x.Queued, marks = t.retention.listFor(h), row.Cold
 			}
 		}
 	}
@@ -177,7 +178,8 @@ func (t *table) hold(l *layout, s *shard, b *row.Bucket, at uintptr, v unsafe.Po
 	t.take(s)
 	x.Strong = v
 	if s.journal.Queue != nil {
-		s.journal.Enqueue(pos)
+		x.Queued = t.retention.listFor(t.hashOfRecord(&l.hashing, s.journal.At(pos).Bits()))
+		s.journal.Requeue(pos)
 		head.Mark(at, row.Cold)
 	}
 	seam.Interleave("record holds")
@@ -207,33 +209,96 @@ func (t *table) letGo(l *layout, s *shard, b *row.Bucket, at uintptr, mark uint3
 	return true
 }
 
-// evict has s let go of one referent, and reports whether it held any: of the oldest that was not
-// used since an eviction came by. It is SIEVE (Zhang et al., NSDI 2024): the hand goes over the
-// queue from old to new, and passes what was used since the last time. Must be called with the
-// shard's lock held.
+// evict has s let go of one referent, and reports whether it held any.
+//
+// What is new waits in the small list, a tenth of what s holds, and leaves unless it was used before
+// its turn comes. Most of what comes once thus goes soon. What was used goes to the main list, and so
+// does what comes again while its hash is remembered. That is S3-FIFO (Yang et al., SOSP 2023). The
+// main list is SIEVE (Zhang et al., NSDI 2024): the hand goes from old to new, and passes what was
+// used since it last came by. Must be called with the shard's lock held.
 func (t *table) evict(s *shard) bool {
 	l := t.layout.Load()
+	q := s.journal.Queue
 	for looks := 0; ; looks++ {
-		pos, ok := s.journal.Next()
+		main := !q.SmallIsFull()
+		pos, ok := q.Next(main)
 		if !ok {
 			return false
 		}
-		b, at, _ := l.Find(t.hashOfRecord(&l.hashing, s.journal.At(pos).Bits()), func(b *row.Bucket, at uintptr) bool { return l.Pos(b, at) == pos })
+		h := t.hashOfRecord(&l.hashing, s.journal.At(pos).Bits())
+		b, at, _ := l.Find(h, func(b *row.Bucket, at uintptr) bool { return l.Pos(b, at) == pos })
 		head := l.HeadOf(b)
 		mark := uint32(row.Cold)
-		if looks > 2*s.journal.Queue.Len() {
+		if looks > 3*q.Len() {
 			mark = 0 // All are used all the time. One must go.
-		} else if head.Marks(at)&mark == 0 {
-			head.Mark(at, mark)
+		}
+		if mark != 0 && head.Marks(at)&mark == 0 || !t.letGo(l, s, b, at, mark) {
+			head.Mark(at, row.Cold)
+			if !main {
+				s.journal.Dequeue(s.journal.ExtraAt(pos))
+				s.journal.Enqueue(pos, true)
+			}
 			continue
 		}
-		if t.letGo(l, s, b, at, mark) {
-			head.Mark(at, row.Cold) // It may have been used since it was marked, if one had to go. The next use holds it again.
-			t.retention.evicted.Add(1)
-			return true
+		head.Mark(at, row.Cold) // It may have been used since it was marked, if one had to go. The next use holds it again.
+		t.retention.evicted.Add(1)
+		if !main {
+			t.retention.remember(h)
 		}
+		return true
 	}
 }
+
+// ghosts are the hashes of what was let go of for Config.RetainMax while it was new: of about as many
+// as may be held. They stand in groups by hash, the latest first. Accessed atomically; two that meet in
+// a group may lose one. None is right once the keys have another hash.
+type ghosts []atomic.Uint32
+
+// ghostGroup is how many are in a group, unless there are fewer in all.
+const ghostGroup = 8
+
+// group returns where h is, if it is there, and what is there in its stead.
+func (g ghosts) group(h uint32) []atomic.Uint32 {
+	n := min(ghostGroup, len(g))
+	i := int(uint64(h*0x9e3779b1) * uint64(len(g)/n) >> 32)
+	return g[i*n : (i+1)*n]
+}
+
+// remember has what has hash h go to the main list if it comes again soon.
+func (r *retention) remember(h uint32) {
+	g := r.ghosts.Load()
+	if g == nil {
+		made := make(ghosts, (r.max+ghostGroup-1)/ghostGroup*ghostGroup)
+		if r.max < ghostGroup {
+			made = made[:r.max]
+		}
+		r.ghosts.CompareAndSwap(nil, &made)
+		if g = r.ghosts.Load(); g == nil {
+			return // All were forgotten meanwhile.
+		}
+	}
+	group := g.group(h)
+	for i := len(group) - 1; i > 0; i-- {
+		group[i].Store(group[i-1].Load())
+	}
+	group[0].Store(h | 1) // It is not 0, which stands for none.
+}
+
+// listFor returns the list for what has hash h, for Extra.Queued.
+func (r *retention) listFor(h uint32) uint32 {
+	if g := r.ghosts.Load(); g != nil {
+		for i, group := 0, g.group(h); i < len(group); i++ {
+			if group[i].Load() == h|1 {
+				group[i].Store(0)
+				return journal.ToMain
+			}
+		}
+	}
+	return 0
+}
+
+// forget drops what was remembered.
+func (r *retention) forget() { r.ghosts.Store(nil) }
 
 // useListed notes that an iteration has come to e.
 func (t *table) useListed(e listed) {

@@ -41,8 +41,7 @@
 //
 // A Map also finds what it has evicted until that is collected. So there are two figures: found, and
 // held, which counts only what RetainMax held when it was asked for. The latter is to be compared with other
-// caches, which find nothing else. The small queue is a simulation: SIEVE, which chooses for
-// RetainMax, behind the small queue of S3-FIFO.
+// caches, which find nothing else.
 package main
 
 import (

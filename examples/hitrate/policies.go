@@ -46,7 +46,6 @@ var policies = []policy{
 	{"default shards", 100, retainMax(0)},
 	{rival, 0, otterOf},
 	{classic, 0, lruOf},
-	{"small queue", 0, func(order []uint32, capacity int) replayed { return certain(smallQueue(order, capacity)) }},
 }
 
 // certain is for caches that find what they hold and nothing else.
@@ -116,111 +115,6 @@ func lruOf(order []uint32, capacity int) replayed {
 		}
 	}
 	return certain(found)
-}
-
-// smallQueue simulates SIEVE behind the small queue of S3-FIFO (Yang et al., SOSP 2023). What is new
-// waits in a queue that keeps to a tenth of the capacity once that is full. What was not used again
-// when it comes to its end leaves, and its key is remembered while as many others as fill the rest
-// leave. What was used, and what comes again while it is remembered, goes to the rest, where SIEVE
-// decides.
-func smallQueue(order []uint32, capacity int) (found int) {
-	waits := max(capacity/10, 1)
-	rest := sieve{used: make(map[uint32]bool)}
-	var small, ghosts []uint32
-	used := make(map[uint32]bool)  // of what is in the small queue
-	ghost := make(map[uint32]bool) // what is remembered
-	for _, key := range order {
-		if _, ok := used[key]; ok {
-			used[key] = true
-			found++
-			continue
-		}
-		if rest.use(key) {
-			found++
-			continue
-		}
-		for len(used)+len(rest.used) >= capacity {
-			if len(small) < waits {
-				rest.evict()
-				continue
-			}
-			oldest := small[0]
-			small = small[1:]
-			if used[oldest] {
-				rest.add(oldest)
-			} else {
-				if len(ghosts) >= max(capacity-waits, 1) {
-					delete(ghost, ghosts[0])
-					ghosts = ghosts[1:]
-				}
-				ghosts = append(ghosts, oldest)
-				ghost[oldest] = true
-			}
-			delete(used, oldest)
-		}
-		if ghost[key] {
-			delete(ghost, key)
-			rest.add(key)
-		} else {
-			small = append(small, key)
-			used[key] = false
-		}
-	}
-	return found
-}
-
-// sieved simulates SIEVE alone.
-func sieved(order []uint32, capacity int) (found int) {
-	s := sieve{used: make(map[uint32]bool)}
-	for _, key := range order {
-		if s.use(key) {
-			found++
-			continue
-		}
-		if len(s.used) >= capacity {
-			s.evict()
-		}
-		s.add(key)
-	}
-	return found
-}
-
-// A sieve simulates the queue of SIEVE (Zhang et al., NSDI 2024).
-type sieve struct {
-	ahead  []uint32        // what the hand comes to in this round, the oldest first
-	passed []uint32        // what it has passed, which is older
-	used   map[uint32]bool // of what is held, whether it was used since the hand came by
-}
-
-// use notes a use, and reports whether key is held.
-func (s *sieve) use(key uint32) bool {
-	_, held := s.used[key]
-	if held {
-		s.used[key] = true
-	}
-	return held
-}
-
-func (s *sieve) add(key uint32) {
-	s.ahead = append(s.ahead, key)
-	s.used[key] = false
-}
-
-// evict takes one out. There must be one.
-func (s *sieve) evict() {
-	for {
-		if len(s.ahead) == 0 {
-			s.ahead, s.passed = s.passed, nil
-		}
-		oldest := s.ahead[0]
-		s.ahead = s.ahead[1:]
-		if !s.used[oldest] {
-			delete(s.used, oldest)
-			return
-		}
-		s.used[oldest] = false
-		s.passed = append(s.passed, oldest)
-	}
 }
 
 // farthest is a heap of requests, the last first.

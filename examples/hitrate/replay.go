@@ -93,13 +93,12 @@ func distance(rates []float64) float64 {
 
 // summary returns what the lines say taken together.
 func summary(lines []line) []string {
-	var all, others, queued float64
+	var all, others float64
 	var n, above, notLoop int
 	var held, found float64
 	for _, l := range lines {
 		d := l.held(oneShard) - l.held(rival)
 		all += d
-		queued += l.held("small queue") - l.held(rival)
 		n++
 		if l.trace.name != "loop" {
 			others += d
@@ -112,7 +111,7 @@ func summary(lines []line) []string {
 		held, found = max(held, h), max(found, f)
 	}
 	return []string{
-		fmt.Sprintf("RetainMax less otter, in points: %+.2f in the mean, %+.2f without the loop; with a small queue %+.2f", all/float64(n), others/float64(notLoop), queued/float64(n)),
+		fmt.Sprintf("RetainMax less otter, in points: %+.2f in the mean, %+.2f without the loop", all/float64(n), others/float64(notLoop)),
 		fmt.Sprintf("RetainMax is above the LRU in %d of %d lines without the loop", above, notLoop),
 		fmt.Sprintf("with GOGC 25, 100 and 400, what RetainMax holds differs by %.2f points at most, what it finds by %.2f", held, found),
 	}

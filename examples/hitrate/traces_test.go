@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/csv"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -21,9 +22,8 @@ func TestPoliciesOnATinyTrace(t *testing.T) {
 		// 1 and 2 come in, 1 is found. 3 is not kept, as the others come first: 1 and 2 are found.
 		// Then 3 is not there, and 1 is found.
 		best: 4,
-		// 1 and 2 come in, 1 is found and marked. 3 comes: the hand passes 1, and 2 goes. 1 is
-		// found and marked. 2 comes: the hand is at 3, which goes. 3 comes: the hand is at 2,
-		// which goes. 1 is found.
+		// 1 and 2 come in, 1 is found. 3 comes: 1 goes to the main queue, and 2 goes. 1 is found. 2
+		// comes: 3 goes. 3 comes: 2 goes, whether it is new or remembered. 1 is found.
 		oneShard: 3,
 		// 1 is found, 3 takes the place of 2, 1 is found, 2 takes that of 3, 3 that of 1, 1 that of 2.
 		classic: 2,
@@ -38,30 +38,122 @@ func TestPoliciesOnATinyTrace(t *testing.T) {
 			}
 		}
 	}
-	if found := sieved(order, capacity); found != want[oneShard] {
-		t.Errorf("simulated SIEVE: %d found, want %d", found, want[oneShard])
-	}
 }
 
-// With one shard, what a Map holds is what SIEVE says, whatever the pace of collections.
-func TestRetainMaxHoldsWhatSieveSays(t *testing.T) {
-	for _, order := range map[string][]uint32{
+// With one shard, what a Map holds is what S3-FIFO says, whatever the pace of collections. Which of
+// those that were evicted a Map remembers depends a little on their hashes.
+func TestRetainMaxHoldsWhatS3FIFOSays(t *testing.T) {
+	for name, order := range map[string][]uint32{
 		"zipf": zipfian(1, 0.8, 2000, 30_000),
 		"scan": scanned(zipfian(2, 0.9, 2000, 20_000), 2000),
 		"loop": loop(100, 5000),
 	} {
 		for _, capacity := range []int{1, 20, 100, 700} {
-			want := sieved(order, capacity)
+			want := s3fifo(order, capacity)
+			held := -1
 			for _, p := range policies {
 				if p.name != oneShard {
 					continue
 				}
 				r := p.run(order, capacity)
-				if r.held != want || r.found < r.held {
-					t.Errorf("RetainMax %d, GOGC %d: %d were held and %d found, want %d held", capacity, p.gogc, r.held, r.found, want)
+				if off := math.Abs(float64(r.held-want)) / float64(len(order)); off > 0.02 || r.found < r.held {
+					t.Errorf("%s, RetainMax %d, GOGC %d: %d were held and %d found, want about %d held", name, capacity, p.gogc, r.held, r.found, want)
 				}
+				if held >= 0 && r.held != held {
+					t.Errorf("%s, RetainMax %d, GOGC %d: %d were held, and %d at another pace", name, capacity, p.gogc, r.held, held)
+				}
+				held = r.held
 			}
 		}
+	}
+}
+
+// s3fifo simulates RetainMax: SIEVE behind the small queue of S3-FIFO (Yang et al., SOSP 2023). What is new
+// waits in a queue that keeps to a tenth of the capacity once that is full. What was not used again
+// when it comes to its end leaves, and its key is remembered while as many others as fill the rest
+// leave. What was used, and what comes again while it is remembered, goes to the rest, where SIEVE
+// decides.
+func s3fifo(order []uint32, capacity int) (found int) {
+	waits := max(capacity/10, 1)
+	rest := sieve{used: make(map[uint32]bool)}
+	var small, ghosts []uint32
+	used := make(map[uint32]bool)  // of what is in the small queue
+	ghost := make(map[uint32]bool) // what is remembered
+	for _, key := range order {
+		if _, ok := used[key]; ok {
+			used[key] = true
+			found++
+			continue
+		}
+		if rest.use(key) {
+			found++
+			continue
+		}
+		for len(used)+len(rest.used) >= capacity {
+			if len(small) < waits {
+				rest.evict()
+				continue
+			}
+			oldest := small[0]
+			small = small[1:]
+			if used[oldest] {
+				rest.add(oldest)
+			} else {
+				if len(ghosts) >= capacity {
+					delete(ghost, ghosts[0])
+					ghosts = ghosts[1:]
+				}
+				ghosts = append(ghosts, oldest)
+				ghost[oldest] = true
+			}
+			delete(used, oldest)
+		}
+		if ghost[key] {
+			delete(ghost, key)
+			rest.add(key)
+		} else {
+			small = append(small, key)
+			used[key] = false
+		}
+	}
+	return found
+}
+
+// A sieve simulates the queue of SIEVE (Zhang et al., NSDI 2024).
+type sieve struct {
+	ahead  []uint32        // what the hand comes to in this round, the oldest first
+	passed []uint32        // what it has passed, which is older
+	used   map[uint32]bool // of what is held, whether it was used since the hand came by
+}
+
+// use notes a use, and reports whether key is held.
+func (s *sieve) use(key uint32) bool {
+	_, held := s.used[key]
+	if held {
+		s.used[key] = true
+	}
+	return held
+}
+
+func (s *sieve) add(key uint32) {
+	s.ahead = append(s.ahead, key)
+	s.used[key] = false
+}
+
+// evict takes one out. There must be one.
+func (s *sieve) evict() {
+	for {
+		if len(s.ahead) == 0 {
+			s.ahead, s.passed = s.passed, nil
+		}
+		oldest := s.ahead[0]
+		s.ahead = s.ahead[1:]
+		if !s.used[oldest] {
+			delete(s.used, oldest)
+			return
+		}
+		s.used[oldest] = false
+		s.passed = append(s.passed, oldest)
 	}
 }
 
@@ -208,10 +300,16 @@ func TestTraces(t *testing.T) {
 		if capacity < 1 || requests < 10 || found < held || found > requests {
 			t.Errorf("%v: a capacity of %v, %v requests, %v found, %v held", l, capacity, requests, found, held)
 		}
-		// Otter draws lots, and shards are chosen by a hash with a seed of the process.
+		// Otter draws lots. What RetainMax remembers, and the shards, follow a hash with a seed of the
+		// process.
 		if row := rows[name+", "+percent+" %"]; cache != rival && cache != "default shards" && (gogc == "" || gogc == "100") {
-			if want := point(100 * held / requests); row[cache] != want {
-				t.Errorf("%v: %s in the table, want %s", l, row[cache], want)
+			want := 100 * held / requests
+			if cache == oneShard {
+				if got, err := strconv.ParseFloat(row[cache], 64); err != nil || math.Abs(got-want) > 10 {
+					t.Errorf("%v: %s in the table, want about %s", l, row[cache], point(want))
+				}
+			} else if row[cache] != point(want) {
+				t.Errorf("%v: %s in the table, want %s", l, row[cache], point(want))
 			}
 		}
 	}

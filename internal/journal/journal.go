@@ -29,7 +29,7 @@ type Extra struct {
 	Strong unsafe.Pointer // the referent, while it is held. Guarded by the shard's lock, as all below.
 	Ticket unsafe.Pointer // of the referent's cleanup
 	Pass   uint32         // the first that found it unused
-	Queued uint32         // where it is in the queue, plus one; 0 if it is not
+	Queued uint32         // where it is in a list of the queue, plus one, and ToMain if that is the main one; 0 if it is in none
 	Marks  uint32         // those of its slot in a row that is no more
 }
 

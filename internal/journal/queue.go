@@ -2,10 +2,14 @@ package journal
 
 import "slices"
 
-// A Queue has the places of a journal's records that are held, in the order in which they came to
-// be, for evictions. Their hand goes from the oldest to the newest, and then begins again. It is
-// guarded by the shard's lock.
-type Queue struct {
+// A Queue has the places of a journal's records that are held, for evictions, in two lists. What is
+// new waits in the small one. What was used there goes to the main one. It is guarded by the shard's
+// lock.
+type Queue struct{ small, main list }
+
+// A list has places in the order in which they came. Its hand goes from the oldest to the newest,
+// and then begins again.
+type list struct {
 	places []uint32 // vacant where one has left
 	gaps   int      // how many are vacant
 	hand   int      // the next that it comes to
@@ -14,54 +18,82 @@ type Queue struct {
 const (
 	vacant = ^uint32(0)
 
-	// gapsFloor is how many vacancies a queue may have beside as many as it has places.
+	// gapsFloor is how many vacancies a list may have beside as many as it has places.
 	gapsFloor = 32
+
+	// ToMain is set in Extra.Queued of what is in the main list, or, without a place, is to be.
+	ToMain = 1 << 31
+
+	// smallShare is how many times as many as in the small list are queued, when that is full.
+	smallShare = 10
 )
 
-// Enqueue puts the record at a place at the end.
-func (j *Journal) Enqueue(pos uint32) {
-	q := j.Queue
-	if q.gaps > len(q.places)/2+gapsFloor {
-		j.closeGaps()
+// of returns the list that queued, of an extra, is about.
+func (q *Queue) of(queued uint32) *list {
+	if queued&ToMain != 0 {
+		return &q.main
 	}
-	q.places = append(q.places, pos)
-	j.ExtraAt(pos).Queued = uint32(len(q.places))
+	return &q.small
+}
+
+// Enqueue puts the record at a place at the end of the small list, or of the main one.
+func (j *Journal) Enqueue(pos uint32, main bool) {
+	queued := uint32(0)
+	if main {
+		queued = ToMain
+	}
+	l := j.Queue.of(queued)
+	if l.gaps > len(l.places)/2+gapsFloor {
+		j.closeGaps(l, queued)
+	}
+	l.places = append(l.places, pos)
+	j.ExtraAt(pos).Queued = queued | uint32(len(l.places))
 }
 
 // Dequeue takes the record with extra x out of the queue, if it is there.
 func (j *Journal) Dequeue(x *Extra) {
-	if x.Queued != 0 {
-		q := j.Queue
-		q.places[x.Queued-1] = vacant
-		x.Queued = 0
-		if q.gaps++; q.gaps == len(q.places) {
-			*q = Queue{}
+	if at := x.Queued &^ ToMain; at != 0 {
+		l := j.Queue.of(x.Queued)
+		l.places[at-1] = vacant
+		if l.gaps++; l.gaps == len(l.places) {
+			*l = list{}
 		}
 	}
+	x.Queued = 0
 }
 
 // Requeue puts the record at a place into the queue: where it was, if its extra says so, else at the
-// end.
+// end of the list that it says.
 func (j *Journal) Requeue(pos uint32) {
-	if x := j.ExtraAt(pos); x.Queued != 0 {
-		j.Queue.places[x.Queued-1] = pos
+	queued := j.ExtraAt(pos).Queued
+	if at := queued &^ ToMain; at != 0 {
+		j.Queue.of(queued).places[at-1] = pos
 	} else {
-		j.Enqueue(pos)
+		j.Enqueue(pos, queued == ToMain)
 	}
 }
 
 // Len returns how many records are queued.
-func (q *Queue) Len() int { return len(q.places) - q.gaps }
+func (q *Queue) Len() int { return q.small.len() + q.main.len() }
 
-// Next returns the place that the hand comes to next, or false if the queue is empty.
-func (j *Journal) Next() (pos uint32, ok bool) {
-	q := j.Queue
-	for range q.places {
-		if q.hand >= len(q.places) {
-			q.hand = 0
+func (l *list) len() int { return len(l.places) - l.gaps }
+
+// SmallIsFull reports whether the small list has its share, a tenth.
+func (q *Queue) SmallIsFull() bool { return q.small.len() >= max(q.Len()/smallShare, 1) }
+
+// Next returns the place that the hand of the small list, or of the main one, comes to next, or false
+// if that is empty.
+func (q *Queue) Next(main bool) (pos uint32, ok bool) {
+	l := &q.small
+	if main {
+		l = &q.main
+	}
+	for range l.places {
+		if l.hand >= len(l.places) {
+			l.hand = 0
 		}
-		pos = q.places[q.hand]
-		q.hand++
+		pos = l.places[l.hand]
+		l.hand++
 		if pos != vacant {
 			return pos, true
 		}
@@ -69,33 +101,34 @@ func (j *Journal) Next() (pos uint32, ok bool) {
 	return 0, false
 }
 
-// closeGaps takes the vacancies out.
-func (j *Journal) closeGaps() {
-	q := j.Queue
+// closeGaps takes the vacancies out of l, to which queued belongs.
+func (j *Journal) closeGaps(l *list, queued uint32) {
 	hand, n := 0, 0
-	for i, pos := range q.places {
+	for i, pos := range l.places {
 		if pos != vacant {
-			q.places[n] = pos
+			l.places[n] = pos
 			n++
-			j.ExtraAt(pos).Queued = uint32(n)
+			j.ExtraAt(pos).Queued = queued | uint32(n)
 		}
-		if i == q.hand-1 {
+		if i == l.hand-1 {
 			hand = n
 		}
 	}
-	if q.places, q.hand, q.gaps = q.places[:n], hand, 0; cap(q.places) > 4*n+gapsFloor {
-		q.places = slices.Clone(q.places)
+	if l.places, l.hand, l.gaps = l.places[:n], hand, 0; cap(l.places) > 4*n+gapsFloor {
+		l.places = slices.Clone(l.places)
 	}
 }
 
 // QueueIsSound reports whether the queue and the extras tell the same.
 func (j *Journal) QueueIsSound() bool {
 	queued := 0
-	for i, pos := range j.Queue.places {
-		if pos != vacant {
-			queued++
-			if j.At(pos).Word() == nil || j.ExtraAt(pos).Queued != uint32(i+1) {
-				return false
+	for _, in := range []uint32{0, ToMain} {
+		for i, pos := range j.Queue.of(in).places {
+			if pos != vacant {
+				queued++
+				if j.At(pos).Word() == nil || j.ExtraAt(pos).Queued != in|uint32(i+1) {
+					return false
+				}
 			}
 		}
 	}

@@ -38,19 +38,21 @@ type result struct {
 
 func main() {
 	pattern := flag.String("cell", ".", "measure the cells that match this `regexp`")
+	peers := flag.String("peers", ".", "measure the participants that match this `regexp`")
 	rounds := flag.Int("rounds", 21, "how many turns each participant has")
 	flag.Parse()
 	wanted, err := regexp.Compile(*pattern)
-	if err != nil || flag.NArg() > 0 || *rounds < 1 {
-		fmt.Fprintln(os.Stderr, "turns: -cell takes a regexp, -rounds a positive number, and there are no arguments")
+	those, peersErr := regexp.Compile(*peers)
+	if err != nil || peersErr != nil || flag.NArg() > 0 || *rounds < 1 {
+		fmt.Fprintln(os.Stderr, "turns: -cell and -peers take a regexp, -rounds a positive number, and there are no arguments")
 		os.Exit(2)
 	}
 	var cells []cell
-	for _, n := range []int{1_000, 100_000, 1_000_000} {
+	for _, n := range []int{1_000, 90_000, 100_000, 1_000_000} {
 		cells = append(cells,
-			cell{fmt.Sprintf("LoadHit/string/%d", n), func(rounds int) []result { return lookups(texts, n, n, rounds) }},
-			cell{fmt.Sprintf("LoadHit/uint64/%d", n), func(rounds int) []result { return lookups(numbers, n, n, rounds) }},
-			cell{fmt.Sprintf("LoadMiss/string/%d", n), func(rounds int) []result { return lookups(texts, n, 0, rounds) }})
+			cell{fmt.Sprintf("LoadHit/string/%d", n), func(rounds int) []result { return lookups(texts, n, n, rounds, those) }},
+			cell{fmt.Sprintf("LoadHit/uint64/%d", n), func(rounds int) []result { return lookups(numbers, n, n, rounds, those) }},
+			cell{fmt.Sprintf("LoadMiss/string/%d", n), func(rounds int) []result { return lookups(texts, n, 0, rounds, those) }})
 	}
 	for _, c := range cells {
 		if wanted.MatchString(c.name) {
@@ -117,7 +119,7 @@ func numbers(to []uint64, ids []int, keep bool) {
 
 // lookups measures Load in maps of n bindings: of keys that are bound, the first n numbers, or of
 // keys that are not, those from n on, if hits is 0.
-func lookups[K comparable](keys func(to []K, ids []int, keep bool), n, hits, rounds int) []result {
+func lookups[K comparable](keys func(to []K, ids []int, keep bool), n, hits, rounds int, those *regexp.Regexp) []result {
 	values := make([]*peer.Value, n)
 	for i := range values {
 		values[i] = new(peer.Value)
@@ -129,7 +131,7 @@ func lookups[K comparable](keys func(to []K, ids []int, keep bool), n, hits, rou
 	}
 	var all []*participant
 	for _, p := range peer.Maps[K]() {
-		if p.Kind == peer.Weak {
+		if p.Kind == peer.Weak && those.MatchString(p.Name) {
 			all = append(all, &participant{name: p.Name, m: p.New(n)})
 		}
 	}
