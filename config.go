@@ -33,7 +33,10 @@ type Config struct {
 	// a while. Every hit and every yield to an iteration is a use; a new value
 	// begins as one just used, and one that was let go is held again when it is
 	// used. Deleting or replacing it, and Clear, let go at once. With Retain the
-	// keys of a KeyMap and the elements of a Set are what is held. 0 means purely
+	// keys of a KeyMap and the elements of a Set are what is held. Ages are taken in
+	// passes: where collections follow each other closely a value stays longer, until
+	// passes that far apart have found it unused. Retain bounds no memory: all that
+	// is used between two collections is held, however much that is. 0 means purely
 	// weak. A negative number panics at the first insertion.
 	Retain int
 

@@ -7,13 +7,14 @@
 //
 //	f, _, err := files.LoadOrCompute(name, func() (*File, error) { return open(name) })
 //
-//	for c := range online.All() { c.Send(text) } // a Set: the clients that still live
+//	for c := range online.All() { c.Send(text) } // a Set: the clients that something still holds
 //
 //	weakmap.Finalize(tmp, func(dir string) { os.RemoveAll(dir) }, tmp.dir) // dir, not tmp: that would keep itself
 //
 // A [Map] has strong keys and weak values: a cache that keeps no value alive, or, with
-// what [Config] says of retention, only what was used recently: for a time, or up to a number. A [KeyMap] has weak keys and strong values: data
-// attached to objects that someone else owns. A [Set] has weak elements. With [ObjectOf], keys
+// what [Config] says of retention, only what was used recently: for a time, or up to a
+// number. A [KeyMap] has weak keys and strong values: data
+// attached to objects that something else holds. A [Set] has weak elements. With [ObjectOf], keys
 // and elements may be objects of any types; with a [Hasher] they are the same if it says so, and
 // not by identity. An [Interner] gives one pointer for all equal values,
 // and [Strings] one copy of the bytes of equal strings. A [Cell] holds one value weakly, and makes
@@ -30,7 +31,7 @@
 // the key was unbound or what was bound to it was unreachable. A replacement
 // during the call is no excuse.
 //
-// A late reclaim harms nobody. An entry is removed by comparing the entry itself,
+// A late removal takes nothing else. An entry is removed by comparing the entry itself,
 // so the death of an old value never takes away what was stored under its key
 // since, not even the same value.
 //
@@ -65,6 +66,20 @@
 // container that is dropped goes at the next collection with all its keys, while
 // its values live on.
 //
+// # Who holds what
+//
+// What is in a container weakly stays while something else holds it: a pointer to
+// it, or into it, that is used later. A local variable counts up to its last use
+// and not to the end of its scope. After
+//
+//	c := &Client{conn: conn}
+//	online.Add(c)
+//	err := c.serve()
+//
+// c is in the Set as long as serve uses c. Where a function waits for something
+// else, it calls [runtime.KeepAlive] afterwards. A copy of what a pointer points
+// to holds nothing.
+//
 // # When entries go
 //
 // The collector decides when a value is dead; this package removes the entry
@@ -87,7 +102,4 @@
 // is no snapshot either. A value of a [KeyMap] that reaches its own key keeps
 // both. Pointers to memory that Go did not allocate crash the program, save that
 // [Finalize] panics.
-//
-// A local variable is dead after its last use, not at the end of its scope:
-// [runtime.KeepAlive] says where a value must live on.
 package weakmap

@@ -13,8 +13,8 @@ import (
 // nothing.
 //
 // The callback runs once, after the object is gone, if the Ref is still
-// reachable then. So who no longer cares drops the Ref: that cancels the
-// callback, and frees what it holds. In this a Ref differs from a [Finalizer].
+// reachable then. To drop the Ref cancels the callback, and frees what it holds.
+// In this a Ref differs from a [Finalizer].
 //
 // The callback runs on a goroutine of this package, with no lock held: it may
 // block, and may use anything. A panic there crashes the program, as in any

@@ -30,6 +30,9 @@ import (
 // A cleanup or finalizer of the runtime that blocks, which is not one of ours,
 // keeps Settle for one second: then it goes on without what is behind that one.
 //
+// What Config.Retain, RetainFor or RetainMax hold is reachable, and stays. A test
+// that wants such a container empty calls Clear, or drops it.
+//
 // In a bubble of testing/synctest, Settle first waits for the callbacks that run
 // in the bubble, whose clock goes on meanwhile. Then it waits for all others, and
 // for the collector, in real time: the bubble's clock stands still, and the time

@@ -21,9 +21,11 @@ import (
 // take no lock. In the terminology of the Go memory model, a call that binds a
 // value synchronizes before any call that returns it.
 //
-// A dead value is never returned and never counts as bound. Whoever needs a
-// value to stay holds the pointer that a method returned: see
-// [runtime.KeepAlive] for how long that is.
+// A dead value is never returned and never counts as bound. What holds a value
+// is a pointer to it, or into it, until its last use: see [runtime.KeepAlive]. A
+// copy of what it points to does not: a Map[string, []byte] forgets its *[]byte
+// although the bytes are in use. So V is best the struct that callers keep a
+// pointer to.
 //
 // A key that is not equal to itself, such as a NaN, can be stored but never
 // loaded; its entry goes when its value dies. A key whose dynamic type cannot
@@ -121,7 +123,8 @@ func (m *Map[K, V]) Load(key K) (value *V, ok bool) {
 	return (*V)(p), p != nil
 }
 
-// Store binds key to value. A nil value panics.
+// Store binds key to value. That keeps value only where Config says so: what
+// nothing else holds is gone after the next collection. A nil value panics.
 func (m *Map[K, V]) Store(key K, value *V) {
 	m.Swap(key, value)
 }
@@ -135,7 +138,8 @@ func (m *Map[K, V]) Swap(key K, value *V) (previous *V, loaded bool) {
 }
 
 // LoadOrStore returns the value bound to key, or else binds it to value and
-// returns that. loaded tells which. A nil value panics.
+// returns that. loaded tells which. Hold what it returns: as with Store, the
+// binding keeps it only where Config says so. A nil value panics.
 func (m *Map[K, V]) LoadOrStore(key K, value *V) (actual *V, loaded bool) {
 	mustBeValue(unsafe.Pointer(value))
 	if actual, loaded = m.Load(key); loaded {

@@ -36,8 +36,12 @@ func (s *Set[T]) open() *table {
 	return s.core.open(func() options { return options{config: s.Config, keys: keyingBy(s.Hasher)} })
 }
 
-// Add adds elem, and reports whether it, or with a Hasher one that is the same, was not
-// there before. A nil elem panics.
+// Add adds elem, and reports whether it, or with a Hasher one that is the
+// same, was not there before. That keeps elem only where Config says so: who adds
+// an object and then waits must use it afterwards, be it by runtime.KeepAlive.
+// What is to leave at once when it is done with, such as a connection that was
+// closed, is for Remove: the collector takes until its next turn. A nil elem
+// panics.
 func (s *Set[T]) Add(elem *T) (added bool) {
 	_, found := s.loadOrAdd(elem)
 	return !found
