@@ -39,3 +39,4 @@ func BenchmarkCollection(b *testing.B)        { workload.Run(b, "Collection") }
 func BenchmarkFootprint(b *testing.B)         { workload.Run(b, "Footprint") }
 func BenchmarkSmallMaps(b *testing.B)         { workload.Run(b, "SmallMaps") }
 func BenchmarkFlood(b *testing.B)             { workload.Run(b, "Flood") }
+func BenchmarkBuild(b *testing.B)             { workload.Run(b, "Build") }

@@ -64,7 +64,7 @@ func Cells() []Cell {
 		loads(), retentions(), caches(), keyLoads(), internHits(), mixes(), storms(),
 		inserts(), churns(), internings(), attachments(),
 		deaths(), latencies(), growths(),
-		collections(), footprints(), smallMaps(), floods(),
+		collections(), footprints(), smallMaps(), floods(), builds(),
 	)
 }
 
