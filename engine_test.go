@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"weak"
 
 	"github.com/go-weak/weakmap/internal/row"
+	"github.com/go-weak/weakmap/internal/xxh"
 )
 
 // What the engine's speed and size rest on.
@@ -313,6 +315,65 @@ func TestAFloodedTableTakesAnotherHash(t *testing.T) {
 			if v, ok := m.Load(fmt.Sprint(i)); !ok || v != &values[i] {
 				t.Fatalf("with Shards = %d key %d is lost", shards, i)
 			}
+		}
+	}
+}
+
+// A lookup is not content with the tag of its key, and a length that is the same.
+func TestKeysWithOneTagAreTold(t *testing.T) {
+	v := new(int)
+	var words Map[uint64, int]
+	var texts Map[string, int]
+	in, set := Interner[string]{}, Strings{}
+	text := func(i int) string { return fmt.Sprintf("a text with a number: %08d", i) }
+	canonical, shared := in.Intern(text(0)), set.Intern(text(0))
+	words.Store(0, v)
+	texts.Store(text(0), v)
+	tag := func(h uint32) uint64 { return row.Tag(h) }
+	word, str := tag(hashWord(0)), tag(uint32(xxh.String(text(0), processSeed)))
+	met := 0
+	for i := 1; i < 20_000; i++ {
+		if tag(hashWord(uintptr(i))) == word {
+			met++
+			if _, ok := words.Load(uint64(i)); ok {
+				t.Fatalf("%d is found, which is not there", i)
+			}
+		}
+		if s := text(i); tag(uint32(xxh.String(s, processSeed))) == str {
+			met++
+			if _, ok := texts.Load(s); ok {
+				t.Fatalf("%q is found, which is not there", s)
+			}
+			if _, ok := in.Lookup(s); ok {
+				t.Fatalf("%q is canonical, which is not there", s)
+			}
+			if _, ok := set.Lookup(s); ok {
+				t.Fatalf("%q is shared, which is not there", s)
+			}
+		}
+	}
+	if met < 10 {
+		t.Errorf("%d keys have the tag of another", met)
+	}
+	runtime.KeepAlive(v)
+	runtime.KeepAlive(canonical)
+	runtime.KeepAlive(shared)
+}
+
+// Every byte counts, at every length.
+func TestSameBytes(t *testing.T) {
+	for n := range 70 {
+		a := []byte(strings.Repeat("k", n))
+		b := slices.Clone(a)
+		if !sameBytes(unsafe.Pointer(unsafe.SliceData(a)), string(b)) {
+			t.Errorf("%d equal bytes are not the same", n)
+		}
+		for i := range b {
+			b[i] ^= 1
+			if sameBytes(unsafe.Pointer(unsafe.SliceData(a)), string(b)) {
+				t.Errorf("%d bytes of which one differs, at %d, are the same", n, i)
+			}
+			b[i] ^= 1
 		}
 	}
 }
