@@ -9,8 +9,8 @@ import (
 // use of the container and never after, as with http.Server.
 //
 // Of a container that stands in a struct, encoding/json, encoding/xml and
-// encoding/gob encode and decode its Config, and neither functions nor entries. But
-// encoding/gob takes a [Hasher] that is set for a value, and most cannot be encoded.
+// encoding/gob encode and decode its Config, and neither functions, a [Hasher] nor
+// entries. Encode the address of the struct, since containers must not be copied.
 type Config struct {
 	// Shards is the number of lock stripes, rounded up to a power of two; at
 	// most 1,024 are used. 0 means one for a small container and more as it

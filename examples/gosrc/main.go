@@ -1,5 +1,6 @@
 // Command gosrc interns every identifier of a tree of Go sources, by default those of the standard
-// library, with many goroutines, and sets weakmap.Interner beside plain strings and unique.Make.
+// library, with many goroutines, and sets weakmap.Interner and weakmap.Strings beside plain strings,
+// unique.Make, with its handles and without, and a sync.Map of weak pointers.
 //
 // It keeps one handle for each identifier of each file, as a program would that keeps syntax trees.
 // Then it drops every second package, and in the end all of them, and counts the entries that are

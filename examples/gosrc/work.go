@@ -47,24 +47,40 @@ var variants = []struct {
 		intern := func(name []byte) *string { return weakmap.InternBytes(&in, name) }
 		return measureHow(p, done, how[[]byte, *string]{intern, deref, &in})
 	}},
+	{"weakmap Strings", func(p plan, done *atomic.Int64) (result, error) {
+		var in weakmap.Strings
+		return measureHow(p, done, how[string, string]{in.Intern, same, &in})
+	}},
+	{"weakmap Strings, bytes", func(p plan, done *atomic.Int64) (result, error) {
+		var in weakmap.Strings
+		return measureHow(p, done, how[[]byte, string]{in.InternBytes, same, &in})
+	}},
+	{"sync.Map by hand", func(p plan, done *atomic.Int64) (result, error) {
+		var in byHand
+		return measureHow(p, done, how[string, string]{in.intern, same, &in})
+	}},
 	{"unique.Make", func(p plan, done *atomic.Int64) (result, error) {
 		return measureHow(p, done, how[string, unique.Handle[string]]{
 			unique.Make[string], unique.Handle[string].Value, nil,
 		})
 	}},
+	{"unique.Make.Value", func(p plan, done *atomic.Int64) (result, error) {
+		return measureHow(p, done, how[string, string]{uniqueString, same, nil})
+	}},
 	{"plain strings", func(p plan, done *atomic.Int64) (result, error) {
-		same := func(name string) string { return name }
 		return measureHow(p, done, how[string, string]{strings.Clone, same, nil})
 	}},
 }
 
 func deref(s *string) string { return *s }
 
+func same(name string) string { return name }
+
 // how says how names become handles and handles names.
 type how[T text, H comparable] struct {
 	intern func(name T) H
 	name   func(handle H) string
-	table  *weakmap.Interner[string] // nil if the variant is not weakmap
+	table  interface{ Len() int } // nil if the variant cannot count
 }
 
 // measure does the work of a plan. It runs in a process of its own.

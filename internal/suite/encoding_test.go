@@ -2,9 +2,16 @@ package suite
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/gob"
 	"encoding/json"
 	"encoding/xml"
+	"fmt"
+	"hash/maphash"
+	"reflect"
+	"runtime"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/go-weak/weakmap"
@@ -49,32 +56,35 @@ func newCatalog() *catalog {
 	return c
 }
 
+// recoders encode a value and decode it into another, by the encoders of the standard library.
+var recoders = map[string]func(from, to any) error{
+	"json": func(from, to any) error {
+		text, err := json.Marshal(from)
+		if err != nil {
+			return err
+		}
+		return json.Unmarshal(text, to)
+	},
+	"xml": func(from, to any) error {
+		text, err := xml.Marshal(from)
+		if err != nil {
+			return err
+		}
+		return xml.Unmarshal(text, to)
+	},
+	"gob": func(from, to any) error {
+		var text bytes.Buffer
+		if err := gob.NewEncoder(&text).Encode(from); err != nil {
+			return err
+		}
+		return gob.NewDecoder(&text).Decode(to)
+	},
+}
+
 // TestAStructWithContainersIsEncoded: by each encoder of the standard library. The settings that are
 // values come back, functions and entries do not, and what comes back is ready to use.
 func TestAStructWithContainersIsEncoded(t *testing.T) {
-	for name, recode := range map[string]func(from, to any) error{
-		"json": func(from, to any) error {
-			text, err := json.Marshal(from)
-			if err != nil {
-				return err
-			}
-			return json.Unmarshal(text, to)
-		},
-		"xml": func(from, to any) error {
-			text, err := xml.Marshal(from)
-			if err != nil {
-				return err
-			}
-			return xml.Unmarshal(text, to)
-		},
-		"gob": func(from, to any) error {
-			var text bytes.Buffer
-			if err := gob.NewEncoder(&text).Encode(from); err != nil {
-				return err
-			}
-			return gob.NewDecoder(&text).Decode(to)
-		},
-	} {
+	for name, recode := range recoders {
 		t.Run(name, func(t *testing.T) {
 			from, to := newCatalog(), new(catalog)
 			if err := recode(from, to); err != nil {
@@ -109,5 +119,124 @@ func TestAStructWithContainersIsEncoded(t *testing.T) {
 				t.Error("the containers that came back do not work")
 			}
 		})
+	}
+}
+
+// everySetting returns a Config in which no two numbers are the same, and none is 0 or 1.
+func everySetting(t *testing.T) (c weakmap.Config) {
+	t.Helper()
+	fields := reflect.ValueOf(&c).Elem()
+	for i := range fields.NumField() {
+		switch f := fields.Field(i); {
+		case f.Kind() == reflect.Bool:
+			f.SetBool(true)
+		case f.CanInt():
+			f.SetInt(1000 + int64(i))
+		case f.CanUint():
+			f.SetUint(100 + uint64(i))
+		default:
+			t.Fatalf("a Config with a field of type %v", f.Type())
+		}
+	}
+	return c
+}
+
+// alike is a struct with containers that go by a Hasher: those of this package, and one with no
+// exported field, which gob cannot encode.
+type alike struct {
+	Before    string
+	ByFields  weakmap.KeyMap[schema, int]
+	Schemas   weakmap.Set[schema]
+	ByContent *weakmap.KeyMap[record, int]
+	Records   []*weakmap.Set[record]
+	None      *weakmap.Set[record]
+	Plain     weakmap.Set[record]
+	After     string
+}
+
+// A Hasher is left out as a function is, and every setting comes back.
+func TestContainersWithAHasherAreEncoded(t *testing.T) {
+	for name, recode := range recoders {
+		t.Run(name, func(t *testing.T) {
+			config := everySetting(t)
+			from := &alike{Before: "b", After: "a", ByContent: new(weakmap.KeyMap[record, int]), Records: []*weakmap.Set[record]{new(weakmap.Set[record])}}
+			from.ByFields.Hasher, from.Schemas.Hasher = byFields{"4bits"}, byFields{"builtin"}
+			from.ByContent.Hasher, from.Records[0].Hasher = weakmap.Comparable[record](), weakmap.ByValue(byValueOfRecord{})
+			key, member := newSchema(1, "x"), &record{id: 1}
+			from.ByFields.Store(key, 1)
+			from.Schemas.Add(key)
+			from.ByContent.Store(member, 1)
+			from.Records[0].Add(member)
+			// What is encoded is what the fields say, whatever the container does by now.
+			from.ByFields.Config, from.Schemas.Config, from.ByContent.Config, from.Records[0].Config = config, config, config, config
+
+			to := new(alike)
+			if err := recode(from, to); err != nil {
+				t.Fatal(err)
+			}
+			if to.Before != "b" || to.After != "a" || to.ByContent == nil || len(to.Records) != 1 || to.None != nil {
+				t.Fatalf("what is beside the containers came back as %q, %q, %p, %d, %p", to.Before, to.After, to.ByContent, len(to.Records), to.None)
+			}
+			for container, got := range map[string]weakmap.Config{
+				"KeyMap": to.ByFields.Config, "Set": to.Schemas.Config, "*KeyMap": to.ByContent.Config, "[]*Set": to.Records[0].Config,
+			} {
+				if got != config {
+					t.Errorf("%s: settings %+v, want %+v", container, got, config)
+				}
+			}
+			if to.Plain.Config != (weakmap.Config{}) {
+				t.Errorf("settings %+v came from nowhere", to.Plain.Config)
+			}
+			if to.ByFields.Hasher != nil || to.Schemas.Hasher != nil || to.ByContent.Hasher != nil || to.Records[0].Hasher != nil {
+				t.Error("a Hasher came from somewhere")
+			}
+			if n := to.ByFields.Len() + to.Schemas.Len() + to.ByContent.Len() + to.Records[0].Len(); n != 0 {
+				t.Errorf("%d entries came with it", n)
+			}
+			if _, ok := from.ByFields.Load(newSchema(2, "x")); !ok || !from.Records[0].Contains(&record{id: 1}) {
+				t.Error("what was encoded does not work any more")
+			}
+			to.Schemas.Config, to.Schemas.Hasher = weakmap.Config{}, byFields{"builtin"}
+			if m, loaded := to.Schemas.LoadOrAdd(key); m != key || loaded || !to.Schemas.Contains(newSchema(2, "x")) {
+				t.Error("a Set that came back does not work with a Hasher")
+			}
+			runtime.KeepAlive(key)
+			runtime.KeepAlive(member)
+		})
+	}
+}
+
+// byValueOfRecord is a Hasher for ByValue.
+type byValueOfRecord struct{}
+
+func (byValueOfRecord) Hash(h *maphash.Hash, r record) { maphash.WriteComparable(h, r.id) }
+func (byValueOfRecord) Equal(x, y record) bool         { return x.id == y.id }
+
+// What is cut off or out of range is an error that leaves the container alone. What comes after the
+// settings is a later version's.
+func TestGobDecodeOfOtherTexts(t *testing.T) {
+	var m weakmap.KeyMap[schema, int]
+	m.Config = everySetting(t)
+	text, err := m.GobEncode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	outOfRange := slices.Clone(text)
+	outOfRange[len(binary.AppendVarint(binary.AppendVarint(nil, int64(m.Config.Shards)), int64(m.Config.Capacity)))]++ // Reclaim turns negative.
+	texts := map[string][]byte{"out of range": outOfRange, "too long a number": bytes.Repeat([]byte{0xff}, len(text))}
+	for n := range text {
+		texts[fmt.Sprint("cut off at ", n)] = text[:n]
+	}
+	for name, bad := range texts {
+		var s weakmap.Set[schema]
+		s.Config.Shards = 3
+		err := s.GobDecode(bad)
+		if err == nil || !strings.HasPrefix(err.Error(), "weakmap: GobDecode: ") || s.Config != (weakmap.Config{Shards: 3}) {
+			t.Errorf("%s: GobDecode = %v and leaves %+v", name, err, s.Config)
+		}
+	}
+	var s weakmap.Set[schema]
+	if err := s.GobDecode(append(text, 1, 2, 3)); err != nil || s.Config != m.Config {
+		t.Errorf("GobDecode of a later version's text = %v and leaves %+v", err, s.Config)
 	}
 }

@@ -87,43 +87,82 @@ func retainingMap(c weakmap.Config) keeper {
 }
 
 func retainingKeyMap(c weakmap.Config) keeper {
+	return retainingKeyMapBy("KeyMap", c, nil, handle.Value)
+}
+
+// retainingEqualKeyMap has record 0 found by an equal one.
+func retainingEqualKeyMap(c weakmap.Config) keeper {
+	return retainingKeyMapBy("KeyMap with a Hasher", c, &hooked{}, anEqualOne())
+}
+
+// anEqualOne returns what leads to a record that is the same as record 0 by a Hasher.
+func anEqualOne() func(handle) *record {
+	equal := &record{}
+	return func(handle) *record { return equal }
+}
+
+// retainingKeyMapBy has record 0 looked up by what as returns.
+func retainingKeyMapBy(name string, c weakmap.Config, h weakmap.Hasher[*record], as func(handle) *record) keeper {
 	zero := func() (int, error) { return 0, nil }
-	m := &weakmap.KeyMap[record, int]{Config: c}
-	return keeper{
-		name: "KeyMap", all: m.Keys(), clear: m.Clear, stats: m.Stats, alive: lives(m),
+	m := &weakmap.KeyMap[record, int]{Config: c, Hasher: h}
+	k := keeper{
+		name: name, all: m.Keys(), clear: m.Clear, stats: m.Stats, alive: lives(m),
 		add: func(id int) *record { key := &record{id: id}; m.Store(key, id); return key },
 		uses: map[string]func(handle) bool{
-			"Load":          func(h handle) bool { _, ok := m.Load(h.Value()); return ok },
-			"LoadOrStore":   func(h handle) bool { _, ok := m.LoadOrStore(h.Value(), 0); return ok },
-			"LoadOrCompute": func(h handle) bool { _, ok, _ := m.LoadOrCompute(h.Value(), zero); return ok },
+			"Load":          func(h handle) bool { _, ok := m.Load(as(h)); return ok },
+			"LoadKey":       func(h handle) bool { key, _, ok := m.LoadKey(as(h)); return ok && key == h.Value() },
+			"LoadOrStore":   func(h handle) bool { _, ok := m.LoadOrStore(as(h), 0); return ok },
+			"LoadOrCompute": func(h handle) bool { _, ok, _ := m.LoadOrCompute(as(h), zero); return ok },
 			"Keys":          func(handle) bool { return yields(m.Keys()) },
 			"Values":        func(handle) bool { return yields(m.Values()) },
 			"All":           func(handle) bool { return yieldsPair(m.All()) },
 			"DeleteFunc":    func(handle) bool { return yieldsPair(func(del func(*record, int) bool) { m.DeleteFunc(del) }) },
 		},
 		removals: map[string]func(handle){
-			"Delete":        func(h handle) { m.Delete(h.Value()) },
-			"LoadAndDelete": func(h handle) { m.LoadAndDelete(h.Value()) },
+			"Delete":        func(h handle) { m.Delete(as(h)) },
+			"LoadAndDelete": func(h handle) { m.LoadAndDelete(as(h)) },
 			"DeleteFunc":    func(handle) { m.DeleteFunc(func(*record, int) bool { return true }) },
 			"Clear":         func(handle) { m.Clear() },
-			"Compute":       func(h handle) { m.Compute(h.Value(), func(int, bool) (int, bool) { return 0, false }) },
+			"Compute":       func(h handle) { m.Compute(as(h), func(int, bool) (int, bool) { return 0, false }) },
 		},
 	}
+	if h != nil { // Another object takes the place of record 0.
+		k.removals["Store over it"] = func(handle) { m.Store(&record{}, 0) }
+		k.removals["Compute over it"] = func(handle) { m.Compute(&record{}, func(int, bool) (int, bool) { return 1, true }) }
+	}
+	return k
 }
 
 func retainingSet(c weakmap.Config) keeper {
-	s := &weakmap.Set[record]{Config: c}
+	return retainingSetBy("Set", c, nil, handle.Value)
+}
+
+func retainingEqualSet(c weakmap.Config) keeper {
+	return retainingSetBy("Set with a Hasher", c, &hooked{}, anEqualOne())
+}
+
+func retainingSetBy(name string, c weakmap.Config, h weakmap.Hasher[*record], as func(handle) *record) keeper {
+	s := &weakmap.Set[record]{Config: c, Hasher: h}
 	return keeper{
-		name: "Set", all: s.All(), clear: s.Clear, stats: s.Stats, alive: lives(s),
+		name: name, all: s.All(), clear: s.Clear, stats: s.Stats, alive: lives(s),
 		add: func(id int) *record { elem := &record{id: id}; s.Add(elem); return elem },
 		uses: map[string]func(handle) bool{
-			"Contains":   func(h handle) bool { return s.Contains(h.Value()) },
-			"Add":        func(h handle) bool { elem := h.Value(); return elem != nil && !s.Add(elem) },
+			"Contains": func(h handle) bool { return s.Contains(as(h)) },
+			"Add":      func(h handle) bool { elem := as(h); return elem != nil && !s.Add(elem) },
+			"Load":     func(h handle) bool { member, ok := s.Load(as(h)); return ok && member == h.Value() },
+			"LoadOrAdd": func(h handle) bool {
+				elem := as(h)
+				if elem == nil {
+					return false
+				}
+				member, loaded := s.LoadOrAdd(elem)
+				return loaded && member == h.Value()
+			},
 			"All":        func(handle) bool { return yields(s.All()) },
 			"RetainFunc": func(handle) bool { return yields(func(keep func(*record) bool) { s.RetainFunc(keep) }) },
 		},
 		removals: map[string]func(handle){
-			"Remove":     func(h handle) { s.Remove(h.Value()) },
+			"Remove":     func(h handle) { s.Remove(as(h)) },
 			"RetainFunc": func(handle) { s.RetainFunc(func(*record) bool { return false }) },
 			"Clear":      func(handle) { s.Clear() },
 		},
@@ -144,7 +183,9 @@ func retainingInterner(c weakmap.Config) keeper {
 	}
 }
 
-var keepers = []func(weakmap.Config) keeper{retainingMap, retainingKeyMap, retainingSet, retainingInterner}
+var keepers = []func(weakmap.Config) keeper{
+	retainingMap, retainingKeyMap, retainingSet, retainingInterner, retainingEqualKeyMap, retainingEqualSet,
+}
 
 // A useCase is one way to use or remove record 0 of a keeper that nobody else uses.
 type useCase struct {
@@ -341,7 +382,7 @@ func TestNegativeRetainPanics(t *testing.T) {
 func TestHitsOfHeldEntriesDoNotAllocate(t *testing.T) {
 	retaining(t, forever, func(t *testing.T, c weakmap.Config) {
 		for _, u := range everyUse(c) {
-			if slices.Contains([]string{"Load", "LoadOrCompute", "Contains", "Add", "Lookup", "Intern"}, u.what) {
+			if slices.Contains([]string{"Load", "LoadKey", "LoadOrCompute", "LoadOrAdd", "Contains", "Add", "Lookup", "Intern"}, u.what) {
 				u.h = u.retain(1)[0]
 				zeroAllocs(t, u.String(), func() { u.use() })
 			}

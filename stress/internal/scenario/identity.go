@@ -7,12 +7,14 @@ import (
 	"github.com/go-weak/weakmap"
 )
 
-// Keys that are found by address: the memory of a dead one is soon another object.
+// The memory of a dead key is soon another object, which must not be found in its place.
 var identities = []Scenario{
 	{"identity/reuse", "an object that is found because a dead key was at its address",
 		needAll, rounds(reuseAddresses)},
 	{"identity/objects", "the same for objects of several types, which ObjectOf tells by their addresses",
 		needAll, rounds(reuseObjects)},
+	{"identity/equal", "the same where a Hasher tells objects apart: one that is taken for another with its hash",
+		needAll, rounds(reuseWithHasher)},
 }
 
 // reuseAddresses counts as a hit each new object at an address where a key has been: without
@@ -110,6 +112,64 @@ func reuseObjects(r *Round) {
 				past[at] = true
 				w.did += 6
 				current[w.rng.IntN(len(current))] = x
+			}
+			if len(past) > 1<<16 {
+				clear(past)
+			}
+		}
+		runtime.KeepAlive(current)
+	})
+	r.wait()
+	r.eventually("all keys died", func() bool { return m.Len()+s.Len() == 0 })
+	r.dead.Add(int64(r.balance(m).Reaped + r.balance(s).Reaped))
+}
+
+// reuseWithHasher is reuseAddresses where a Hasher tells objects apart, by numbers that come once.
+func reuseWithHasher(r *Round) {
+	byNumber := byID{hashOf[int64](r.configuration)}
+	m := &weakmap.KeyMap[object, int64]{Config: r.config(), Hasher: byNumber}
+	s := &weakmap.Set[object]{Config: r.config(), Hasher: byNumber}
+	const workers = 2
+	r.collect()
+	r.start(workers, func(w *worker) {
+		past := make(map[uintptr]bool)
+		current := make(held, 64)
+		id := int64(w.number)
+		for w.goOn() {
+			for range w.many(256) {
+				id += workers
+				k := &object{id: id}
+				at := uintptr(unsafe.Pointer(k))
+				if past[at] {
+					w.found++
+				}
+				if key, v, ok := m.LoadKey(k); ok {
+					w.violation("%v: the new object %d is found as %+v with the value %d", w.configuration, id, key, v)
+					return
+				}
+				if member, ok := s.Load(k); ok {
+					w.violation("%v: the new object %d is found in the set as %+v", w.configuration, id, member)
+					return
+				}
+				if v, loaded := m.LoadOrStore(k, id); loaded || v != id {
+					w.violation("%v: LoadOrStore for the new object %d = %d, %t", w.configuration, id, v, loaded)
+					return
+				}
+				if member, loaded := s.LoadOrAdd(k); loaded || member != k {
+					w.violation("%v: LoadOrAdd of the new object %d = %+v, %t", w.configuration, id, member, loaded)
+					return
+				}
+				if key, v, ok := m.LoadKey(&object{id: id}); !ok || key != k || v != id {
+					w.violation("%v: LoadKey(%d) = %+v, %d, %t", w.configuration, id, key, v, ok)
+					return
+				}
+				if member, ok := s.Load(&object{id: id}); !ok || member != k {
+					w.violation("%v: Load(%d) = %+v, %t", w.configuration, id, member, ok)
+					return
+				}
+				past[at] = true
+				w.did += 6
+				current.keep(w, k)
 			}
 			if len(past) > 1<<16 {
 				clear(past)

@@ -22,6 +22,10 @@ var owners = []Scenario{
 		needAll, rounds(ownKeyMap)},
 	{"owner/set", "the same for the elements of a set",
 		needAll, rounds(ownSet)},
+	{"owner/equal-keymap", "the same where keys are found by equal ones on the stack; a lookup that ends at a dead object with the same hash; the value of one key beside an equal one that replaced it",
+		needAll, rounds(ownEqualKeyMap)},
+	{"owner/equal-set", "the same for the elements of a set; a Remove by an equal element that leaves it, or takes another",
+		needAll, rounds(ownEqualSet)},
 	{"owner/interner", "the same where entries are found by content: a canonical pointer that is held is the only one",
 		needAll, rounds(ownInterner)},
 	{"owner/strings", "the same for strings, of which the owner holds but a part",
@@ -198,6 +202,136 @@ func ownSet(r *Round) {
 	})
 	r.wait()
 	r.eventually("all that nobody holds left", func() bool { return s.Len() == 0 })
+	r.dead.Add(int64(r.balance(s).Reaped))
+}
+
+// equals has one worker call with objects that nobody owns, new ones of a few ids. Many are equal to
+// others, and some of those that call binds are kept.
+func (r *Round) equals(call func(w *worker, o *object) (bound *object), reap func() (removed int)) {
+	const first = 1000
+	r.start(1, func(w *worker) {
+		crowd := w.many(2000)
+		recent := make(held, 32)
+		for w.goOn() {
+			n := 1 + w.rng.IntN(crowd)
+			for i := range n {
+				if bound := call(w, &object{id: first + int64(w.rng.IntN(crowd))}); i%4 == 0 {
+					recent.keep(w, bound)
+				}
+			}
+			w.did += int64(n)
+			reap()
+		}
+		runtime.KeepAlive(recent)
+	})
+}
+
+// ownEqualKeyMap has each key bound to its own address.
+func ownEqualKeyMap(r *Round) {
+	m := &weakmap.KeyMap[object, uintptr]{Config: r.config(), Hasher: byID{hashOf[int64](r.configuration)}}
+	address := func(o *object) uintptr { return uintptr(unsafe.Pointer(o)) }
+	r.collect()
+	r.equals(func(w *worker, o *object) *object {
+		switch w.rng.IntN(4) {
+		case 0:
+			m.Delete(o)
+		case 1:
+			m.LoadOrStore(o, address(o))
+		case 2:
+			m.Compute(o, func(uintptr, bool) (uintptr, bool) { return address(o), true })
+		default:
+			m.Store(o, address(o))
+		}
+		return o
+	}, m.Reap)
+	r.start(1, func(w *worker) { // The key may be replaced by an equal one at any moment.
+		for w.goOn() {
+			for range lookupsPerLook {
+				id := int64(w.rng.IntN(ownerCount))
+				if key, v, ok := m.LoadKey(&object{id: id}); ok && (key.id != id || v != address(key)) {
+					w.violation("%v: LoadKey(%d) = %p with the value of %#x", w.configuration, id, key, v)
+					return
+				}
+			}
+			w.did += lookupsPerLook
+			runtime.Gosched()
+		}
+	})
+	r.start(ownerCount, func(w *worker) {
+		id := int64(w.number)
+		mine := &object{id: id}
+		m.Store(mine, address(mine))
+		for w.goOn() {
+			for range lookupsPerLook {
+				if key, v, ok := m.LoadKey(&object{id: id}); !ok || key != mine || v != address(mine) {
+					w.violation("%v: LoadKey = %p, %#x, %t, but the owner stored %p", w.configuration, key, v, ok, mine)
+					return
+				}
+			}
+			w.looked()
+			for range 1 + w.rng.IntN(lookupsPerLook/10) { // Each binding is in another place than the one before, or in the same.
+				old := mine
+				mine = &object{id: id}
+				if v, loaded := m.Swap(mine, address(mine)); !loaded || v != address(old) {
+					w.violation("%v: Swap = %#x, %t, but the owner stored %p", w.configuration, v, loaded, old)
+					return
+				}
+				if w.rng.IntN(2) == 0 {
+					if v, loaded := m.LoadAndDelete(&object{id: id}); !loaded || v != address(mine) {
+						w.violation("%v: LoadAndDelete = %#x, %t, but the owner stored %p", w.configuration, v, loaded, mine)
+						return
+					}
+					m.Store(mine, address(mine))
+				}
+				runtime.KeepAlive(old)
+				w.did++
+			}
+		}
+		runtime.KeepAlive(mine)
+	})
+	r.wait()
+	r.eventually("all that nothing holds left", func() bool { return m.Len() == 0 })
+	r.dead.Add(int64(r.balance(m).Reaped))
+}
+
+func ownEqualSet(r *Round) {
+	s := &weakmap.Set[object]{Config: r.config(), Hasher: byID{hashOf[int64](r.configuration)}}
+	r.collect()
+	r.equals(func(w *worker, o *object) *object {
+		if w.rng.IntN(4) == 0 {
+			s.Remove(o)
+			return o
+		}
+		member, _ := s.LoadOrAdd(o)
+		if member.id != o.id {
+			w.violation("%v: LoadOrAdd gives %d for %d", w.configuration, member.id, o.id)
+		}
+		return member
+	}, s.Reap)
+	r.start(ownerCount, func(w *worker) {
+		mine := &object{id: int64(w.number)}
+		s.Add(mine)
+		for w.goOn() {
+			for range lookupsPerLook {
+				if member, ok := s.Load(&object{id: int64(w.number)}); !ok || member != mine {
+					w.violation("%v: Load = %p, %t, but the owner holds %p", w.configuration, member, ok, mine)
+					return
+				}
+			}
+			w.looked()
+			if member, loaded := s.LoadOrAdd(&object{id: int64(w.number)}); !loaded || member != mine {
+				w.violation("%v: LoadOrAdd = %p, %t, but the owner holds %p", w.configuration, member, loaded, mine)
+				return
+			}
+			if !s.Remove(&object{id: int64(w.number)}) || !s.Add(mine) { // It is behind what has died since, perhaps.
+				w.violation("%v: Remove by an equal one, or Add after it, = false", w.configuration)
+				return
+			}
+		}
+		runtime.KeepAlive(mine)
+	})
+	r.wait()
+	r.eventually("all that nothing holds left", func() bool { return s.Len() == 0 })
 	r.dead.Add(int64(r.balance(s).Reaped))
 }
 
