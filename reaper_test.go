@@ -102,3 +102,40 @@ func TestAPassHoldsNoTableThatItHasNotComeTo(t *testing.T) {
 	runtime.KeepAlive(busy)
 	runtime.KeepAlive(value)
 }
+
+// TestATableThatOutlivesItsMapCallsNoOnReap: a pass, or Reap, may hold a table for a moment longer than
+// the map is there, and finds that the values are dead.
+func TestATableThatOutlivesItsMapCallsNoOnReap(t *testing.T) {
+	type holder struct {
+		m     Map[int, thing]
+		value *thing
+	}
+	calls := make(chan int, 1)
+	var left weak.Pointer[holder]
+	var outlives *table
+	made := make(chan struct{})
+	go func() {
+		defer close(made)
+		h := &holder{value: new(thing)} // Both die in one collection.
+		h.m.OnReap = func(key int) { calls <- key }
+		h.m.Store(1, h.value)
+		left, outlives = weak.Make(h), h.m.core.table.Load()
+	}()
+	<-made
+	for begun := time.Now(); left.Value() != nil; runtime.GC() {
+		if time.Since(begun) > 20*time.Second {
+			t.Fatal("the map that was dropped stays")
+		}
+	}
+	if err := Settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if used := outlives.layout.Load().used(); used != 0 {
+		t.Errorf("the table has %d entries after Settle", used)
+	}
+	select {
+	case <-calls:
+		t.Error("OnReap was called after its map had been collected")
+	default:
+	}
+}
