@@ -71,7 +71,7 @@ func TestAPassHoldsNoTableThatItHasNotComeTo(t *testing.T) {
 	calls := make(chan int, 1)
 	dropped.OnReap = func(key int) { calls <- key }
 	dropped.Store(1, doomed)
-	left := weak.Make(dropped)
+	left, table := weak.Make(dropped), dropped.core.table.Load().self
 	growth := &busy.core.table.Load().growth
 	growth.Lock()
 	for begun := time.Now(); len(reaper.turn) == 0; time.Sleep(time.Millisecond) {
@@ -84,9 +84,10 @@ func TestAPassHoldsNoTableThatItHasNotComeTo(t *testing.T) {
 	runtime.KeepAlive(dropped)
 	runtime.KeepAlive(doomed)
 	dropped, doomed = nil, nil
-	for begun := time.Now(); left.Value() != nil; runtime.GC() {
-		if time.Since(begun) > 20*time.Second {
-			t.Fatal("the map that was dropped stays")
+	for begun := time.Now(); left.Value() != nil || table.Value() != nil; runtime.GC() {
+		if time.Since(begun) > 5*time.Second {
+			growth.Unlock()
+			t.Fatalf("of a map that was dropped the pass keeps the map: %t, its table: %t", left.Value() != nil, table.Value() != nil)
 		}
 	}
 	growth.Unlock()
@@ -100,4 +101,41 @@ func TestAPassHoldsNoTableThatItHasNotComeTo(t *testing.T) {
 	}
 	runtime.KeepAlive(busy)
 	runtime.KeepAlive(value)
+}
+
+// TestATableThatOutlivesItsMapCallsNoOnReap: a pass, or Reap, may hold a table for a moment longer than
+// the map is there, and finds that the values are dead.
+func TestATableThatOutlivesItsMapCallsNoOnReap(t *testing.T) {
+	type holder struct {
+		m     Map[int, thing]
+		value *thing
+	}
+	calls := make(chan int, 1)
+	var left weak.Pointer[holder]
+	var outlives *table
+	made := make(chan struct{})
+	go func() {
+		defer close(made)
+		h := &holder{value: new(thing)} // Both die in one collection.
+		h.m.OnReap = func(key int) { calls <- key }
+		h.m.Store(1, h.value)
+		left, outlives = weak.Make(h), h.m.core.table.Load()
+	}()
+	<-made
+	for begun := time.Now(); left.Value() != nil; runtime.GC() {
+		if time.Since(begun) > 20*time.Second {
+			t.Fatal("the map that was dropped stays")
+		}
+	}
+	if err := Settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if used := outlives.layout.Load().used(); used != 0 {
+		t.Errorf("the table has %d entries after Settle", used)
+	}
+	select {
+	case <-calls:
+		t.Error("OnReap was called after its map had been collected")
+	default:
+	}
 }

@@ -140,6 +140,32 @@ func TestABubbleEndsWhileOthersCallbacksBlock(t *testing.T) {
 	}
 }
 
+// What a bubble has found, and has not come to report yet, is reported by a goroutine of the bubble and
+// not of the queue, which others' callbacks wait for.
+func TestABubbleDelaysNoCallbacksOfOthers(t *testing.T) {
+	var m objects
+	var called, inside atomic.Bool
+	m.OnReap = func(int) {}
+	held := new(object)
+	weakmap.Finalize(held, func(int) { inside.Store(inBubble()); called.Store(true) }, 0)
+	synctest.Test(t, func(t *testing.T) {
+		findDead(t, &m)
+		runtime.KeepAlive(held)
+		held = nil
+		for range 2000 { // The bubble is at work all the time, and its timers stand still.
+			if runtime.GC(); called.Load() {
+				return
+			}
+			runtime.Gosched()
+		}
+		t.Error("a callback of others does not run while a bubble is at work")
+	})
+	gctest.Settle(t)
+	if !called.Load() || inside.Load() {
+		t.Errorf("the callback has run: %t, in the bubble: %t", called.Load(), inside.Load())
+	}
+}
+
 // Calls for one map never run at the same time, wherever they run.
 func TestOnReapNeverRunsTwiceAtATimeAcrossBubbles(t *testing.T) {
 	var running, calls atomic.Int32

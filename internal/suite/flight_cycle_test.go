@@ -61,9 +61,9 @@ func TestLoadsThatNeedEachOtherPanic(t *testing.T) {
 	key := new(record)
 	begun := [2]chan struct{}{make(chan struct{}), make(chan struct{})}
 	var texts [2]string
-	done := make(chan struct{})
+	done := [2]chan struct{}{make(chan struct{}), make(chan struct{})}
 	go func() {
-		defer close(done)
+		defer close(done[0])
 		texts[0] = panicText(func() {
 			names.LoadOrCompute("a", func() (*record, error) {
 				close(begun[0])
@@ -73,15 +73,19 @@ func TestLoadsThatNeedEachOtherPanic(t *testing.T) {
 			})
 		})
 	}()
-	texts[1] = panicText(func() {
-		attached.LoadOrCompute(key, func() (int, error) {
-			close(begun[1])
-			<-begun[0]
-			names.LoadOrCompute("a", func() (*record, error) { return new(record), nil })
-			return 2, nil
+	go func() {
+		defer close(done[1])
+		texts[1] = panicText(func() {
+			attached.LoadOrCompute(key, func() (int, error) {
+				close(begun[1])
+				<-begun[0]
+				names.LoadOrCompute("a", func() (*record, error) { return new(record), nil })
+				return 2, nil
+			})
 		})
-	})
-	await(t, "both end", done)
+	}()
+	await(t, "the first load ends", done[0])
+	await(t, "the second load ends", done[1])
 	text := texts[0] + texts[1]
 	for _, want := range []string{"weakmap: LoadOrCompute waits for itself, by a cycle of loads with keys of type ", "string", "*suite.record"} {
 		if !strings.Contains(text, want) {

@@ -1,0 +1,91 @@
+package weakmap
+
+import (
+	"math/rand/v2"
+	"runtime"
+	"testing"
+	"unsafe"
+)
+
+// TestATableShrinksOnlyWhereThatPays: each check of shrinkLocked by itself. With any one of them taken
+// out this fails in 20 of 20 runs.
+func TestATableShrinksOnlyWhereThatPays(t *testing.T) {
+	defer reaper.hold()()
+	const n, few = 10_000, 100
+	value := new(thing)
+	defer runtime.KeepAlive(value)
+
+	// filled returns the table of a map with n entries, and its layout. The table is kept from shrinking
+	// by itself.
+	filled := func(c Config, n int) (*Map[uint64, thing], *table, *layout) {
+		m := &Map[uint64, thing]{Config: c}
+		for key := range uint64(n) {
+			m.Store(key, value)
+		}
+		table := m.core.table.Load()
+		table.growth.Lock()
+		t.Cleanup(table.growth.Unlock)
+		return m, table, table.layout.Load()
+	}
+	stays := func(table *table, l *layout, removals int, when string) {
+		t.Helper()
+		if table.shrinkLocked(l, removals); table.layout.Load() != l {
+			t.Fatalf("a table is rebuilt with %d buckets, which had %d, %s", table.layout.Load().Len(), l.Len(), when)
+		}
+	}
+
+	m, table, l := filled(Config{Shards: 16}, n)
+	removed := 0
+	leave := func(left int) {
+		for ; n-removed > left; removed++ {
+			m.Delete(uint64(removed))
+		}
+	}
+	leave(l.Len()*7/8 + few) // Of seven slots in a bucket.
+	stays(table, l, 0, "although more than an eighth is taken")
+	leave(few)
+	stays(table, l, removed+1, "although too few were removed")
+	table.unpaid = uint64(removed + 1)
+	stays(table, l, 0, "soon after that did not pay")
+	table.unpaid = 0
+	if table.shrinkLocked(l, removed); table.layout.Load().Len() > l.Len()/2 {
+		t.Errorf("a table of %d buckets with %d entries has %d buckets after it has shrunk", l.Len(), few, table.layout.Load().Len())
+	}
+
+	_, table, l = filled(Config{Shards: 16, Capacity: n}, few)
+	if stays(table, l, 0, "although its capacity was asked for"); table.unpaid != 0 {
+		t.Error("all shards were locked and counted although the capacity was asked for")
+	}
+
+	// A table that has grown because three of sixteen shards were full.
+	_, table, l = crowdedTable(value)
+	table.growth.Lock()
+	defer table.growth.Unlock()
+	used, _, gone := l.counts()
+	if !l.sparse(used, len(l.shards)) {
+		t.Fatalf("%d entries in %d buckets are not few", used, l.Len())
+	}
+	if stays(table, l, 0, "and no smaller one takes its keys"); table.unpaid != gone+uint64(used+1)/2 {
+		t.Errorf("after an attempt in vain with %d entries the next comes after %d removals, want half as many", used, table.unpaid-gone)
+	}
+}
+
+// crowdedTable returns a map with keys in three of sixteen shards, whose table has just grown.
+func crowdedTable(value *thing) (*Map[uint64, thing], *table, *layout) {
+	m := &Map[uint64, thing]{Config: Config{Shards: 16}}
+	m.Store(0, value)
+	table := m.core.table.Load()
+	m.Delete(0)
+	for {
+		before := table.layout.Load()
+		for key := rand.Uint64(); ; key = rand.Uint64() {
+			if before.Shard(table.hash(&before.hashing, table.keys.at(unsafe.Pointer(&key)))) < 3 {
+				m.Store(key, value)
+				break
+			}
+		}
+		if l := table.layout.Load(); l != before && l.Len() >= 1024 {
+			return m, table, l
+		}
+	}
+}
