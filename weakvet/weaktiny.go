@@ -49,7 +49,7 @@ func runTiny(pass *analysis.Pass) (any, error) {
 	found := pass.ResultOf[finder].(*sites)
 	for i := range found.calls {
 		s := &found.calls[i]
-		if s.object == nil || s.role == stores && (s.holder != nil || inTest(pass, s.call.Pos())) {
+		if s.object == nil || s.role == stores && (s.holder != nil && !s.byAny || inTest(pass, s.call.Pos())) {
 			continue
 		}
 		elem := s.elem(pass.TypesInfo)
