@@ -5,6 +5,7 @@ import (
 	"go/types"
 
 	"golang.org/x/tools/go/analysis"
+	"golang.org/x/tools/go/types/typeutil"
 )
 
 // checkHashers reports where Hash and Equal keep what they are given. hashers are what
@@ -50,6 +51,12 @@ type keeper struct {
 
 func (k *keeper) check(f *ast.FuncDecl) {
 	ast.Inspect(f.Body, func(n ast.Node) bool {
+		if call, ok := n.(*ast.CallExpr); ok {
+			if key := k.inSyncMap(call); key != nil {
+				k.report(call, f, key)
+			}
+			return true
+		}
 		assign, ok := n.(*ast.AssignStmt)
 		if !ok {
 			return true
@@ -63,11 +70,37 @@ func (k *keeper) check(f *ast.FuncDecl) {
 				key = k.in(assign.Rhs[i])
 			}
 			if key != nil {
-				report(k.pass, assign, "the Hasher's %s keeps %s: what is in the container reaches the container's keys or elements, which then never go", f.Name.Name, key.Name())
+				k.report(assign, f, key)
 			}
 		}
 		return true
 	})
+}
+
+func (k *keeper) report(at analysis.Range, f *ast.FuncDecl, key types.Object) {
+	report(k.pass, at, "the Hasher's %s keeps %s: the container holds its Hasher, so what it keeps never goes", f.Name.Name, key.Name())
+}
+
+// inSyncMap returns the argument that a call stores in a sync.Map which outlives it, or
+// nil.
+func (k *keeper) inSyncMap(call *ast.CallExpr) types.Object {
+	sel, ok := ast.Unparen(call.Fun).(*ast.SelectorExpr)
+	if !ok || !k.outlives(sel) {
+		return nil
+	}
+	fn := typeutil.StaticCallee(k.pass.TypesInfo, call)
+	if fn == nil {
+		return nil
+	}
+	switch fn.FullName() {
+	case "(*sync.Map).Store", "(*sync.Map).LoadOrStore", "(*sync.Map).Swap":
+		for _, arg := range call.Args {
+			if key := k.in(arg); key != nil {
+				return key
+			}
+		}
+	}
+	return nil
 }
 
 // inIndex returns the argument that is the index of a map on the left side of an
@@ -109,7 +142,7 @@ func (k *keeper) in(e ast.Expr) types.Object {
 		if !ok {
 			return nil
 		}
-		if b, ok := info.Uses[id].(*types.Builtin); !ok || b.Name() != "append" || n.Ellipsis.IsValid() {
+		if b, ok := info.Uses[id].(*types.Builtin); !ok || b.Name() != "append" {
 			return nil
 		}
 		for _, arg := range n.Args[1:] {

@@ -2,6 +2,7 @@ package weakcycle
 
 import (
 	"hash/maphash"
+	"sync"
 	"weak"
 
 	"github.com/go-weak/weakmap"
@@ -19,7 +20,7 @@ type memo struct {
 var recent []*page
 
 func (m *memo) Hash(h *maphash.Hash, p *page) {
-	m.sums[p] = 1               // want `the Hasher's Hash keeps p: what is in the container reaches the container's keys or elements, which then never go`
+	m.sums[p] = 1               // want `the Hasher's Hash keeps p: the container holds its Hasher, so what it keeps never goes`
 	m.last = p                  // want `the Hasher's Hash keeps p`
 	m.seen = append(m.seen, p)  // want `the Hasher's Hash keeps p`
 	recent = append(recent, p)  // want `the Hasher's Hash keeps p`
@@ -48,6 +49,24 @@ var (
 )
 
 func init() { mapped.Hasher = byMap{} }
+
+type concurrent struct {
+	sums  sync.Map
+	known *sync.Map
+}
+
+func (c *concurrent) Hash(h *maphash.Hash, p *page) {
+	c.sums.Store(p, 1)                   // want `the Hasher's Hash keeps p`
+	c.known.LoadOrStore(len(p.links), p) // want `the Hasher's Hash keeps p`
+	c.sums.Load(p)
+	c.sums.Store(weak.Make(p), 1)
+	var local sync.Map
+	local.Store(p, 1)
+}
+
+func (c *concurrent) Equal(x, y *page) bool { return x == y }
+
+var summed = weakmap.Set[page]{Hasher: new(concurrent)}
 
 // Hashers that do not, and what is no Hasher of a container.
 
