@@ -32,11 +32,12 @@ type sites struct {
 type role uint8
 
 const (
-	stores  role = iota + 1 // keeps it weakly
-	watches                 // the result refers to it weakly, and calls a function that is given
-	cleans                  // calls a function when it is gone
-	interns                 // returns a canonical value, which the caller must hold
-	settles                 // waits for callbacks
+	stores   role = iota + 1 // keeps it weakly
+	computes                 // keeps weakly what a function that is given returns, and returns it
+	watches                  // the result refers to it weakly, and calls a function that is given
+	cleans                   // calls a function when it is gone
+	interns                  // returns a canonical value, which the caller must hold
+	settles                  // waits for callbacks
 )
 
 // A signature says which argument of a function is what; -1 for none.
@@ -55,6 +56,7 @@ var functions = map[string]signature{
 	"weakmap.NewRef":       {role: watches, object: 0, fn: 1, arg: -1},
 	"weakmap.Bind":         {role: watches, object: 0, fn: 1, arg: -1},
 	"weakmap.Finalize":     {role: cleans, object: 0, fn: 1, arg: 2},
+	"weakmap.InternBytes":  {role: interns, object: -1, fn: -1, arg: -1},
 	"weakmap.Settle":       {role: settles, object: -1, fn: -1, arg: -1},
 	"weaktest.Empty":       {role: settles, object: -1, fn: -1, arg: -1},
 }
@@ -65,17 +67,22 @@ var methods = map[string]signature{
 	"Map.LoadOrStore":             {role: stores, object: 1, fn: -1, arg: -1, returns: true},
 	"Map.Swap":                    {role: stores, object: 1, fn: -1, arg: -1},
 	"Map.CompareAndSwap":          {role: stores, object: 2, fn: -1, arg: -1},
+	"Map.LoadOrCompute":           {role: computes, object: -1, fn: 1, arg: -1},
+	"Map.LoadOrComputeContext":    {role: computes, object: -1, fn: 2, arg: -1},
+	"Map.Compute":                 {role: computes, object: -1, fn: 1, arg: -1},
 	"KeyMap.Store":                {role: stores, object: 0, fn: -1, arg: -1},
 	"KeyMap.LoadOrStore":          {role: stores, object: 0, fn: -1, arg: -1},
 	"KeyMap.Swap":                 {role: stores, object: 0, fn: -1, arg: -1},
 	"KeyMap.Compute":              {role: stores, object: 0, fn: -1, arg: -1},
 	"KeyMap.LoadOrCompute":        {role: stores, object: 0, fn: -1, arg: -1},
-	"KeyMap.LoadOrComputeContext": {role: stores, object: 0, fn: -1, arg: -1},
+	"KeyMap.LoadOrComputeContext": {role: stores, object: 1, fn: -1, arg: -1},
 	"Set.Add":                     {role: stores, object: 0, fn: -1, arg: -1},
 	"Set.LoadOrAdd":               {role: stores, object: 0, fn: -1, arg: -1, returns: true},
 	"Cell.Store":                  {role: stores, object: 0, fn: -1, arg: -1},
+	"Cell.LoadOrCompute":          {role: computes, object: -1, fn: 0, arg: -1},
 	"Interner.Intern":             {role: interns, object: -1, fn: -1, arg: -1},
 	"Strings.Intern":              {role: interns, object: -1, fn: -1, arg: -1},
+	"Strings.InternBytes":         {role: interns, object: -1, fn: -1, arg: -1},
 }
 
 // libraryPath matches the import path of package weakmap, in any major version.
@@ -90,10 +97,11 @@ type site struct {
 	at      inspector.Cursor // of the call
 	call    *ast.CallExpr
 	name    string   // as a program would write it: weak.Make, Map.Store
-	object  ast.Expr // a pointer to the object, or nil
-	fn, arg ast.Expr // the function that is called in the end, and its argument; or nil
+	object  ast.Expr // a pointer to the object, or what ObjectOf is given for it, or nil
+	fn, arg ast.Expr // the function that is called, and its argument; or nil
 	holder  ast.Expr // the container, or nil
 	dropped bool     // whether the result is thrown away
+	byAny   bool     // whether the object is given by way of ObjectOf
 }
 
 // elem returns the type of the object, or nil.
@@ -133,6 +141,9 @@ func findSites(pass *analysis.Pass) (any, error) {
 		}
 		s := site{signature: sig, at: at, call: call, name: name, dropped: isDropped(at)}
 		s.object, s.fn, s.arg = argument(call, sig.object), argument(call, sig.fn), argument(call, sig.arg)
+		if of := ofObject(pass.TypesInfo, s.object); of != nil {
+			s.object, s.byAny = of, true
+		}
 		if sel, ok := ast.Unparen(call.Fun).(*ast.SelectorExpr); ok && fn.Signature().Recv() != nil {
 			s.holder = sel.X
 		}
@@ -229,6 +240,19 @@ func argument(call *ast.CallExpr, i int) ast.Expr {
 		return nil
 	}
 	return ast.Unparen(call.Args[i])
+}
+
+// ofObject returns x for weakmap.ObjectOf(x), which is the address of x's object;
+// otherwise it returns nil.
+func ofObject(info *types.Info, e ast.Expr) ast.Expr {
+	call, ok := e.(*ast.CallExpr)
+	if !ok || len(call.Args) != 1 {
+		return nil
+	}
+	if fn := typeutil.StaticCallee(info, call); fn == nil || fn.Name() != "ObjectOf" || !isLibrary(fn.Pkg()) {
+		return nil
+	}
+	return ast.Unparen(call.Args[0])
 }
 
 // isDropped reports whether nothing uses the result of a call.

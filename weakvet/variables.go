@@ -182,13 +182,17 @@ func holderVar(info *types.Info, e ast.Expr) *types.Var {
 	return nil
 }
 
-// isNew reports whether e makes an object that nothing else refers to: new(T) or &T{}.
+// isNew reports whether e makes an object that nothing else refers to: new(T), &T{} or
+// weakmap.ObjectOf of these.
 func isNew(info *types.Info, e ast.Expr) bool {
 	switch n := ast.Unparen(e).(type) {
 	case *ast.UnaryExpr:
 		_, literal := ast.Unparen(n.X).(*ast.CompositeLit)
 		return n.Op == token.AND && literal
 	case *ast.CallExpr:
+		if of := ofObject(info, n); of != nil {
+			return isNew(info, of)
+		}
 		id, ok := ast.Unparen(n.Fun).(*ast.Ident)
 		if !ok {
 			return false

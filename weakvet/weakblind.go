@@ -30,7 +30,7 @@ Good:
 	runtime.AddCleanup(v, func(key string) { cache.CompareAndDelete(key, w) }, key)
 
 or a weakmap.Map, which does so by itself. Reported are maps in which weak pointers are
-stored, deletions from a weakmap.Map, and keys made of an address, which the runtime may
+stored, deletions from a weakmap.Map, Clear of a weakmap.Cell, and keys made of an address, which the runtime may
 have given to another object; not keys that are weak pointers, which are never used again.`,
 	Requires: []*analysis.Analyzer{inspect.Analyzer, finder},
 	Run:      runBlind,
@@ -45,13 +45,13 @@ func runBlind(pass *analysis.Pass) (any, error) {
 			continue
 		}
 		if body := bodyOf(pass, found.vars, s.fn); body != nil {
-			b.check(s.name, body, s.name == "runtime.AddCleanup" || s.name == "weakmap.Finalize")
+			b.check(s.name, body, s.elem(pass.TypesInfo), s.name == "runtime.AddCleanup" || s.name == "weakmap.Finalize")
 		}
 	}
 	if importsLibrary(pass.Pkg) {
-		for _, fn := range reapers(pass, pass.ResultOf[inspect.Analyzer].(*inspector.Inspector).Root()) {
+		for _, fn := range settings(pass, pass.ResultOf[inspect.Analyzer].(*inspector.Inspector).Root(), "OnReap") {
 			if body := bodyOf(pass, found.vars, fn); body != nil {
-				b.check("OnReap", body, false)
+				b.check("OnReap", body, nil, false)
 			}
 		}
 	}
@@ -99,15 +99,19 @@ type blind struct {
 	weak map[*types.Var]bool // the sync.Maps in which weak pointers are stored; nil if not known yet
 }
 
-// check looks at the body of a function that runs when an object is gone; freed
-// tells whether its memory may be in use again by then.
-func (b *blind) check(name string, body *ast.BlockStmt, freed bool) {
+// check looks at the body of a function that runs when an object of type elem is gone,
+// nil if that is unknown; freed tells whether its memory may be in use again by then.
+func (b *blind) check(name string, body *ast.BlockStmt, elem types.Type, freed bool) {
 	if compares(body) {
 		return
 	}
 	ast.Inspect(body, func(n ast.Node) bool {
 		call, ok := n.(*ast.CallExpr)
 		if !ok {
+			return true
+		}
+		if of := b.cleared(call); of != nil && elem != nil && types.Identical(of, elem) {
+			report(b.pass, call, "the function given to %s clears the Cell whatever is in it by then, perhaps a new object: a Cell never returns a dead one", name)
 			return true
 		}
 		holder, key := b.deletion(call)
@@ -161,6 +165,18 @@ func (b *blind) deletion(call *ast.CallExpr) (holder, key ast.Expr) {
 		return sel.X, call.Args[0]
 	}
 	return nil, nil
+}
+
+// cleared returns the type of the value of a Cell that a call clears, or nil.
+func (b *blind) cleared(call *ast.CallExpr) types.Type {
+	sel, ok := ast.Unparen(call.Fun).(*ast.SelectorExpr)
+	if !ok || sel.Sel.Name != "Clear" {
+		return nil
+	}
+	if name, args := containerOf(b.pass.TypesInfo.TypeOf(sel.X)); name == "Cell" {
+		return args.At(0)
+	}
+	return nil
 }
 
 // isWeak reports whether what is bound in a map are weak pointers.

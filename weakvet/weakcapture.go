@@ -30,7 +30,7 @@ Good:
 	runtime.AddCleanup(f, func(fd int) { syscall.Close(fd) }, f.fd)
 
 The object is followed through closures, variables that are assigned once, method
-values, composite literals and addresses of its fields.`,
+values, composite literals, addresses of its fields and weakmap.ObjectOf.`,
 	Requires: []*analysis.Analyzer{finder},
 	Run:      runCapture,
 }
@@ -94,6 +94,10 @@ func (t *target) add(e ast.Expr, depth int) {
 		} else if v := t.vars.local(t.throughPointer(part)); v != nil && t.keeps(v) {
 			t.pointers[v] = true
 		}
+		return
+	}
+	if of := ofObject(t.pass.TypesInfo, ast.Unparen(e)); of != nil {
+		t.add(of, depth)
 		return
 	}
 	v := t.vars.local(e)
@@ -199,6 +203,9 @@ func (t *target) heldBy(e ast.Expr, depth int) *hold {
 			}
 		}
 	case *ast.CallExpr:
+		if of := ofObject(t.pass.TypesInfo, n); of != nil {
+			return t.heldBy(of, depth)
+		}
 		if tv := t.pass.TypesInfo.Types[n.Fun]; tv.IsType() && len(n.Args) == 1 && mayPoint(t.pass.TypesInfo.TypeOf(n)) {
 			return t.heldBy(n.Args[0], depth)
 		}

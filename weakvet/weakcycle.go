@@ -30,7 +30,13 @@ Good:
 	type view struct{ title string }
 	var views weakmap.KeyMap[Page, *view]
 
-or a weak.Pointer[Page] in the value. A value whose type reaches the key's type always
+or a weak.Pointer[Page] in the value. A Hasher that puts the key or element it is given
+into one of its own fields, or into a variable of the package, holds that too, and is
+reported where its type and its use are in one package:
+
+	func (h *memo) Hash(s *maphash.Hash, p *Page) { h.sums[p] = sum(p) } // holds every key
+
+A value whose type reaches the key's type always
 by way of other objects of that type is no fault; silence the finding then.
 
 With -weakcycle.soft interfaces and functions in the value are reported, which may
@@ -75,7 +81,11 @@ func runCycle(pass *analysis.Pass) (any, error) {
 			}
 		}
 	}
-	for at := range pass.ResultOf[inspect.Analyzer].(*inspector.Inspector).Root().Preorder((*ast.Ident)(nil), (*ast.MapType)(nil)) {
+	root := pass.ResultOf[inspect.Analyzer].(*inspector.Inspector).Root()
+	if importsLibrary(pass.Pkg) {
+		checkHashers(pass, settings(pass, root, "Hasher"))
+	}
+	for at := range root.Preorder((*ast.Ident)(nil), (*ast.MapType)(nil)) {
 		switch n := at.Node().(type) {
 		case *ast.Ident:
 			instance, ok := pass.TypesInfo.Instances[n]

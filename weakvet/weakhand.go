@@ -272,7 +272,7 @@ func (h *handMade) key(e ast.Expr) (text string, ok bool) {
 func (h *handMade) madeWeak(e ast.Expr) (text string, ok bool) {
 	for _, s := range h.pass.ResultOf[finder].(*sites).calls {
 		if s.call == ast.Unparen(e) && s.name == "weak.Make" {
-			return h.text(s.object), true
+			return h.text(s.call.Args[0]), true
 		}
 	}
 	return "", false

@@ -51,7 +51,7 @@ func runSettle(pass *analysis.Pass) (any, error) {
 		}
 	}
 	if importsLibrary(pass.Pkg) {
-		for _, fn := range reapers(pass, root) {
+		for _, fn := range settings(pass, root, "OnReap") {
 			settlesInside(pass, found, "OnReap", bodyOf(pass, found.vars, fn))
 		}
 	}
@@ -85,9 +85,9 @@ func inGoroutine(at inspector.Cursor, body *ast.BlockStmt) bool {
 	return false
 }
 
-// reapers returns the functions that are given to containers as OnReap.
-func reapers(pass *analysis.Pass, root inspector.Cursor) (functions []ast.Expr) {
-	isOnReap := func(e ast.Expr) bool {
+// settings returns what is assigned to a field of containers, such as OnReap.
+func settings(pass *analysis.Pass, root inspector.Cursor, field string) (values []ast.Expr) {
+	isField := func(e ast.Expr) bool {
 		var id *ast.Ident
 		switch n := ast.Unparen(e).(type) {
 		case *ast.Ident:
@@ -98,26 +98,26 @@ func reapers(pass *analysis.Pass, root inspector.Cursor) (functions []ast.Expr) 
 			return false
 		}
 		v, ok := pass.TypesInfo.Uses[id].(*types.Var)
-		return ok && v.IsField() && v.Name() == "OnReap" && isLibrary(v.Pkg())
+		return ok && v.IsField() && v.Name() == field && isLibrary(v.Pkg())
 	}
 	for at := range root.Preorder((*ast.KeyValueExpr)(nil), (*ast.AssignStmt)(nil)) {
 		switch n := at.Node().(type) {
 		case *ast.KeyValueExpr:
-			if isOnReap(n.Key) {
-				functions = append(functions, n.Value)
+			if isField(n.Key) {
+				values = append(values, n.Value)
 			}
 		case *ast.AssignStmt:
 			if len(n.Lhs) != len(n.Rhs) {
 				continue
 			}
 			for i := range n.Lhs {
-				if isOnReap(n.Lhs[i]) {
-					functions = append(functions, n.Rhs[i])
+				if isField(n.Lhs[i]) {
+					values = append(values, n.Rhs[i])
 				}
 			}
 		}
 	}
-	return functions
+	return values
 }
 
 // isCollection reports whether a statement is runtime.GC().
@@ -286,7 +286,7 @@ func flagsOfCallbacks(pass *analysis.Pass, found *sites, at inspector.Cursor) ma
 	for i := range found.calls {
 		s := &found.calls[i]
 		lit, ok := s.fn.(*ast.FuncLit)
-		if !ok || scope == nil || !within(s.at, scope) {
+		if !ok || s.role == computes || scope == nil || !within(s.at, scope) {
 			continue
 		}
 		ast.Inspect(lit.Body, func(n ast.Node) bool {

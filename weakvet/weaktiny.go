@@ -34,7 +34,8 @@ Good:
 
 A pointer to a part of a larger object is no fault: it dies with that. The canonical
 values of a weakmap.Interner die whatever their size. In tests only objects are reported
-that a cleanup or finalizer waits for, not containers.`,
+that a cleanup or finalizer waits for, not containers, nor objects that a loop makes until
+one of them has died.`,
 	Requires: []*analysis.Analyzer{inspect.Analyzer, finder},
 	Run:      runTiny,
 }
@@ -49,11 +50,11 @@ func runTiny(pass *analysis.Pass) (any, error) {
 	found := pass.ResultOf[finder].(*sites)
 	for i := range found.calls {
 		s := &found.calls[i]
-		if s.object == nil || s.role == stores && (s.holder != nil || inTest(pass, s.call.Pos())) {
+		if s.object == nil || s.role == stores && (s.holder != nil && !s.byAny || inTest(pass, s.call.Pos())) {
 			continue
 		}
 		elem := s.elem(pass.TypesInfo)
-		if elem == nil || !ofItsOwn(found.vars, s.object) {
+		if elem == nil || !ofItsOwn(found.vars, s.object) || inTest(pass, s.call.Pos()) && untilOneDies(found.vars, s) {
 			continue
 		}
 		if why := tiny(pass, elem); why != "" {
@@ -81,6 +82,21 @@ func runTiny(pass *analysis.Pass) (any, error) {
 		}
 	}
 	return nil, nil
+}
+
+// untilOneDies reports whether the object is made in a loop that has a condition and
+// no counter, as in for !died.Load() {...}: then some of the objects must die, and not each.
+func untilOneDies(vars *variables, s *site) bool {
+	made := s.object
+	if v := vars.local(made); v != nil {
+		made = vars.all[v].single()
+	}
+	for at := range s.at.Enclosing((*ast.ForStmt)(nil), (*ast.RangeStmt)(nil), (*ast.FuncLit)(nil), (*ast.FuncDecl)(nil)) {
+		loop, ok := at.Node().(*ast.ForStmt)
+		return ok && loop.Cond != nil && loop.Init == nil && loop.Post == nil &&
+			made != nil && loop.Body.Pos() <= made.Pos() && made.End() <= loop.Body.End()
+	}
+	return false
 }
 
 // tiny returns why objects of type t may never be reported dead, or "".

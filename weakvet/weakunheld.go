@@ -3,6 +3,7 @@ package weakvet
 import (
 	"go/ast"
 	"go/types"
+	"strings"
 
 	"golang.org/x/tools/go/analysis"
 	"golang.org/x/tools/go/ast/inspector"
@@ -20,6 +21,7 @@ Bad:
 
 	c.pages.Store(name, &Page{name: name}) // gone at the next collection
 	c.names.Intern(name)                   // so is the canonical pointer
+	c.index.LoadOrCompute(build)           // and what a function literal has just made
 
 Good:
 
@@ -27,7 +29,8 @@ Good:
 	c.pages.Store(name, p)
 	return p // and the caller holds it
 
-Containers that may have Config.Retain, RetainFor or RetainMax are not reported, nor
+What LoadOrCompute or Compute is given to store is followed where the function is written
+in the package and the result is thrown away. Containers that may have Config.Retain, RetainFor or RetainMax are not reported, nor
 are tests, which make objects in order to see them die. With -weakunheld.unique
 unique.Make(x).Value() is reported as well: the handle is what keeps the value
 canonical, so equal values share memory only until the next collection.`,
@@ -44,10 +47,23 @@ func init() {
 func runUnheld(pass *analysis.Pass) (any, error) {
 	found := pass.ResultOf[finder].(*sites)
 	retains, asked := false, false
+	mayHold := func(s *site) bool {
+		if strings.HasPrefix(s.name, "Cell.") || s.name == "weak.Make" || s.name == "unique.Make" {
+			return false // no settings
+		}
+		if !asked {
+			retains, asked = mayRetain(pass), true
+		}
+		return retains
+	}
 	weakly := make(map[ast.Expr]bool) // where the pointer to an object goes that nothing holds through it
 	for i := range found.calls {
 		if s := &found.calls[i]; s.object != nil && (!s.returns || s.dropped) {
 			weakly[s.object] = true
+		} else if s.role == computes && s.dropped {
+			for _, e := range returned(bodyOf(pass, found.vars, s.fn)) {
+				weakly[e] = true
+			}
 		}
 	}
 	seen := make(map[*types.Var]bool)
@@ -56,20 +72,33 @@ func runUnheld(pass *analysis.Pass) (any, error) {
 		if inTest(pass, s.call.Pos()) {
 			continue
 		}
-		if s.role == interns {
-			internUnheld(pass, s)
-			continue
-		}
-		if s.object == nil || s.role == cleans || s.name == "weak.Make" && s.dropped || s.returns && !s.dropped || !unheld(found.vars, s, weakly) {
-			continue
-		}
-		if s.holder != nil {
-			if !asked {
-				retains, asked = mayRetain(pass), true
+		switch s.role {
+		case interns:
+			if s.dropped {
+				if !mayHold(s) {
+					report(pass, s.call, "the result of %s is thrown away: nothing holds the canonical value, so it is gone after the next collection", s.name)
+				}
+			} else if sel, ok := s.at.Parent().Node().(*ast.SelectorExpr); ok && unheldUnique && s.name == "unique.Make" && sel.Sel.Name == "Value" {
+				report(pass, s.call, "the handle of unique.Make is thrown away: equal values share memory only until the next collection")
 			}
-			if retains || valueReachesKey(pass, s) {
+			continue
+		case computes:
+			if !s.dropped {
 				continue
 			}
+			for _, e := range returned(bodyOf(pass, found.vars, s.fn)) {
+				if unheld(found.vars, e, weakly) && !mayHold(s) {
+					report(pass, s.call, "the result of %s is thrown away, and nothing else has the new object that is computed: it is gone after the next collection", s.name)
+					break
+				}
+			}
+			continue
+		}
+		if s.object == nil || s.role == cleans || s.name == "weak.Make" && s.dropped || s.returns && !s.dropped || !unheld(found.vars, s.object, weakly) {
+			continue
+		}
+		if s.holder != nil && (mayHold(s) || valueReachesKey(pass, s)) {
+			continue
 		}
 		if v := found.vars.local(s.object); v != nil {
 			if seen[v] {
@@ -82,22 +111,31 @@ func runUnheld(pass *analysis.Pass) (any, error) {
 	return nil, nil
 }
 
-func internUnheld(pass *analysis.Pass, s *site) {
-	if s.dropped && s.name != "Strings.Intern" {
-		report(pass, s.call, "the result of %s is thrown away: nothing holds the canonical value, so it is gone after the next collection", s.name)
-		return
+// returned returns what a function returns as its first result, or the only one.
+func returned(body *ast.BlockStmt) (results []ast.Expr) {
+	if body == nil {
+		return nil
 	}
-	if sel, ok := s.at.Parent().Node().(*ast.SelectorExpr); ok && unheldUnique && s.name == "unique.Make" && sel.Sel.Name == "Value" {
-		report(pass, s.call, "the handle of unique.Make is thrown away: equal values share memory only until the next collection")
-	}
+	ast.Inspect(body, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.FuncLit:
+			return false
+		case *ast.ReturnStmt:
+			if len(n.Results) > 0 {
+				results = append(results, ast.Unparen(n.Results[0]))
+			}
+		}
+		return true
+	})
+	return results
 }
 
-// unheld reports whether the object of a call is new and goes nowhere else.
-func unheld(vars *variables, s *site, weakly map[ast.Expr]bool) bool {
-	if isNew(vars.info, s.object) {
+// unheld reports whether e points to an object that is new and goes nowhere else.
+func unheld(vars *variables, e ast.Expr, weakly map[ast.Expr]bool) bool {
+	if isNew(vars.info, e) {
 		return true
 	}
-	v := vars.local(s.object)
+	v := vars.local(e)
 	if v == nil {
 		return false
 	}

@@ -74,7 +74,7 @@ func together(analyzers []*analysis.Analyzer, wants func(a *analysis.Analyzer, p
 
 // Each analyzer has packages whose names begin with its own.
 func TestAnalyzers(t *testing.T) {
-	patterns := []string{"./weakunheldretain", "./weakunheldconfig", "./weakunheldshards", "./weakunheldignore"}
+	patterns := []string{"./weakunheldretain", "./weakunheldretainmax", "./weakunheldretainfor", "./weakunheldconfig", "./weakunheldshards", "./weakunheldignore"}
 	for _, a := range weakvet.Analyzers {
 		patterns = append(patterns, "./"+a.Name)
 	}

@@ -159,7 +159,7 @@ func invalidatedCell(r *Round) {
 
 // diesInCell stores a value that nothing holds, and waits for its death.
 func (r *Round) diesInCell(c *weakmap.Cell[object]) {
-	c.Store(&object{})
+	c.Store(&object{}) //weakvet:ignore weakunheld is to die
 	if r.eventually("the value of the Cell died", func() bool { _, ok := c.Load(); return !ok }) {
 		r.dead.Add(1)
 	}

@@ -99,3 +99,18 @@ func TestGood(t *testing.T) {
 		t.Log("lives")
 	}
 }
+
+// A computation is no callback: it has run when LoadOrCompute returns.
+func TestComputed(t *testing.T) {
+	var current weakmap.Cell[page]
+	computed := false
+	p, _, _ := current.LoadOrCompute(func() (*page, error) {
+		computed = true
+		return &page{}, nil
+	})
+	runtime.GC()
+	if !computed {
+		t.Fatal("not computed")
+	}
+	runtime.KeepAlive(p)
+}
