@@ -15,7 +15,7 @@ import (
 func builds() []Cell {
 	return []Cell{
 		typeCost(1, Extra),
-		typeCost(10, Extra),
+		typeCost(10, Full),
 		typeCost(40, Extra),
 		typeCost(2, Smoke),
 	}

@@ -153,6 +153,7 @@ func TestFiguresOfSmokeCells(t *testing.T) {
 		"Footprint":         {"B/entry", "B-resident"},
 		"SmallMaps":         {"B/map"},
 		"Flood":             {"insert-ns/op", "load-ns/op"},
+		"Build":             {"B-binary", "B/type"},
 	}
 	done := map[string]bool{}
 	for _, c := range Cells() {
