@@ -205,9 +205,6 @@ func TestLookupsAreShortAfterATableHasShrunk(t *testing.T) {
 		for kind, h := range hoards(shards) {
 			var others, few []uint64
 			n := 50_000
-			if testing.Short() {
-				n = 40_000
-			}
 			for range n {
 				others = append(others, rand.Uint64())
 			}
