@@ -3,6 +3,7 @@ package suite
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"testing"
 	"unsafe"
 	"weak"
@@ -191,14 +192,20 @@ func TestManyDroppedMapsLeaveLittleOnAValueThatLives(t *testing.T) {
 				}
 			})
 		}
+		// What stays of each map stays in every round. What the runtime keeps room for, which is as many
+		// as ever lived at a time, does not grow in all of them.
 		makeAndDrop(10)
-		settle(t)
-		heap, off := heapInUse(), offHeap()
-		makeAndDrop(n)
-		settle(t)
-		grown := heapInUse() - heap + offHeap() - off
-		if limit := n*perMap + 128*kib; grown > limit {
-			t.Errorf("%d dropped maps have left %d bytes, want at most %d", n, grown, limit)
+		var grown []int
+		limit := n*perMap + 128*kib
+		for range 6 {
+			settle(t)
+			heap, off := heapInUse(), offHeap()
+			makeAndDrop(n)
+			settle(t)
+			grown = append(grown, heapInUse()-heap+offHeap()-off)
+		}
+		if slices.Min(grown) > limit {
+			t.Errorf("%d dropped maps have left %d bytes each time, want at most %d", n, grown, limit)
 		}
 		runtime.KeepAlive(v)
 	})
