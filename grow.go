@@ -202,7 +202,7 @@ func (t *table) empty() {
 	t.lockAll(l)
 	defer t.unlockAll(l)
 	used, inserted, _ := l.counts()
-	if used == 0 && t.retention != nil {
+	if used == 0 {
 		t.retention.forget()
 	}
 	switch {

@@ -257,6 +257,14 @@ type ghosts []atomic.Uint32
 // ghostGroup is how many are in a group, unless there are fewer in all.
 const ghostGroup = 8
 
+// newGhosts returns room for n, rounded up to whole groups unless one is more than enough.
+func newGhosts(n int) ghosts {
+	if n > ghostGroup {
+		n = (n + ghostGroup - 1) / ghostGroup * ghostGroup
+	}
+	return make(ghosts, n)
+}
+
 // group returns where h is, if it is there, and what is there in its stead.
 func (g ghosts) group(h uint32) []atomic.Uint32 {
 	n := min(ghostGroup, len(g))
@@ -268,10 +276,7 @@ func (g ghosts) group(h uint32) []atomic.Uint32 {
 func (r *retention) remember(h uint32) {
 	g := r.ghosts.Load()
 	if g == nil {
-		made := make(ghosts, (r.max+ghostGroup-1)/ghostGroup*ghostGroup)
-		if r.max < ghostGroup {
-			made = made[:r.max]
-		}
+		made := newGhosts(int(r.max))
 		r.ghosts.CompareAndSwap(nil, &made)
 		if g = r.ghosts.Load(); g == nil {
 			return // All were forgotten meanwhile.
@@ -297,8 +302,12 @@ func (r *retention) listFor(h uint32) uint32 {
 	return 0
 }
 
-// forget drops what was remembered.
-func (r *retention) forget() { r.ghosts.Store(nil) }
+// forget drops what was remembered. r may be nil.
+func (r *retention) forget() {
+	if r != nil {
+		r.ghosts.Store(nil)
+	}
+}
 
 // useListed notes that an iteration has come to e.
 func (t *table) useListed(e listed) {

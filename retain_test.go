@@ -101,10 +101,7 @@ func TestRetainMaxIsS3FIFOWithSieve(t *testing.T) {
 	for _, max := range []int{1, 2, 10, 100} {
 		m := Map[int, thing]{Config: Config{Shards: 1, RetainMax: max}}
 		table := m.open()
-		groups := make(ghosts, (max+ghostGroup-1)/ghostGroup*ghostGroup) // as the table's
-		if max < ghostGroup {
-			groups = groups[:max]
-		}
+		groups := newGhosts(max) // as the table's
 		group := func(k int) []atomic.Uint32 {
 			return groups.group(table.hash(&table.layout.Load().hashing, key{n: uintptr(k)}))
 		}

@@ -388,9 +388,7 @@ func (c *core) clear() {
 			s.account(t, v == nil, r.Ref(), r.Bits())
 		}
 	}
-	if t.retention != nil {
-		t.retention.forget()
-	}
+	t.retention.forget()
 	t.relayout(l, 0, nothingStays)
 	t.unlockAll(l)
 	for _, g := range gone {
