@@ -235,7 +235,7 @@ func TestInlining(t *testing.T) {
 		packages + "seam":    {"Interleave", "Strong"},
 		packages + "escape":  {"Hide"},
 		packages + "journal": {"(*Journal).At", "(*Record).Word", "(*Record).Ref", "(*Record).Bits", "(*Journal).Young"},
-		".":                  {"keyOfString", "(*table).keyOfObject", "key.text", "class.isReferent"},
+		".":                  {"keyOfString", "(*table).keyOfObject", "key.text", "class.isReferent", "(*layout).glance", "sameBytes"},
 	} {
 		out, err := exec.Command("go", "build", "-gcflags=-m", folder).CombinedOutput()
 		if err != nil {

@@ -33,24 +33,29 @@ func (c *core) load(at unsafe.Pointer) (referent unsafe.Pointer, metDead bool) {
 	return l.load(t, l, at)
 }
 
+// glance returns the head of the bucket that h leads to, and what it says: first the version, and then
+// which slots have the tag, for row.SlotOf. It is no call.
+func (l *layout) glance(h uint32, tag uint64) (head *row.Head, version uint32, tags, m uint64) {
+	head = l.Head(h)
+	version, tags = head.Version(), head.Tags()
+	seam.Interleave("tags read")
+	return head, version, tags, row.Matching(tags, tag)
+}
+
 // loadText is the short way for a Map of strings.
 func loadText(t *table, l *layout, at unsafe.Pointer) (referent unsafe.Pointer, metDead bool) {
 	if len(*(*string)(at)) > xxh.Max {
 		return t.searchAt(at)
 	}
 	h := uint32(xxh.String(*(*string)(at), processSeed))
-	b, head := l.At(h), l.Head(h)
-	version := head.Version()
-	tags := head.Tags()
-	seam.Interleave("tags read")
-	m := row.Matching(tags, row.Tag(h))
+	head, version, tags, m := l.glance(h, row.Tag(h))
 	if m == 0 {
 		if row.Passed(tags) {
 			return t.goOn(l, h, at)
 		}
 		return nil, false
 	}
-	k := row.SlotOf(m)
+	b, k := l.At(h), row.SlotOf(m)
 	key := b.KeyAt(k)
 	seam.Interleave("key read")
 	word := seam.Strong(b.Word(k)) // Where it is held.
@@ -102,18 +107,14 @@ func loadWord(t *table, l *layout, at unsafe.Pointer) (referent unsafe.Pointer, 
 		n = uintptr(*(*uint8)(at))
 	}
 	h := hashWord(n)
-	b, head := l.At(h), l.Head(h)
-	version := head.Version()
-	tags := head.Tags()
-	seam.Interleave("tags read")
-	m := row.Matching(tags, row.Tag(h))
+	head, version, tags, m := l.glance(h, row.Tag(h))
 	if m == 0 {
 		if row.Passed(tags) {
 			return t.goOn(l, h, at)
 		}
 		return nil, false
 	}
-	k := row.SlotOf(m)
+	b, k := l.At(h), row.SlotOf(m)
 	key := b.Key(k)
 	seam.Interleave("key read")
 	word := seam.Strong(b.Word(k))
@@ -137,18 +138,14 @@ func loadCanonicalText(t *table, l *layout, at unsafe.Pointer) (referent unsafe.
 		return t.searchAt(at)
 	}
 	h := uint32(xxh.String(*(*string)(at), processSeed))
-	b, head := l.At(h), l.Head(h)
-	version := head.Version()
-	tags := head.Tags()
-	seam.Interleave("tags read")
-	m := row.Matching(tags, row.Tag(h))
+	head, version, tags, m := l.glance(h, row.Tag(h))
 	if m == 0 {
 		if row.Passed(tags) {
 			return t.goOn(l, h, at)
 		}
 		return nil, false
 	}
-	k := row.SlotOf(m)
+	b, k := l.At(h), row.SlotOf(m)
 	n := b.Key(k)
 	seam.Interleave("key read")
 	word := seam.Strong(b.Word(k))
@@ -209,18 +206,14 @@ func (t *table) loadObject(object unsafe.Pointer) bound {
 		return t.searchObject(object)
 	}
 	h := hashWord(uintptr(object))
-	b, head := l.At(h), l.Head(h)
-	version := head.Version()
-	tags := head.Tags()
-	seam.Interleave("tags read")
-	m := row.Matching(tags, row.Tag(h))
+	head, version, tags, m := l.glance(h, row.Tag(h))
 	if m == 0 {
 		if row.Passed(tags) {
 			return t.search(key{at: object})
 		}
 		return bound{}
 	}
-	k := row.SlotOf(m)
+	b, k := l.At(h), row.SlotOf(m)
 	value := b.KeyAt(k)
 	seam.Interleave("key read")
 	word := seam.Strong(b.Word(k))
@@ -275,11 +268,9 @@ func (t *table) find(k key) (bound, verdict) {
 func (t *table) probe(l *layout, h uint32, k key, v *verdicts) (bound, verdict) {
 	tag, miss := row.Tag(h), other
 	for i, end := h, false; !end; {
-		b, head := l.At(i), l.Head(i)
-		version := head.Version()
-		tags := head.Tags()
-		seam.Interleave("tags read")
-		for m := row.Matching(tags, tag); m != 0; m &= m - 1 {
+		b := l.At(i)
+		head, version, tags, m := l.glance(i, tag)
+		for ; m != 0; m &= m - 1 {
 			s := row.SlotOf(m)
 			word, found, is := t.match(b, head, s, version, k, h) // While l is kept, which is used below.
 			switch is {
