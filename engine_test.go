@@ -16,6 +16,7 @@ import (
 	"weak"
 
 	"github.com/go-weak/weakmap/internal/row"
+	"github.com/go-weak/weakmap/internal/seam"
 	"github.com/go-weak/weakmap/internal/xxh"
 )
 
@@ -358,6 +359,54 @@ func TestKeysWithOneTagAreTold(t *testing.T) {
 	runtime.KeepAlive(v)
 	runtime.KeepAlive(canonical)
 	runtime.KeepAlive(shared)
+}
+
+// A value is bound to two keys with one tag, of which the second lies in the bucket of the first. What
+// takes one of them out must not take the other, nor that one's place in the counts of what passed.
+func TestOneValueUnderKeysWithOneTag(t *testing.T) {
+	if !areWords {
+		t.Skip("numbers of 64 bits are no words here")
+	}
+	const tag = 9 << row.TagShift
+	m := Map[uint64, int]{Config: Config{Shards: 1, Capacity: 100}}
+	v, others := new(int), new([2 * row.Slots]int)
+	first, second := wordWithHash(tag|1), wordWithHash(tag)
+	m.Store(first, v)
+	for i := range uint64(row.Slots) { // The home of the second is full.
+		m.Store(wordWithHash(7<<row.TagShift|i<<32), &others[i])
+	}
+	m.Store(second, v)
+	table := m.core.table.Load()
+	l := table.layout.Load()
+	s := &l.shards[0]
+	for _, step := range []struct {
+		hash      uint32
+		goes      uint64
+		stay      []uint64
+		remaining int
+	}{
+		{tag, second, []uint64{first}, row.Slots + 1},
+		{tag | 1, first, nil, row.Slots},
+	} {
+		if n, _ := row.PassedBy(l.Tags(0)); n != len(step.stay) {
+			t.Errorf("%d bindings have passed the first bucket, want %d", n, len(step.stay))
+		}
+		s.mu.Lock()
+		ok := table.unbindDead(l, s, step.hash, seam.Make(unsafe.Pointer(v)))
+		table.unlock(s)
+		if _, found := m.Load(step.goes); found || !ok {
+			t.Errorf("the binding with hash %x was taken out: %t, and is found: %t", step.hash, ok, found)
+		}
+		for _, key := range step.stay {
+			if _, found := m.Load(key); !found {
+				t.Errorf("the binding of %x is not found, which was to stay", key)
+			}
+		}
+		if n, _ := row.PassedBy(l.Tags(0)); n != 0 || m.Len() != step.remaining {
+			t.Errorf("%d bindings have passed the first bucket, want none; %d are there, want %d", n, m.Len(), step.remaining)
+		}
+	}
+	runtime.KeepAlive(others)
 }
 
 // Every byte counts, at every length.

@@ -157,7 +157,9 @@ func (t *table) use(b *row.Bucket, head *row.Head, at uintptr, word, v unsafe.Po
 			if wanted(b, at) {
 				t.hold(l, s, b, at, v)
 			}
-		} else if b, at, ok := l.Find(h, wanted); ok {
+		} else if b, at, ok := l.Find(h, func(b *row.Bucket, at uintptr) bool {
+			return wanted(b, at) && t.hashOfRecord(&l.hashing, s.journal.At(l.Pos(b, at)).Bits()) == h
+		}); ok {
 			t.hold(l, s, b, at, v)
 		}
 		t.unlock(s)
@@ -320,9 +322,7 @@ func (t *table) useListed(e listed) {
 			t.unlock(s)
 			continue
 		}
-		if b, at, ok := l.Find(h, func(b *row.Bucket, at uintptr) bool {
-			return s.journal.At(l.Pos(b, at)).Word() == e.word
-		}); ok {
+		if b, at, ok := t.locate(l, s, h, e.word); ok {
 			t.hold(l, s, b, at, e.referent)
 		}
 		t.unlock(s)
@@ -448,13 +448,12 @@ func (t *table) carryUses(l, next *layout, saved []uint32) {
 			if row.MarksOf(used, at) == 0 {
 				continue
 			}
-			b := l.At(uint32(n))
-			word := b.Word(at)
-			h, _, ok := t.rehashed(l, next, l.journalOf(l.Shard(uint32(n))).At(l.Pos(b, at)))
+			r := l.journalOf(l.Shard(uint32(n))).At(l.Pos(l.At(uint32(n)), at))
+			h, _, ok := t.rehashed(l, next, r)
 			if !ok {
 				continue
 			}
-			if b, at, ok := next.FindWord(h, word); ok {
+			if b, at, ok := t.locate(next, next.shard(h), h, r.Word()); ok {
 				next.HeadOf(b).Use(at)
 			}
 		}

@@ -291,11 +291,22 @@ func (t *table) unbind(l *layout, s *shard, b *row.Bucket, at uintptr, h uint32,
 // still, and reports whether it was. Such a word is never that of a live binding again, so this
 // is a deletion by comparison. Must be called with the shard's lock held.
 func (t *table) unbindDead(l *layout, s *shard, h uint32, word unsafe.Pointer) bool {
-	b, at, ok := l.FindWord(h, t.slotWord(word))
+	b, at, ok := t.locate(l, s, h, word)
 	if ok {
 		t.unbind(l, s, b, at, h, true)
 	}
 	return ok
+}
+
+// locate returns the slot of the binding with hash h and the word. One referent may be bound to several
+// keys, whose tags and buckets may be alike: who took another's slot for that of h would take it out of
+// the counts of the wrong buckets, and a lookup that goes by these would stop before it came to a
+// binding. Must be called with the lock of s, the shard of h, held.
+func (t *table) locate(l *layout, s *shard, h uint32, word unsafe.Pointer) (b *row.Bucket, at uintptr, ok bool) {
+	return l.Find(h, func(b *row.Bucket, at uintptr) bool {
+		r := s.journal.At(l.Pos(b, at))
+		return r.Word() == word && t.hashOfRecord(&l.hashing, r.Bits()) == h
+	})
 }
 
 // A move is a record's from one place to another.

@@ -338,11 +338,6 @@ func (r *Row) Find(h uint32, wanted func(b *Bucket, k uintptr) bool) (b *Bucket,
 	return nil, 0, false
 }
 
-// FindWord returns the first slot with hash h that has the word.
-func (r *Row) FindWord(h uint32, word unsafe.Pointer) (b *Bucket, k uintptr, ok bool) {
-	return r.Find(h, func(b *Bucket, k uintptr) bool { return b.Word(k) == word })
-}
-
 // Insert publishes a binding, and returns how many buckets it passed. Must be called with
 // the shard's lock held and fewer than Limit bindings present.
 func (r *Row) Insert(h uint32, n Binding) (passed int) {

@@ -52,6 +52,11 @@ func TestSlotsAndHeadsAreInOneCacheLineEach(t *testing.T) {
 // referents are what words refer to. They are not on the heap, and so nothing need keep them.
 var referents [1 << 16]byte
 
+// findWord returns the first slot with hash h that has the word.
+func findWord(r *Row, h uint32, word unsafe.Pointer) (b *Bucket, k uintptr, ok bool) {
+	return r.Find(h, func(b *Bucket, k uintptr) bool { return b.Word(k) == word })
+}
+
 // A listed binding is one of a model.
 type listed struct {
 	hash uint32
@@ -122,7 +127,7 @@ func (m *model) check(row Row, placed bool) error {
 		case row.HeadOf(b).Marks(k) != n.Marks:
 			return fmt.Errorf("a new binding has marks %x, want %x", row.HeadOf(b).Marks(k), n.Marks)
 		}
-		if w, at, _ := row.FindWord(n.hash, n.Word); w == nil || w.Word(at) != n.Word {
+		if w, at, _ := findWord(&row, n.hash, n.Word); w == nil || w.Word(at) != n.Word {
 			return fmt.Errorf("the word of %x is not found", n.hash)
 		}
 		for i := n.hash; row.At(i) != b; i += uint32(row.Shards()) {
@@ -234,7 +239,7 @@ func TestCountsOfPassedStayAt255(t *testing.T) {
 			t.Errorf("%s: a count of 255 is taken for exact", insert.name)
 		}
 		for i := range r.Limit() {
-			b, k, ok := r.FindWord(0, unsafe.Pointer(&referents[i]))
+			b, k, ok := findWord(&r, 0, unsafe.Pointer(&referents[i]))
 			if !ok {
 				t.Fatalf("%s: binding %d is lost", insert.name, i)
 			}
@@ -250,7 +255,7 @@ func TestCountsOfPassedStayAt255(t *testing.T) {
 		for i := range r.Len() {
 			r.Head(uint32(i)).tags.Store(passedMax << passedShift)
 		}
-		if _, _, ok := r.FindWord(7, unsafe.Pointer(&referents)); ok {
+		if _, _, ok := findWord(&r, 7, unsafe.Pointer(&referents)); ok {
 			t.Errorf("%s: what is nowhere was found", insert.name)
 		}
 	}
