@@ -54,11 +54,14 @@ func BenchmarkShards(b *testing.B) {
 // BenchmarkTakeOneAtATime compares taking all elements of a small set one by one with a large one.
 func BenchmarkTakeOneAtATime(b *testing.B) {
 	take := func(n int) func() {
-		elements := make([][4]*int, n)
+		elements := make([]*[4]*int, n) // each of its own: in one array the runtime takes longer for each
+		for i := range elements {
+			elements[i] = new([4]*int)
+		}
 		return func() {
 			var s weakmap.Set[[4]*int]
-			for i := range elements {
-				s.Add(&elements[i])
+			for _, e := range elements {
+				s.Add(e)
 			}
 			for s.Len() > 0 {
 				for e := range s.All() {
