@@ -256,7 +256,7 @@ func TestHonestKeysAreNoFlood(t *testing.T) {
 	hashes := rand.New(rand.NewPCG(1, 2))
 	word := unsafe.Pointer(new(int))
 	var passed, alike [4]int // the most, by the quarters that are free
-	for _, n := range []int{4, 32, 256, 4096, 32768} {
+	for _, n := range []int{4, 28, 320, 4096, 28672} {
 		for range max(1, 32768/n/8) {
 			l := &layout{Row: row.Make(n, 1), shards: make([]shard, 1)}
 			s := &l.shards[0]
@@ -284,10 +284,10 @@ func TestHonestKeysAreNoFlood(t *testing.T) {
 func TestLargeTablesMeetMoreThatAreAlike(t *testing.T) {
 	l := &layout{Row: row.Make(1, 1), shards: make([]shard, 1)}
 	for shift, want := range map[int]int{0: floodAlike, 10: floodAlike, 24: floodAlike, 25: 2 * floodAlike, 27: 8 * floodAlike} {
-		// A row of that size would take gigabytes: it only says so, in the word after its addresses.
-		*(*uint32)(unsafe.Add(unsafe.Pointer(&l.Row), 2*ptrSize)) = 1<<shift - 1
-		if l.Len() != 1<<shift {
-			t.Fatalf("the row says that it has %d buckets, want 2^%d", l.Len(), shift)
+		// A row of that size would take gigabytes: it only says so, in the words after its addresses.
+		*(*[2]uint32)(unsafe.Add(unsafe.Pointer(&l.Row), 2*ptrSize)) = [2]uint32{1 << shift, 1 << shift}
+		if l.Len() != 1<<shift || l.Limit() != row.LimitOf(1<<shift) {
+			t.Fatalf("the row says that it has %d buckets and takes %d, want 2^%d", l.Len(), l.Limit(), shift)
 		}
 		s := &l.shards[0]
 		s.inserted.Store(uint64(l.Limit()))
@@ -367,32 +367,35 @@ func TestOneValueUnderKeysWithOneTag(t *testing.T) {
 	if !areWords {
 		t.Skip("numbers of 64 bits are no words here")
 	}
-	const tag = 9 << row.TagShift
+	const tag = 9
 	m := Map[uint64, int]{Config: Config{Shards: 1, Capacity: 100}}
 	v, others := new(int), new([2 * row.Slots]int)
-	first, second := wordWithHash(tag|1), wordWithHash(tag)
-	m.Store(first, v)
-	for i := range uint64(row.Slots) { // The home of the second is full.
-		m.Store(wordWithHash(7<<row.TagShift|i<<32), &others[i])
-	}
-	m.Store(second, v)
+	m.Store(0, v)
+	m.Delete(0)
 	table := m.core.table.Load()
 	l := table.layout.Load()
+	in0, in1 := hashTo(l.Len(), 0, tag), hashTo(l.Len(), 1, tag)
+	first, second := wordWithHash(in1), wordWithHash(in0)
+	m.Store(first, v)
+	for i := range uint64(row.Slots) { // The home of the second is full.
+		m.Store(wordWithHash(hashTo(l.Len(), 0, 7)|i<<32), &others[i])
+	}
+	m.Store(second, v)
 	s := &l.shards[0]
 	for _, step := range []struct {
-		hash      uint32
+		hash      uint64
 		goes      uint64
 		stay      []uint64
 		remaining int
 	}{
-		{tag, second, []uint64{first}, row.Slots + 1},
-		{tag | 1, first, nil, row.Slots},
+		{in0, second, []uint64{first}, row.Slots + 1},
+		{in1, first, nil, row.Slots},
 	} {
 		if n, _ := row.PassedBy(l.Tags(0)); n != len(step.stay) {
 			t.Errorf("%d bindings have passed the first bucket, want %d", n, len(step.stay))
 		}
 		s.mu.Lock()
-		ok := table.unbindDead(l, s, step.hash, seam.Make(unsafe.Pointer(v)))
+		ok := table.unbindDead(l, s, uint32(step.hash), seam.Make(unsafe.Pointer(v)))
 		table.unlock(s)
 		if _, found := m.Load(step.goes); found || !ok {
 			t.Errorf("the binding with hash %x was taken out: %t, and is found: %t", step.hash, ok, found)

@@ -54,6 +54,25 @@ func TestKeysWithHash(t *testing.T) {
 	}
 }
 
+// hashTo returns the least hash with a tag that leads to bucket i of a number of them. Others differ in
+// the upper half.
+func hashTo(buckets, i int, tag uint8) uint64 {
+	const ofTag = 1 << row.TagBits
+	least := (uint64(i)<<32 + uint64(buckets) - 1) / uint64(buckets)
+	return (least+ofTag-1)/ofTag*ofTag | uint64(tag)
+}
+
+func TestHashTo(t *testing.T) {
+	for _, n := range []int{1, 2, 10, 56, 4096, 5120} {
+		r := row.Make(n, 1)
+		for i := range n {
+			if h := hashTo(n, i, 77); r.Home(uint32(h)) != uint32(i) || row.Tag(uint32(h)) != row.Tag(77) {
+				t.Fatalf("hash %x leads to bucket %d of %d, want %d", h, r.Home(uint32(h)), n, i)
+			}
+		}
+	}
+}
+
 // A hoard is a container whose keys are made from hashes.
 type hoard struct {
 	core  *core
@@ -62,9 +81,9 @@ type hoard struct {
 	probe func(hash uint64) key
 }
 
-// hoards makes one of each way in which numbers and strings are hashed.
-func hoards(shards int) map[string]hoard {
-	c := Config{Shards: shards}
+// hoards makes one of each way in which numbers and strings are hashed, with room for so many entries.
+func hoards(shards, capacity int) map[string]hoard {
+	c := Config{Shards: shards, Capacity: capacity}
 	var value thing
 	words, texts := &Map[uint64, thing]{Config: c}, &Map[string, thing]{Config: c}
 	strings, held := &Interner[string]{Config: c}, map[uint64]*string{}
@@ -117,7 +136,7 @@ func (h hoard) steps(t *testing.T, hashes []uint64) float64 {
 		k := h.probe(hash)
 		at := table.hash(&l.hashing, k)
 		found := false
-		for i, end := at, false; !end && !found; {
+		for i, end := l.Home(at), false; !end && !found; {
 			b, head := l.At(i), l.Head(i)
 			tags := head.Tags()
 			for m := row.Matching(tags, row.Tag(at)); m != 0 && !found; m &= m - 1 {
@@ -163,9 +182,9 @@ func (h hoard) mustBeShort(t *testing.T, what string, hashes []uint64, random fl
 func TestLookupsAreShortWhateverTheKeys(t *testing.T) {
 	type shape struct{ group, tags int }
 	shapes := []shape{{512, 1}, {450, 1}, {64, 1}, {24, 1}, {12, 1}, {480, 250}, {240, 250}, {120, 250}, {480, 15}, {240, 15}, {60, 15}}
-	sizes, stripes := []int{12_500, 22_500}, []int{1, 8} // of 23,296, so that a shard is half full, or nearly full
+	buckets, sizes, stripes := 4096, []int{12_500, 22_500}, []int{1, 8} // of 23,296, so that a shard is half full, or nearly full
 	if testing.Short() {
-		sizes, stripes = []int{3_150}, []int{8}
+		buckets, sizes, stripes = 1024, []int{3_150}, []int{8}
 	}
 	for _, shards := range stripes {
 		for _, n := range sizes {
@@ -173,8 +192,9 @@ func TestLookupsAreShortWhateverTheKeys(t *testing.T) {
 			for i := range random {
 				random[i] = rand.Uint64()
 			}
+			roomFor := row.LimitOf(buckets) * 9 / 10
 			usual := map[string]float64{}
-			for kind, h := range hoards(shards) {
+			for kind, h := range hoards(shards, roomFor) {
 				for _, hash := range random {
 					h.store(hash)
 				}
@@ -184,10 +204,10 @@ func TestLookupsAreShortWhateverTheKeys(t *testing.T) {
 				hashes := make([]uint64, n)
 				for i := range hashes {
 					g, i := i/s.group, i%s.group
-					home := g/shards*(s.group/4)*shards + g%shards
-					hashes[g*s.group+i] = uint64(i)<<32 | uint64(i%s.tags+2)<<row.TagShift | uint64(home)
+					home := g%shards*(buckets/shards) + g/shards*(s.group/4)%(buckets/shards)
+					hashes[g*s.group+i] = uint64(i)<<32 | hashTo(buckets, home, uint8(i%s.tags+2))
 				}
-				for kind, h := range hoards(shards) {
+				for kind, h := range hoards(shards, roomFor) {
 					for _, hash := range hashes {
 						h.store(hash)
 					}
@@ -202,14 +222,14 @@ func TestLookupsAreShortWhateverTheKeys(t *testing.T) {
 // bucket of a small one. Where a new layout is not looked at, a lookup takes hundreds of steps.
 func TestLookupsAreShortAfterATableHasShrunk(t *testing.T) {
 	for _, shards := range []int{1, 8} {
-		for kind, h := range hoards(shards) {
+		for kind, h := range hoards(shards, 0) {
 			var others, few []uint64
 			n := 50_000
 			for range n {
 				others = append(others, rand.Uint64())
 			}
-			for i := range uint64(1024) {
-				few = append(few, i<<32|i&127<<7|i>>7%uint64(shards))
+			for i := range 1024 { // in a row of 8,192 buckets one after the other, in each shard
+				few = append(few, uint64(i)<<32|hashTo(8192, i%shards*(8192/shards)+i/shards, 2))
 			}
 			for _, hash := range slices.Concat(others, few) {
 				h.store(hash)
@@ -229,14 +249,14 @@ func TestStepsAreThoseOfLookups(t *testing.T) {
 	var m Map[uint64, thing]
 	value := new(thing)
 	for i := range uint64(12) { // of one hash: more than a bucket of seven
-		m.Store(wordWithHash(7<<24|i<<32), value)
+		m.Store(wordWithHash(7|i<<32), value)
 	}
 	h := hoard{core: &m.core, probe: func(h uint64) key { return key{n: uintptr(wordWithHash(h))} }}
 	if !areWords {
 		t.Skip("numbers of 64 bits are no words here")
 	}
 	for i, want := range []float64{0, 2, 4, 6, 8, 10, 12, 15} {
-		if got := h.steps(t, []uint64{7<<24 | uint64(i)<<32}); got != want {
+		if got := h.steps(t, []uint64{7 | uint64(i)<<32}); got != want {
 			t.Errorf("a lookup of key %d of those with one hash takes %v steps, want %v", i, got, want)
 		}
 	}

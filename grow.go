@@ -45,7 +45,7 @@ func (l *layout) isFlooded(s *shard, passed, alike int) bool {
 	}
 	// From 16 million buckets on, tags share bits with the number of the bucket, and with each doubling
 	// twice as many are alike.
-	alike >>= max(bits.Len(uint(l.Len()-1))-row.TagShift, 0)
+	alike >>= max(bits.Len(uint(l.Len()-1))-(32-row.TagBits), 0)
 	if free := quartersFree(s.used(), l.Limit()); free > 0 {
 		return passed+2*alike > floodPassed>>min(free, 2)
 	}
@@ -114,7 +114,7 @@ func (t *table) makeRoom(l *layout, flood bool) {
 	case flood || full && uneven:
 		t.relayout(l, max(buckets, bucketsFor(2*total)), reseeded)
 	case full:
-		t.relayout(l, max(2*buckets, 1), allStays)
+		t.relayout(l, grown(buckets), allStays)
 	}
 }
 
@@ -342,8 +342,9 @@ func (t *table) place(next *layout, s *shard) {
 // smaller than l no shard is full from the beginning: the next insertion would undo what was paid
 // for.
 func (t *table) fit(l, next *layout, n int, c change) (buckets, shards int) {
-	for ; ; n *= 2 {
+	for ; ; n = grown(n) {
 		shards = t.shardsFor(n)
+		n = multipleOf(shards, n)
 		used := make([]int, shards)
 		for i := range l.shards {
 			if shards == len(l.shards) && !c.reseed {
@@ -353,7 +354,7 @@ func (t *table) fit(l, next *layout, n int, c change) (buckets, shards int) {
 			for r, pos := range l.shards[i].journal.Records() {
 				if c.stays == nil || c.stays(i, r, pos) {
 					if h, _, ok := t.rehashed(l, next, r); ok {
-						used[h&uint32(shards-1)]++
+						used[row.ShardIn(shards, h)]++
 					}
 				}
 			}

@@ -4,7 +4,6 @@ package weakmap
 
 import (
 	"fmt"
-	"math/bits"
 
 	"github.com/go-weak/weakmap/internal/row"
 )
@@ -34,7 +33,7 @@ func (t *table) checkInvariants(s *shard) {
 			panic("weakmap: invariant broken: " + fmt.Sprintf(format, args...))
 		}
 	}
-	must(bits.OnesCount(uint(l.Len())) <= 1 && l.Shards() == len(l.shards), "layout of %d buckets, %d for %d shards", l.Len(), l.Shards(), len(l.shards))
+	must(l.Len()%l.Shards() == 0 && l.Shards() == len(l.shards), "layout of %d buckets, %d for %d shards", l.Len(), l.Shards(), len(l.shards))
 
 	listed, held := 0, 0
 	hashes := make(map[uint32]uint32) // by place
@@ -55,7 +54,7 @@ func (t *table) checkInvariants(s *shard) {
 	must(used <= l.Limit(), "%d bindings in a shard that takes %d", used, l.Limit())
 
 	present, passed := 0, make(map[uint32]int)
-	for n := uint32(shard); int(n) < l.Len(); n += uint32(l.Shards()) {
+	for n, end := l.Buckets(uint32(shard)); n < end; n++ {
 		b := l.At(n)
 		for at := range uintptr(row.Slots) {
 			tag := l.Tags(n) >> (8 * at) & 0xff
@@ -78,13 +77,13 @@ func (t *table) checkInvariants(s *shard) {
 			must(b.Word(at) == word, "slot %d of bucket %d has word %p, its record %p", at, n, b.Word(at), word)
 			want := t.slotOf(word, r.Ref(), r.Bits(), pos)
 			must(b.Key(at) == want.Key && l.Head(n).Len(at) == want.Len, "slot %d of bucket %d has key %x, %d, its record %x, %d", at, n, b.Key(at), l.Head(n).Len(at), want.Key, want.Len)
-			for i := h & uint32(l.Len()-1); i != n; i = (i + uint32(l.Shards())) & uint32(l.Len()-1) {
+			for i := l.Home(h); i != n; i = l.After(h, i) {
 				passed[i]++
 			}
 		}
 	}
 	must(present == used, "%d bindings in buckets, %d counted", present, used)
-	for n := uint32(shard); int(n) < l.Len(); n += uint32(l.Shards()) {
+	for n, end := l.Buckets(uint32(shard)); n < end; n++ {
 		if got, exact := row.PassedBy(l.Tags(n)); exact {
 			must(got == passed[n], "bucket %d counts %d that passed it, there are %d", n, got, passed[n])
 		}

@@ -12,10 +12,10 @@ import (
 // Lookups. They take no lock, write nothing that others read (but see retain.go) and allocate
 // nothing.
 //
-// The short ways ask the first slot with the key's tag in the key's home bucket, and are right
-// in all but a few cases in a hundred. The others they leave to search. Each kind of key has its
-// own, so that a hit takes as few steps as it can: then the processor comes to the next lookup's
-// memory while it waits for this one's.
+// The short ways ask the first slot with the key's tag, in the key's home bucket and those where its
+// probe goes on, and are right in all but a few cases in a hundred. The others they leave to search.
+// Each kind of key has its own, so that a hit takes as few steps as it can: then the processor comes
+// to the next lookup's memory while it waits for this one's.
 
 // A way is a lookup in one layout of a table, of the key at an address. It returns what the key is
 // bound to, or nil, and whether it met what has died.
@@ -33,10 +33,10 @@ func (c *core) load(at unsafe.Pointer) (referent unsafe.Pointer, metDead bool) {
 	return l.load(t, l, at)
 }
 
-// glance returns the head of the bucket that h leads to, and what it says: first the version, and then
+// glance returns the head of bucket i, and what it says: first the version, and then
 // which slots have the tag, for row.SlotOf. It is no call.
-func (l *layout) glance(h uint32, tag uint64) (head *row.Head, version uint32, tags, m uint64) {
-	head = l.Head(h)
+func (l *layout) glance(i uint32, tag uint64) (head *row.Head, version uint32, tags, m uint64) {
+	head = l.Head(i)
 	version, tags = head.Version(), head.Tags()
 	seam.Interleave("tags read")
 	return head, version, tags, row.Matching(tags, tag)
@@ -48,14 +48,14 @@ func loadText(t *table, l *layout, at unsafe.Pointer) (referent unsafe.Pointer, 
 		return t.searchAt(at)
 	}
 	h := uint32(xxh.String(*(*string)(at), processSeed))
-	head, version, tags, m := l.glance(h, row.Tag(h))
-	if m == 0 {
-		if row.Passed(tags) {
-			return t.goOn(l, h, at)
+	i := l.Home(h)
+	head, version, tags, m := l.glance(i, row.Tag(h))
+	for end := false; m == 0; head, version, tags, m = l.glance(i, row.Tag(h)) {
+		if i, end = l.Next(h, i, tags); end {
+			return nil, false
 		}
-		return nil, false
 	}
-	b, k := l.At(h), row.SlotOf(m)
+	b, k := l.At(i), row.SlotOf(m)
 	key := b.KeyAt(k)
 	seam.Interleave("key read")
 	word := seam.Strong(b.Word(k)) // Where it is held.
@@ -107,14 +107,14 @@ func loadWord(t *table, l *layout, at unsafe.Pointer) (referent unsafe.Pointer, 
 		n = uintptr(*(*uint8)(at))
 	}
 	h := hashWord(n)
-	head, version, tags, m := l.glance(h, row.Tag(h))
-	if m == 0 {
-		if row.Passed(tags) {
-			return t.goOn(l, h, at)
+	i := l.Home(h)
+	head, version, tags, m := l.glance(i, row.Tag(h))
+	for end := false; m == 0; head, version, tags, m = l.glance(i, row.Tag(h)) {
+		if i, end = l.Next(h, i, tags); end {
+			return nil, false
 		}
-		return nil, false
 	}
-	b, k := l.At(h), row.SlotOf(m)
+	b, k := l.At(i), row.SlotOf(m)
 	key := b.Key(k)
 	seam.Interleave("key read")
 	word := seam.Strong(b.Word(k))
@@ -138,14 +138,14 @@ func loadCanonicalText(t *table, l *layout, at unsafe.Pointer) (referent unsafe.
 		return t.searchAt(at)
 	}
 	h := uint32(xxh.String(*(*string)(at), processSeed))
-	head, version, tags, m := l.glance(h, row.Tag(h))
-	if m == 0 {
-		if row.Passed(tags) {
-			return t.goOn(l, h, at)
+	i := l.Home(h)
+	head, version, tags, m := l.glance(i, row.Tag(h))
+	for end := false; m == 0; head, version, tags, m = l.glance(i, row.Tag(h)) {
+		if i, end = l.Next(h, i, tags); end {
+			return nil, false
 		}
-		return nil, false
 	}
-	b, k := l.At(h), row.SlotOf(m)
+	b, k := l.At(i), row.SlotOf(m)
 	n := b.Key(k)
 	seam.Interleave("key read")
 	word := seam.Strong(b.Word(k))
@@ -206,14 +206,14 @@ func (t *table) loadObject(object unsafe.Pointer) bound {
 		return t.searchObject(object)
 	}
 	h := hashWord(uintptr(object))
-	head, version, tags, m := l.glance(h, row.Tag(h))
-	if m == 0 {
-		if row.Passed(tags) {
-			return t.search(key{at: object})
+	i := l.Home(h)
+	head, version, tags, m := l.glance(i, row.Tag(h))
+	for end := false; m == 0; head, version, tags, m = l.glance(i, row.Tag(h)) {
+		if i, end = l.Next(h, i, tags); end {
+			return bound{}
 		}
-		return bound{}
 	}
-	b, k := l.At(h), row.SlotOf(m)
+	b, k := l.At(i), row.SlotOf(m)
 	value := b.KeyAt(k)
 	seam.Interleave("key read")
 	word := seam.Strong(b.Word(k))
@@ -267,7 +267,7 @@ func (t *table) find(k key) (bound, verdict) {
 // nil.
 func (t *table) probe(l *layout, h uint32, k key, v *verdicts) (bound, verdict) {
 	tag, miss := row.Tag(h), other
-	for i, end := h, false; !end; {
+	for i, end := l.Home(h), false; !end; {
 		b := l.At(i)
 		head, version, tags, m := l.glance(i, tag)
 		for ; m != 0; m &= m - 1 {

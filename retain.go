@@ -346,10 +346,10 @@ func (t *table) age(n uint64) {
 	l := t.layout.Load()
 	for i := range l.shards {
 		s := &l.shards[i]
-		for from := i; from < l.Len(); from += agedTogether * l.Shards() {
+		for from, end := l.Buckets(uint32(i)); from < end; from += agedTogether {
 			s.mu.Lock()
-			for n := from; n < min(from+agedTogether*l.Shards(), l.Len()); n += l.Shards() {
-				t.ageBucket(l, s, l.At(uint32(n)), expired)
+			for n := from; n < min(from+agedTogether, end); n++ {
+				t.ageBucket(l, s, l.At(n), expired)
 			}
 			t.unlock(s)
 		}
@@ -411,7 +411,7 @@ func (t *table) ageBucket(l *layout, s *shard, b *row.Bucket, expired uint32) {
 
 // letAllGo has shard i of l hold nothing. Must be called with its lock held.
 func (t *table) letAllGo(l *layout, s *shard, i uint32) {
-	for n := i; int(n) < l.Len(); n += uint32(l.Shards()) {
+	for n, end := l.Buckets(i); n < end; n++ {
 		b := l.At(n)
 		for at := range uintptr(row.Slots) {
 			if b.Word(at) != nil && s.journal.ExtraAt(l.Pos(b, at)).Strong != nil {
@@ -430,7 +430,7 @@ func (t *table) saveMarks(l *layout) []uint32 {
 		saved[n] = head.AllMarks()
 		for at := range uintptr(row.Slots) {
 			if b.Word(at) != nil {
-				j := &l.shards[l.Shard(uint32(n))].journal
+				j := &l.shards[l.ShardOf(uint32(n))].journal
 				j.ExtraAt(l.Pos(b, at)).Marks = row.MarksOf(saved[n], at)
 			}
 		}
@@ -448,7 +448,7 @@ func (t *table) carryUses(l, next *layout, saved []uint32) {
 			if row.MarksOf(used, at) == 0 {
 				continue
 			}
-			r := l.journalOf(l.Shard(uint32(n))).At(l.Pos(l.At(uint32(n)), at))
+			r := l.journalOf(l.ShardOf(uint32(n))).At(l.Pos(l.At(uint32(n)), at))
 			h, _, ok := t.rehashed(l, next, r)
 			if !ok {
 				continue

@@ -75,7 +75,7 @@ func (g *guard) check() error {
 }
 
 func (g *guard) checkSlot(l *layout, b *row.Bucket, n uint32, at uintptr, word unsafe.Pointer) error {
-	j := l.journalOf(l.Shard(n))
+	j := l.journalOf(l.ShardOf(n))
 	pos := l.Pos(b, at)
 	r := j.At(pos)
 	isKept := word == l.table.slotWord(r.Word()) || l.table.retains && word == j.ExtraAt(pos).Strong

@@ -84,7 +84,7 @@ func crowdedTable(value *thing) (*Map[uint64, thing], *table, *layout) {
 				break
 			}
 		}
-		if l := table.layout.Load(); l != before && l.Len() >= 1024 {
+		if l := table.layout.Load(); l != before && l.Len() >= 1280 { // A fifth of it is new.
 			return m, table, l
 		}
 	}

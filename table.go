@@ -138,7 +138,9 @@ func newTable(o options) *table {
 	}
 	l := t.newLayout(hashing{seeded: o.keys.class == alikes})
 	t.reserved = max(bucketsFor(t.asked()), int(t.minShards))
-	l.Row = row.Make(t.reserved, t.shardsFor(t.reserved))
+	shards := t.shardsFor(t.reserved)
+	t.reserved = multipleOf(shards, t.reserved)
+	l.Row = row.Make(t.reserved, shards)
 	l.shards = t.newShards(l.Shards())
 	t.layout.Store(l)
 	return t
@@ -165,18 +167,33 @@ func (t *table) asked() int {
 
 func ceilPowerOfTwo(n int) int { return 1 << bits.Len(uint(n-1)) }
 
-// bucketsFor returns the power of two of buckets that take n entries.
+func floorPowerOfTwo(n int) int { return 1 << (bits.Len(uint(n)|1) - 1) }
+
+// bucketsFor returns how many buckets a table has at least for n entries.
 func bucketsFor(n int) int {
 	buckets := 1
 	for row.LimitOf(buckets) < n {
-		buckets *= 2
+		buckets = grown(buckets)
 	}
 	return buckets
 }
 
+// grown returns how many buckets a table has next when n are full: a quarter of a power of two more.
+// Tables that double are half empty when they just have, and lookups in them miss the processor's
+// caches more often: see docs/design.md.
+func grown(n int) int {
+	if n < 8 {
+		return max(2*n, 1)
+	}
+	return n + 1<<(bits.Len(uint(n))-3)
+}
+
+// multipleOf returns the least multiple of m that is not below n.
+func multipleOf(m, n int) int { return (n + m - 1) / m * m }
+
 // shardsFor returns how many shards go with a number of buckets.
 func (t *table) shardsFor(buckets int) int {
-	return min(max(buckets/bucketsPerShard, int(t.minShards)), int(t.maxShards))
+	return min(max(floorPowerOfTwo(buckets/bucketsPerShard), int(t.minShards)), int(t.maxShards))
 }
 
 func (t *table) newShards(n int) []shard {

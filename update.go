@@ -342,8 +342,9 @@ const fullSpared = 15
 // them, and where few are it costs little: looking into each full bucket was a tenth of a
 // churn. Must be called with the shard's lock held.
 func (t *table) expelDead(l *layout, s *shard, h uint32) {
-	b := l.At(h)
-	if row.Matching(l.Tags(h), 0) != 0 {
+	i := l.Home(h)
+	b := l.At(i)
+	if row.Matching(l.Tags(i), 0) != 0 {
 		return
 	}
 	if s.sparing > 0 {
@@ -351,7 +352,7 @@ func (t *table) expelDead(l *layout, s *shard, h uint32) {
 		return
 	}
 	seam.Interleave(seam.ToAsk)
-	if !t.hasDied(l, s, b, uintptr(h>>24)%row.Slots) {
+	if !t.hasDied(l, s, b, uintptr(h&0xff)%row.Slots) {
 		s.sparing = fullSpared
 		return
 	}

@@ -1,7 +1,8 @@
 // Package row has the buckets of a table: where lookups look. All buckets stand in one
-// row, so that a lookup goes from the hash to its bucket in one step. The low bits of a
-// bucket's number say which shard it belongs to; a writer holds the lock of that
-// shard, a reader holds nothing.
+// row, so that a lookup goes from the hash to its bucket in one step: a hash is taken for a
+// fraction of the row (Lemire, "Fast random integer generation in an interval", 2019), which
+// so may have any length. The buckets of a shard stand side by side; a writer holds the lock of
+// that shard, a reader holds nothing.
 //
 // # A bucket
 //
@@ -55,8 +56,8 @@ const (
 	// Slots is how many bindings a bucket has room for.
 	Slots = 7
 
-	// TagShift is where the tag begins in a hash.
-	TagShift = 24
+	// TagBits of a hash, the lowest, are its tag.
+	TagBits = 8
 )
 
 // A Bucket holds up to seven bindings of one shard. Read without lock, written only with the shard's
@@ -118,11 +119,10 @@ const (
 	ptrSize = unsafe.Sizeof(uintptr(0))
 )
 
-// Tag returns the tag of h in each of seven bytes. A tag is never 0 or 1: see Matching. Bits 24
-// to 31 are disjoint from those that choose the bucket until there are 16 million of these; then
-// tags discriminate less.
+// Tag returns the tag of h in each of seven bytes. A tag is never 0 or 1: see Matching. The bits of
+// h above it choose the bucket until there are 16 million of these; then tags discriminate less.
 func Tag(h uint32) uint64 {
-	t := uint64(h >> TagShift)
+	t := uint64(uint8(h))
 	t |= (t - 2) >> 63 << 1
 	return t * lowBits
 }
@@ -212,8 +212,9 @@ func (h *Head) Use(k uintptr) {
 type Row struct {
 	base  unsafe.Pointer // of the first bucket. Immutable, as all below.
 	heads unsafe.Pointer // of the first bucket's head, and behind the heads the places
-	mask  uint32         // the number of buckets, a power of two, less one
-	step  uint32         // the number of shards, a power of two
+	n     uint32         // the number of buckets: each for each shard
+	each  uint32
+	shift uint8 // of a hash, leaves the number of a shard. Shards are a power of two.
 }
 
 // A single is the memory of a row of one bucket.
@@ -231,7 +232,8 @@ const (
 // nothing is the memory of rows that hold nothing. It is never written.
 var nothing single
 
-// Make returns a row of n buckets, or of one that takes nothing if n is 0.
+// Make returns a row of n buckets, as many for each shard, or of one that takes nothing if n is 0. The
+// number of shards is a power of two.
 func Make(n, shards int) Row {
 	if n == 0 {
 		return over(&nothing, 1, 1)
@@ -242,23 +244,25 @@ func Make(n, shards int) Row {
 // over returns a row of n buckets in the memory of n singles. Safety: all its parts fit in there.
 func over(memory *single, n, shards int) Row {
 	base := unsafe.Pointer(memory)
-	return Row{base, unsafe.Add(base, uintptr(n)*bucketSize), uint32(n - 1), uint32(shards)}
+	return Row{base, unsafe.Add(base, uintptr(n)*bucketSize), uint32(n), uint32(n / shards), uint8(32 - bits.Len(uint(shards-1)))}
 }
 
-// At returns the bucket that i, a hash or a hash and some steps, leads to.
-// Safety: i&r.mask is the number of a bucket.
+// Home returns the number of the bucket that bindings with hash h are looked for in first.
+func (r *Row) Home(h uint32) uint32 { return uint32(uint64(h) * uint64(r.n) >> 32) }
+
+// At returns bucket i. Safety: i is below r.n.
 func (r *Row) At(i uint32) *Bucket {
-	return (*Bucket)(unsafe.Add(r.base, uintptr(i&r.mask)*bucketSize))
+	return (*Bucket)(unsafe.Add(r.base, uintptr(i)*bucketSize))
 }
 
-// Head returns the head of the bucket that i leads to.
+// Head returns the head of bucket i. Safety: i is below r.n.
 func (r *Row) Head(i uint32) *Head {
-	return (*Head)(unsafe.Add(r.heads, uintptr(i&r.mask)*headSize))
+	return (*Head)(unsafe.Add(r.heads, uintptr(i)*headSize))
 }
 
 // pos returns where the place of slot k of a bucket is.
 func (r *Row) pos(n uint32, k uintptr) *uint32 {
-	before := (uintptr(r.mask)+1)*headSize + uintptr(n)*unsafe.Sizeof(places{})
+	before := uintptr(r.n)*headSize + uintptr(n)*unsafe.Sizeof(places{})
 	return (*uint32)(unsafe.Add(r.heads, before+k*4))
 }
 
@@ -285,13 +289,14 @@ func (r *Row) number(b *Bucket) uint32 {
 	return uint32((uintptr(unsafe.Pointer(b)) - uintptr(r.base)) / bucketSize)
 }
 
-// Prefetch has the processor fetch what an insertion at i writes, and does not wait.
-func (r *Row) Prefetch(i uint32) {
+// Prefetch has the processor fetch what an insertion of a binding with hash h writes, and does not wait.
+func (r *Row) Prefetch(h uint32) {
+	i := r.Home(h)
 	prefetch.Line(unsafe.Pointer(r.Head(i)))
 	b := unsafe.Pointer(r.At(i))
 	prefetch.Line(b)
 	prefetch.Line(unsafe.Add(b, 64))
-	prefetch.Line(unsafe.Pointer(r.pos(i&r.mask, 0)))
+	prefetch.Line(unsafe.Pointer(r.pos(i, 0)))
 }
 
 // Len returns the number of buckets, 0 for a row that takes nothing.
@@ -299,33 +304,57 @@ func (r *Row) Len() int {
 	if r.base == unsafe.Pointer(&nothing) {
 		return 0
 	}
-	return int(r.mask) + 1
+	return int(r.n)
 }
 
 // Shards returns the number of shards.
-func (r *Row) Shards() int { return int(r.step) }
+func (r *Row) Shards() int { return 1 << (32 - r.shift) }
+
+// ShardIn returns the number of the shard of bindings with hash h where there are a number of shards.
+func ShardIn(shards int, h uint32) uint32 { return uint32(uint64(h) * uint64(shards) >> 32) }
 
 // Shard returns the number of the shard of bindings with hash h.
-func (r *Row) Shard(h uint32) uint32 { return h & (r.step - 1) }
+func (r *Row) Shard(h uint32) uint32 { return uint32(uint64(h) >> (r.shift & 63)) }
+
+// ShardOf returns the number of the shard of bucket i.
+func (r *Row) ShardOf(i uint32) uint32 { return i / r.each }
+
+// Buckets returns the numbers of a shard's buckets: those from the first up to the end.
+func (r *Row) Buckets(shard uint32) (first, end uint32) {
+	first = shard * r.each
+	return first, first + min(r.each, uint32(r.Len()))
+}
 
 // Limit is how many bindings a shard takes before the table grows.
-func (r *Row) Limit() int { return LimitOf(r.Len() / int(r.step)) }
+func (r *Row) Limit() int { return LimitOf(min(r.Len(), int(r.each))) }
 
 // LimitOf returns how many bindings n buckets take: 13 slots in 16, so that an insertion
 // always finds a free one.
 func LimitOf(n int) int { return n * Slots * 13 / 16 }
 
-// Next returns where a probe of hash h goes on after i, or whether it ends there.
+// After returns the bucket at which a probe of hash h goes on after bucket i: the next one of the
+// shard, and after the last the first.
+func (r *Row) After(h, i uint32) uint32 {
+	if i++; i == (r.Shard(h)+1)*r.each {
+		i -= r.each
+	}
+	return i
+}
+
+// Next returns where a probe of hash h goes on after bucket i, or whether it ends there.
 func (r *Row) Next(h, i uint32, tags uint64) (next uint32, end bool) {
-	next = i + r.step
-	return next, tags>>passedShift == 0 || next-h > r.mask
+	if tags>>passedShift == 0 {
+		return i, true
+	}
+	next = r.After(h, i)
+	return next, next == r.Home(h)
 }
 
 // Find returns the first slot with hash h, in the order in which a lookup comes to them,
 // of which wanted says so. Must be called with the shard's lock held.
 func (r *Row) Find(h uint32, wanted func(b *Bucket, k uintptr) bool) (b *Bucket, k uintptr, ok bool) {
 	tag := Tag(h)
-	for i, end := h, false; !end; {
+	for i, end := r.Home(h), false; !end; {
 		b = r.At(i)
 		tags := r.Tags(i)
 		for m := Matching(tags, tag); m != 0; m &= m - 1 {
@@ -341,7 +370,7 @@ func (r *Row) Find(h uint32, wanted func(b *Bucket, k uintptr) bool) (b *Bucket,
 // Insert publishes a binding, and returns how many buckets it passed. Must be called with
 // the shard's lock held and fewer than Limit bindings present.
 func (r *Row) Insert(h uint32, n Binding) (passed int) {
-	for i := h; ; i += r.step {
+	for i := r.Home(h); ; i = r.After(h, i) {
 		head := r.Head(i)
 		tags := head.Tags()
 		if free := Matching(tags, 0); free != 0 {
@@ -349,7 +378,7 @@ func (r *Row) Insert(h uint32, n Binding) (passed int) {
 			b.SetWord(k, n.Word)
 			b.SetKey(k, n.Key)
 			head.setLen(k, n.Len)
-			*r.pos(i&r.mask, k) = n.Pos
+			*r.pos(i, k) = n.Pos
 			head.Use(k)
 			if n.Marks != 0 {
 				head.Mark(k, n.Marks)
@@ -367,13 +396,13 @@ func (r *Row) Insert(h uint32, n Binding) (passed int) {
 
 // Place is Insert into a row that is not published yet, without an ordered store.
 func (r *Row) Place(h uint32, n Binding) {
-	for i := h; ; i += r.step {
+	for i := r.Home(h); ; i = r.After(h, i) {
 		head := r.Head(i)
 		tags := (*uint64)(unsafe.Pointer(&head.tags))
 		if free := Matching(*tags, 0); free != 0 {
 			b, k := r.At(i), SlotOf(free)
 			*(*slot)(b.at(k)) = slot{uintptr(n.Word), n.Key}
-			*r.pos(i&r.mask, k) = n.Pos
+			*r.pos(i, k) = n.Pos
 			pair, shift := head.pair(k)
 			*pair |= uint32(n.Len) << shift
 			*tags |= Tag(h) & (0xff << (8 * k))
@@ -398,7 +427,7 @@ func (r *Row) Remove(h uint32, b *Bucket, k uintptr) {
 	seam.Interleave("version raised")
 	b.SetWord(k, nil)
 	b.SetKey(k, 0)
-	for i := h & r.mask; i != n; i = (i + r.step) & r.mask {
+	for i := r.Home(h); i != n; i = r.After(h, i) {
 		p := r.Head(i)
 		if tags := p.Tags(); tags>>passedShift != passedMax {
 			p.tags.Store(tags - passedUnit)

@@ -41,7 +41,7 @@ func TestSlotsAndHeadsAreInOneCacheLineEach(t *testing.T) {
 	if ptrSize != 8 {
 		t.Skip("sizes are stated for 64 bits")
 	}
-	for n := 1; n <= 1024; n *= 2 {
+	for _, n := range []int{1, 2, 4, 8, 10, 12, 14, 16, 20, 24, 28, 40, 320, 1024, 1280} {
 		r := Make(n, 1)
 		if uintptr(unsafe.Pointer(r.At(0)))%16 != 0 || n > 1 && uintptr(unsafe.Pointer(r.Head(0)))%32 != 0 {
 			t.Errorf("the first of %d buckets is at %p, its head at %p", n, r.At(0), r.Head(0))
@@ -130,7 +130,7 @@ func (m *model) check(row Row, placed bool) error {
 		if w, at, _ := findWord(&row, n.hash, n.Word); w == nil || w.Word(at) != n.Word {
 			return fmt.Errorf("the word of %x is not found", n.hash)
 		}
-		for i := n.hash; row.At(i) != b; i += uint32(row.Shards()) {
+		for i := row.Home(n.hash); row.At(i) != b; i = row.After(n.hash, i) {
 			passed[row.At(i)]++
 		}
 	}
@@ -165,10 +165,10 @@ func TestRowsDoAsTheModelSays(t *testing.T) {
 		"random":    random.Uint32,
 		"one":       func() uint32 { return 0xab000005 },
 		"four":      func() uint32 { return random.Uint32N(4) * 0x01000001 },
-		"one tag":   func() uint32 { return random.Uint32() & 0xffffff },
-		"one place": func() uint32 { return random.Uint32() &^ 0xffffff },
+		"one tag":   func() uint32 { return random.Uint32() &^ 0xff },
+		"one place": func() uint32 { return random.Uint32() & 0xff },
 	} {
-		for _, size := range []struct{ buckets, shards int }{{1, 1}, {2, 1}, {8, 1}, {16, 4}, {128, 2}} {
+		for _, size := range []struct{ buckets, shards int }{{1, 1}, {2, 1}, {10, 1}, {16, 4}, {96, 2}} {
 			t.Run(fmt.Sprintf("%s/%d in %d", name, size.buckets, size.shards), func(t *testing.T) {
 				m := newModel(size.buckets, size.shards)
 				for step := range 3000 {
@@ -190,7 +190,7 @@ func TestRowsDoAsTheModelSays(t *testing.T) {
 					}
 				}
 				for m.count[0] < m.row.Limit() {
-					m.insert(hash() &^ uint32(size.shards-1))
+					m.insert(hash() / uint32(size.shards))
 				}
 				if err := m.check(m.row, false); err != nil {
 					t.Fatalf("a full shard: %v", err)
@@ -262,7 +262,7 @@ func TestCountsOfPassedStayAt255(t *testing.T) {
 }
 
 func TestTags(t *testing.T) {
-	for h, want := range map[uint32]uint64{0: 2, 0xffffff: 2, 0x01000000: 3, 0x02000000: 2, 0x03000001: 3, 0xffabcdef: 0xff} {
+	for h, want := range map[uint32]uint64{0: 2, 0xffffff00: 2, 0x01: 3, 0x02: 2, 0x01000003: 3, 0xabcdefff: 0xff} {
 		if got := Tag(h); got != want*lowBits {
 			t.Errorf("Tag(%x) = %x, want %x in each of seven bytes", h, got, want)
 		}
@@ -297,15 +297,58 @@ func TestTags(t *testing.T) {
 	}
 }
 
+// Where a hash leads: to one bucket after the other as it rises, in the shard that Shard says, and a
+// probe comes to all buckets of that and to no other.
+func TestHomes(t *testing.T) {
+	for _, size := range []struct{ buckets, shards int }{{0, 1}, {1, 1}, {2, 1}, {10, 1}, {14, 2}, {40, 4}, {96, 8}, {1280, 64}} {
+		r := Make(size.buckets, size.shards)
+		homes := make(map[uint32]int)
+		last := uint32(0)
+		for i := range uint32(1 << 16) {
+			h := i<<16 | i
+			home := r.Home(h)
+			if homes[home]++; home < last {
+				t.Fatalf("%v: hash %x leads to bucket %d, a smaller one to %d", size, h, home, last)
+			}
+			last = home
+			shard := r.Shard(h)
+			if r.Len() > 0 && r.ShardOf(home) != shard || ShardIn(size.shards, h) != shard {
+				t.Fatalf("%v: bucket %d of hash %x is in shard %d, want %d and %d", size, home, h, r.ShardOf(home), shard, ShardIn(size.shards, h))
+			}
+			if i%1021 != 0 || r.Len() == 0 {
+				continue
+			}
+			seen := map[uint32]bool{home: true}
+			for n, end := r.Next(h, home, passedUnit); !end; n, end = r.Next(h, n, passedUnit) {
+				if first, after := r.Buckets(shard); n < first || n >= after || seen[n] {
+					t.Fatalf("%v: a probe of hash %x comes to bucket %d, of shard %d, or comes again", size, h, n, r.ShardOf(n))
+				}
+				seen[n] = true
+			}
+			if len(seen) != size.buckets/size.shards {
+				t.Fatalf("%v: a probe of hash %x comes to %d buckets of %d", size, h, len(seen), size.buckets/size.shards)
+			}
+		}
+		if want := max(size.buckets, 1); len(homes) != want {
+			t.Errorf("%v: hashes lead to %d buckets", size, len(homes))
+		}
+		for i, n := range homes {
+			if want := 1 << 16 / max(size.buckets, 1); n < want || n > want+1 {
+				t.Errorf("%v: %d of 65536 hashes lead to bucket %d, want %d or one more", size, n, i, want)
+			}
+		}
+	}
+}
+
 func TestARowThatTakesNothing(t *testing.T) {
 	r := Make(0, 1)
 	if r.Len() != 0 || r.Shards() != 1 || r.Limit() != 0 || r.Shard(12345) != 0 {
 		t.Errorf("Len %d, Shards %d, Limit %d, Shard %d; want 0, 1, 0, 0", r.Len(), r.Shards(), r.Limit(), r.Shard(12345))
 	}
-	if _, _, ok := r.Find(0, func(*Bucket, uintptr) bool { return true }); ok || r.Tags(77) != 0 {
+	if _, _, ok := r.Find(0, func(*Bucket, uintptr) bool { return true }); ok || r.Tags(r.Home(77)) != 0 {
 		t.Error("something is in a row of no buckets")
 	}
-	if one := Make(1, 1); one.Has(r.At(0)) || !one.Has(one.At(9)) {
+	if one := Make(1, 1); one.Has(r.At(0)) || !one.Has(one.At(0)) {
 		t.Error("a row has another's bucket, or not its own")
 	}
 	for buckets, want := range map[int]int{0: 0, 1: 5, 2: 11, 8: 45, 128: 728} {
