@@ -106,12 +106,15 @@ func TestAMapOfTenEntriesIsSmall(t *testing.T) {
 	for i := range keys {
 		keys[i] = fmt.Sprintf("key number %d", i)
 	}
-	values := make([]value, maps*entries)
+	values := make([]*value, maps*entries) // Each by itself: the runtime walks a list of all weak pointers into a page.
+	for i := range values {
+		values[i] = new(value)
+	}
 	all := make([]Map[string, value], maps)
 	before := memoryInUse()
 	for m := range all {
 		for i, key := range keys {
-			all[m].Store(key, &values[m*entries+i])
+			all[m].Store(key, values[m*entries+i])
 		}
 	}
 	per := int(memoryInUse()-before)/maps + int(unsafe.Sizeof(all[0]))
