@@ -14,10 +14,7 @@ import (
 // What was stored after a collection is asked by nobody before the next one has
 // ended: not by the pass after the former, which may still be under way.
 func TestWhatNobodyHoldsIsGoneAfterTheNextCollection(t *testing.T) {
-	rounds := 1000
-	if testing.Short() {
-		rounds = 300
-	}
+	const rounds = 300
 	var m weakmap.Map[int, object]
 	alive := 0
 	for i := range rounds {
