@@ -238,12 +238,15 @@ func bindHeld[V any](m *weakmap.KeyMap[record, V], values ...V) []*record {
 // atReusedAddresses has objects die whose entries stay, and calls newcomer for new objects,
 // many of which have the address of a dead one. insert makes the entry of an object, reap
 // removes the entries of the dead, and dead tells how many of these there are. It fails if no
-// newcomer met an entry of a dead object at its address.
-func atReusedAddresses(t *testing.T, insert func(*record), dead, reap func() int, newcomer func(*record)) {
+// newcomer met an entry of a dead object at its address. Where many have one hash, crowded, there
+// are fewer of them: each is compared with all.
+func atReusedAddresses(t *testing.T, crowded bool, insert func(*record), dead, reap func() int, newcomer func(*record)) {
 	t.Helper()
 	defer stallCleanups(t)()
-	const n = 2000
-	met := 0
+	n, met := 2000, 0
+	if crowded {
+		n = 500
+	}
 	for range 3 {
 		old := make(map[uintptr]bool, n)
 		handles := make([]weak.Pointer[record], n)

@@ -180,7 +180,7 @@ func TestKeyMapOnReapWhoeverRemoves(t *testing.T) {
 func TestKeyMapReusedAddressDoesNotMatch(t *testing.T) {
 	eachKeyMap(t, func(t *testing.T, m *weakmap.KeyMap[record, int]) {
 		store := func(r *record) { m.Store(r, -1) }
-		atReusedAddresses(t, store, m.Len, m.Reap, func(r *record) {
+		atReusedAddresses(t, crowds(m.Hasher), store, m.Len, m.Reap, func(r *record) {
 			if v, ok := m.Load(r); ok {
 				t.Fatalf("a new object hits: %d", v)
 			}
@@ -222,7 +222,7 @@ func TestKeyMapReusedAddressIsNotReaped(t *testing.T) {
 	eachKeyMap(t, func(t *testing.T, m *weakmap.KeyMap[record, int]) {
 		var newcomers []*record
 		dead := func() int { return m.Len() - len(newcomers) }
-		atReusedAddresses(t, func(r *record) { m.Store(r, -1) }, dead, func() int { return 0 }, func(r *record) {
+		atReusedAddresses(t, crowds(m.Hasher), func(r *record) { m.Store(r, -1) }, dead, func() int { return 0 }, func(r *record) {
 			newcomers = append(newcomers, r)
 			m.Store(r, len(newcomers))
 		})

@@ -187,7 +187,7 @@ func TestSetElementsGo(t *testing.T) {
 // See TestKeyMapReusedAddressDoesNotMatch.
 func TestSetReusedAddressDoesNotMatch(t *testing.T) {
 	eachSet(t, func(t *testing.T, s, _ *weakmap.Set[record]) {
-		atReusedAddresses(t, func(r *record) { s.Add(r) }, s.Len, s.Reap, func(r *record) {
+		atReusedAddresses(t, crowds(s.Hasher), func(r *record) { s.Add(r) }, s.Len, s.Reap, func(r *record) {
 			if s.Contains(r) || s.Remove(r) {
 				t.Fatal("a new object is contained")
 			}
