@@ -139,6 +139,9 @@ func findSites(pass *analysis.Pass) (any, error) {
 		if !ok || call.Ellipsis.IsValid() {
 			continue
 		}
+		if fn := argument(call, sig.fn); sig.role == cleans && fn != nil && pass.TypesInfo.Types[fn].IsNil() {
+			continue // SetFinalizer with nil, which takes a finalizer away
+		}
 		s := site{signature: sig, at: at, call: call, name: name, dropped: isDropped(at)}
 		s.object, s.fn, s.arg = argument(call, sig.object), argument(call, sig.fn), argument(call, sig.arg)
 		if of := ofObject(pass.TypesInfo, s.object); of != nil {

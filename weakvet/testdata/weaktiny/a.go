@@ -76,6 +76,13 @@ func good(s *server, unknown *int, all []small) {
 	runtime.AddCleanup(&pointed{}, f, 0)
 }
 
+// sentinel takes the finalizer away again, which is no fault of its own.
+func sentinel(done func()) func() {
+	called := new(bool)
+	runtime.SetFinalizer(called, func(*bool) { done() }) // want `runtime\.SetFinalizer is given a bool that may never be reported dead`
+	return func() { runtime.SetFinalizer(called, nil) }
+}
+
 func parameter[T any]() {
 	runtime.AddCleanup(new(T), f, 0)
 }
