@@ -253,6 +253,35 @@ func TestInlining(t *testing.T) {
 	}
 }
 
+// A table that has just grown is filled to more than half of what it takes, and is not laid out often.
+func TestTablesGrowByHalf(t *testing.T) {
+	for n, want := range map[int]int{0: 1, 1: 2, 4: 8, 8: 10, 10: 12, 14: 16, 16: 20, 28: 32, 1 << 20: 5 << 18} {
+		if got := larger(n); got != want {
+			t.Errorf("the number of buckets after %d is %d, want %d", n, got, want)
+		}
+	}
+	defer reaper.hold()()
+	value := new(thing)
+	var m Map[uint64, thing]
+	var last *layout
+	layouts := 0
+	for key := range uint64(100_000) {
+		m.Store(key, value)
+		l := m.core.table.Load().layout.Load()
+		if l == last {
+			continue
+		}
+		layouts++
+		if last = l; l.Len() > 512 && m.Len()*20 < row.LimitOf(l.Len())*11 {
+			t.Errorf("a table of %d buckets has %d bindings when it has grown", l.Len(), m.Len())
+		}
+	}
+	if layouts > 24 {
+		t.Errorf("a table has had %d layouts until it took 100,000 bindings", layouts)
+	}
+	runtime.KeepAlive(value)
+}
+
 // What honest keys do is far from a flood, until every shard is full. The hashes are the same in
 // every run: some runs of others would go past half a bound, with nothing wrong.
 func TestHonestKeysAreNoFlood(t *testing.T) {

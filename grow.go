@@ -114,7 +114,10 @@ func (t *table) makeRoom(l *layout, flood bool) {
 	case flood || full && uneven:
 		t.relayout(l, max(buckets, bucketsFor(2*total)), reseeded)
 	case full:
-		t.relayout(l, grown(buckets), allStays)
+		// Half as many again, and what that is rounded to. Tables that double are half empty when they
+		// just have, and lookups in them miss the processor's caches more often; smaller steps cost
+		// insertions. See docs/design.md.
+		t.relayout(l, bucketsFor(row.LimitOf(buckets)*3/2), allStays)
 	}
 }
 
@@ -342,7 +345,7 @@ func (t *table) place(next *layout, s *shard) {
 // smaller than l no shard is full from the beginning: the next insertion would undo what was paid
 // for.
 func (t *table) fit(l, next *layout, n int, c change) (buckets, shards int) {
-	for ; ; n = grown(n) {
+	for ; ; n = larger(n) {
 		shards = t.shardsFor(n)
 		n = multipleOf(shards, n)
 		used := make([]int, shards)

@@ -173,15 +173,13 @@ func floorPowerOfTwo(n int) int { return 1 << (bits.Len(uint(n)|1) - 1) }
 func bucketsFor(n int) int {
 	buckets := 1
 	for row.LimitOf(buckets) < n {
-		buckets = grown(buckets)
+		buckets = larger(buckets)
 	}
 	return buckets
 }
 
-// grown returns how many buckets a table has next when n are full: a quarter of a power of two more.
-// Tables that double are half empty when they just have, and lookups in them miss the processor's
-// caches more often: see docs/design.md.
-func grown(n int) int {
+// larger returns the next number of buckets that a table may have: a quarter of a power of two more.
+func larger(n int) int {
 	if n < 8 {
 		return max(2*n, 1)
 	}
