@@ -253,7 +253,8 @@ func TestInlining(t *testing.T) {
 	}
 }
 
-// A table that has just grown is filled to more than half of what it takes, and is not laid out often.
+// A table that has just grown is filled to three fifths of what it takes at least, and is not laid out
+// often.
 func TestTablesGrowByHalf(t *testing.T) {
 	for n, want := range map[int]int{0: 1, 1: 2, 4: 8, 8: 10, 10: 12, 14: 16, 16: 20, 28: 32, 1 << 20: 5 << 18} {
 		if got := larger(n); got != want {
@@ -262,7 +263,7 @@ func TestTablesGrowByHalf(t *testing.T) {
 	}
 	defer reaper.hold()()
 	value := new(thing)
-	var m Map[uint64, thing]
+	m := Map[uint64, thing]{Config: Config{Shards: 1}} // so that all of it is full when it grows
 	var last *layout
 	layouts := 0
 	for key := range uint64(100_000) {
@@ -272,7 +273,7 @@ func TestTablesGrowByHalf(t *testing.T) {
 			continue
 		}
 		layouts++
-		if last = l; l.Len() > 512 && m.Len()*20 < row.LimitOf(l.Len())*11 {
+		if last = l; l.Len() > 512 && m.Len()*5 < row.LimitOf(l.Len())*3-5 {
 			t.Errorf("a table of %d buckets has %d bindings when it has grown", l.Len(), m.Len())
 		}
 	}
