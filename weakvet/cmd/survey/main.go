@@ -88,11 +88,12 @@ func unitsOf(loaded []*packages.Package) (units []*packages.Package, all int) {
 		}
 	}
 	for _, p := range loaded {
-		if strings.HasSuffix(p.ID, ".test") || p.ForTest == "" && tested[p.PkgPath] {
+		isEmpty := len(p.Syntax) == 0 && len(p.Errors) == 0 // nothing for this system
+		if strings.HasSuffix(p.ID, ".test") || p.ForTest == "" && tested[p.PkgPath] || isEmpty {
 			continue
 		}
 		all++
-		if len(p.Errors) > 0 || len(p.Syntax) == 0 {
+		if len(p.Errors) > 0 {
 			fmt.Fprintln(os.Stderr, "survey: left out:", p.ID, p.Errors)
 			continue
 		}
