@@ -81,7 +81,8 @@ type hoard struct {
 	probe func(hash uint64) key
 }
 
-// hoards makes one of each way in which numbers and strings are hashed, with room for so many entries.
+// hoards returns a container for each way in which numbers and strings are hashed. Each has room for
+// capacity entries.
 func hoards(shards, capacity int) map[string]hoard {
 	c := Config{Shards: shards, Capacity: capacity}
 	var value thing

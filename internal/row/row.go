@@ -212,9 +212,9 @@ func (h *Head) Use(k uintptr) {
 type Row struct {
 	base  unsafe.Pointer // of the first bucket. Immutable, as all below.
 	heads unsafe.Pointer // of the first bucket's head, and behind the heads the places
-	n     uint32         // the number of buckets: each for each shard
-	each  uint32
-	shift uint8 // of a hash, leaves the number of a shard. Shards are a power of two.
+	n     uint32         // the number of buckets
+	each  uint32         // the number of buckets of one shard
+	shift uint8          // how far to shift a hash right for the number of its shard: their count is a power of two
 }
 
 // A single is the memory of a row of one bucket.
@@ -232,8 +232,8 @@ const (
 // nothing is the memory of rows that hold nothing. It is never written.
 var nothing single
 
-// Make returns a row of n buckets, as many for each shard, or of one that takes nothing if n is 0. The
-// number of shards is a power of two.
+// Make returns a row of n buckets, or of one that takes nothing if n is 0. The number of shards must be
+// a power of two, and n a multiple of it.
 func Make(n, shards int) Row {
 	if n == 0 {
 		return over(&nothing, 1, 1)

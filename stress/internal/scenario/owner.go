@@ -205,8 +205,8 @@ func ownSet(r *Round) {
 	r.dead.Add(int64(r.balance(s).Reaped))
 }
 
-// equals has one worker call with new objects, which no owner holds. Their ids are few, so many are
-// equal. Some of those that call binds are kept.
+// equals starts a worker that passes new objects to call. No owner holds these, and many are equal,
+// since there are few ids. The worker keeps some of the objects that call binds.
 func (r *Round) equals(call func(w *worker, o *object) (bound *object), reap func() (removed int)) {
 	const first = 1000
 	r.start(1, func(w *worker) {
