@@ -178,8 +178,7 @@ func bucketsFor(n int) int {
 	return buckets
 }
 
-// larger returns the next number of buckets that a table may have: a quarter of a power of two more, and
-// from 8 on a multiple of the shards that go with it.
+// larger returns the next number of buckets that a table may have: a quarter of a power of two more.
 func larger(n int) int {
 	if n < 8 {
 		return max(2*n, 1)
