@@ -61,6 +61,7 @@ func TestATableShrinksOnlyWhereThatPays(t *testing.T) {
 	_, table, l = crowdedTable(value)
 	table.growth.Lock()
 	defer table.growth.Unlock()
+	table.unpaid = 0 // A sweep that made room may have tried it with fewer entries.
 	used, _, gone := l.counts()
 	if !l.sparse(used, len(l.shards)) {
 		t.Fatalf("%d entries in %d buckets are not few", used, l.Len())
