@@ -275,23 +275,7 @@ func (t *table) build(l, next *layout, n, shards int, c change) {
 		marks = t.saveMarks(l)
 	}
 	if shards == len(l.shards) && !c.reseed {
-		next.shards = l.shards
-		kept := make([]journal.Journal, 0, shards)
-		l.kept = &kept
-		for i := range next.shards {
-			s := &next.shards[i]
-			kept = append(kept, s.journal) // Its chunks do not change any more.
-			if s.journal.Holes() > 0 || c.stays != nil {
-				var keep func(r *journal.Record, pos uint32) bool
-				if c.stays != nil {
-					keep = func(r *journal.Record, pos uint32) bool { return c.stays(i, r, pos) }
-				}
-				s.journal.Compact(s.used(), keep, nil)
-			} else {
-				s.journal.Renew()
-			}
-			s.generation.Add(1)
-		}
+		t.keepJournals(l, next, c)
 	} else {
 		next.shards = t.newShards(shards)
 		t.distribute(l, next, c)
@@ -306,6 +290,31 @@ func (t *table) build(l, next *layout, n, shards int, c change) {
 		seam.Interleave("layout in use")
 		t.carryUses(l, next, marks)
 		seam.Interleave("uses carried")
+	}
+}
+
+// keepJournals hands the shards of l to next. Their journals as they are stay with l, and their chunks
+// do not change any more: what next changes it copies first, and what retains does so at once, as an
+// eviction changes more than a record.
+func (t *table) keepJournals(l, next *layout, c change) {
+	next.shards = l.shards
+	kept := make([]journal.Journal, 0, len(l.shards))
+	l.kept = &kept
+	for i := range next.shards {
+		s := &next.shards[i]
+		kept = append(kept, s.journal)
+		switch {
+		case c.stays != nil:
+			s.journal.Compact(s.used(), func(r *journal.Record, pos uint32) bool { return c.stays(i, r, pos) }, nil)
+		case next.Len() < l.Len() && s.journal.Holes() > 0:
+			s.journal.Compact(s.used(), nil, nil)
+		case t.retains:
+			s.journal.Renew()
+		default:
+			s.journal.Share()
+			continue
+		}
+		s.generation.Add(1)
 	}
 }
 

@@ -68,7 +68,8 @@ package weakmap
 // What a slot names must be there when it is read, although the collector does not follow slots.
 // The record keeps it: it is made before the slot is filled and cleared after the slot was
 // emptied. A layout that was replaced keeps the journals of its time (layout.kept, or its
-// shards), and a lookup keeps its layout until it has what it looks for.
+// shards), whose chunks are copied before they change (shard.own), and a lookup keeps its layout
+// until it has what it looks for.
 //
 // # Locks
 //
@@ -162,6 +163,14 @@ func (s *shard) record(word, ref unsafe.Pointer, bits uint64) (pos uint32) {
 		s.generation.Add(1) // Before a record of the old chunk misses a removal.
 	}
 	return s.journal.Append(word, ref, bits)
+}
+
+// own is called before the record at a place is replaced or cleared: see journal.Own. Must be called
+// with mu held.
+func (s *shard) own(pos uint32) {
+	if s.journal.Own(pos) {
+		s.generation.Add(1) // As in record.
+	}
 }
 
 // account counts the removal of a binding, and has it reported if it was dead. Must be called

@@ -79,7 +79,7 @@ func (l *layout) journals(to []journal.Journal) []journal.Journal {
 	for i := range l.shards {
 		s := &l.shards[i]
 		s.mu.Lock()
-		to = append(to, s.journal)
+		to = append(to, s.journal.Snapshot())
 		s.mu.Unlock()
 	}
 	return to

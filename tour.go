@@ -17,7 +17,7 @@ import (
 // the binding another place keeps the key for the tours that have still to take it.
 type tour struct {
 	journal    journal.Journal // that of the shard, as it was when its turn came
-	generation uint32          // of the shard, then
+	generation uint32          // of the shard when the last records were taken, or vacated if they were out of use then
 	taken      uint32          // what is at places before it was taken. Guarded by shard.mu.
 	kept       []listed        // replaced before they were taken. Guarded by shard.mu.
 	shard      *shard          // whose turn it is
@@ -109,7 +109,7 @@ func (t *table) keyOfListed(e listed) key {
 func (w *tour) enter(s *shard, batch []listed) (entries []listed, more bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	w.shard, w.journal, w.generation, w.taken = s, s.journal, s.generation.Load(), s.journal.First()
+	w.shard, w.journal, w.taken = s, s.journal, s.journal.First()
 	batch = w.take(batch)
 	if w.taken == w.journal.End() {
 		return batch, false
@@ -132,9 +132,13 @@ func (w *tour) proceed(batch []listed) (entries []listed, more bool) {
 
 // take appends to batch, as far as it has room. Must be called with the shard's lock held.
 func (w *tour) take(batch []listed) []listed {
+	w.generation = w.shard.generation.Load()
 	for ; w.taken < w.journal.End() && len(batch) < cap(batch); w.taken++ {
 		if r := w.journal.At(w.taken); r.Word() != nil {
 			prefetch.Line(r.Word())
+			if !w.journal.Shares(&w.shard.journal, w.taken) {
+				w.generation = vacated
+			}
 			batch = append(batch, listed{record: r, word: r.Word(), ref: r.Ref(), bits: r.Bits()})
 		}
 	}

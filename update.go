@@ -213,6 +213,7 @@ func (t *table) bind(l *layout, s *shard, k key, n *fresh, h uint32) (passed int
 // binding. Must be called with the shard's lock held.
 func (t *table) rebind(l *layout, s *shard, b *row.Bucket, at uintptr, n *fresh, h uint32, wasDead bool) *ticket {
 	pos := l.Pos(b, at)
+	s.own(pos) // Before iterations are told below: those that go through what was shared find it there.
 	ref, bits := s.journal.At(pos).Ref(), s.journal.At(pos).Bits()
 	word := t.slotWord(n.word)
 	var extra journal.Extra
@@ -275,6 +276,7 @@ func (t *table) rebind(l *layout, s *shard, b *row.Bucket, at uintptr, n *fresh,
 // shard's lock held.
 func (t *table) unbind(l *layout, s *shard, b *row.Bucket, at uintptr, h uint32, isDead bool) *ticket {
 	pos := l.Pos(b, at)
+	s.own(pos)
 	r := s.journal.At(pos)
 	ref, bits := r.Ref(), r.Bits()
 	// The slot first: what a slot names, its record keeps.

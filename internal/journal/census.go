@@ -123,7 +123,7 @@ func (c *Census) Found(i int) iter.Seq[[]Deceased] {
 // Current reports whether j, the journal of shard i, has the chunks that the census looked at.
 func (c *Census) Current(i int, j *Journal) bool {
 	old := c.Journals[i].chunks
-	return len(old) > 0 && len(j.chunks) >= len(old) && j.chunks[0] == old[0]
+	return len(old) > 0 && len(j.chunks) >= len(old) && chunkAt(j.chunks[0]) == chunkAt(old[0])
 }
 
 // Has reports whether r, at a place of shard i, is the record of a binding that is dead, by what

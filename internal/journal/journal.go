@@ -8,7 +8,8 @@
 // reader without lock that finds the same word before and after trusts what it read between.
 // A place is never used twice within one list of chunks, but a replacement under the same key
 // stays where it was: of old and new word both belong to the key. A compaction makes new
-// chunks, and leaves the old ones to those who read them.
+// chunks, and leaves the old ones to those who read them. A chunk that is shared with a row
+// which was replaced is copied before the first of its records changes: see Share and Own.
 package journal
 
 import (
@@ -39,9 +40,9 @@ type extended struct {
 	extra Extra
 }
 
-// A Journal is guarded by its shard's lock. A copy may be read without lock: see Chunk.
+// A Journal is guarded by its shard's lock.
 type Journal struct {
-	chunks   []unsafe.Pointer // to Size records each, but for the first
+	chunks   []unsafe.Pointer // to Size records each, but for the first; one byte further where the chunk is shared
 	end      uint32           // places given out
 	holes    uint32           // of these, those whose record was cleared
 	first    uint32           // at all places before it are holes
@@ -111,8 +112,11 @@ func (j *Journal) newChunk(n int) unsafe.Pointer {
 // At returns the record at a place that was given out.
 // Safety: a place below end is one of its chunk.
 func (j *Journal) At(pos uint32) *Record {
-	return (*Record)(unsafe.Add(j.chunks[pos>>shift], uintptr(pos%Size)*j.stride()))
+	return (*Record)(unsafe.Add(chunkAt(j.chunks[pos>>shift]), uintptr(pos%Size)*j.stride()))
 }
+
+// chunkAt returns the chunk that an element of chunks leads to.
+func chunkAt(p unsafe.Pointer) unsafe.Pointer { return unsafe.Pointer(uintptr(p) &^ 1) }
 
 // ExtraAt returns the extra of the record at a place. The journal must have extras.
 func (j *Journal) ExtraAt(pos uint32) *Extra { return &(*extended)(unsafe.Pointer(j.At(pos))).extra }
@@ -180,7 +184,7 @@ func (j *Journal) grow() {
 		old := *j
 		j.room = uint8(min(4*int(old.room), Size))
 		j.chunks = []unsafe.Pointer{j.newChunk(int(j.room))}
-		j.copyChunk(j.chunks[0], old.chunks[0], int(old.room))
+		j.copyChunk(j.chunks[0], chunkAt(old.chunks[0]), int(old.room))
 	default:
 		j.chunks = append(j.chunks, j.newChunk(Size))
 	}
@@ -281,19 +285,52 @@ func ceil4(n uint32) uint32 {
 	return m
 }
 
-// Renew makes new chunks of the same records at the same places: the old ones stay as they
-// are from here on.
-func (j *Journal) Renew() {
-	old := j.chunks
-	j.chunks = slices.Clone(old)
-	for i := range old {
-		n := Size
-		if len(old) == 1 {
-			n = int(j.room)
-		}
-		j.chunks[i] = j.newChunk(n)
-		j.copyChunk(j.chunks[i], old[i], n)
+// Share leaves the records that there are to the copies of j, which a row that was replaced keeps:
+// from here on a chunk is copied by Own before one of its records changes.
+func (j *Journal) Share() {
+	j.chunks = slices.Clone(j.chunks)
+	for i, p := range j.chunks {
+		j.chunks[i] = unsafe.Add(chunkAt(p), 1)
 	}
+}
+
+// Own is called before the record at a place is replaced or cleared. If its chunk is shared it copies
+// that, and reports so: records of the old chunk miss what happens to the new ones.
+func (j *Journal) Own(pos uint32) (copied bool) {
+	i := pos >> shift
+	old := chunkAt(j.chunks[i])
+	if j.chunks[i] == old {
+		return false
+	}
+	n := Size
+	if len(j.chunks) == 1 {
+		n = int(j.room)
+	}
+	next := j.newChunk(n)
+	j.copyChunk(next, old, n)
+	if len(j.chunks) == 1 {
+		j.chunks = []unsafe.Pointer{next}
+	} else {
+		j.chunks[i] = next
+	}
+	return true
+}
+
+// Renew has j own all its chunks, and leaves the old ones to its copies.
+func (j *Journal) Renew() {
+	j.Share()
+	for i := range j.chunks {
+		j.Own(uint32(i) << shift)
+	}
+}
+
+// Snapshot returns a copy that may be read without lock: see Chunk.
+func (j *Journal) Snapshot() Journal {
+	s := *j
+	if len(s.chunks) > 1 { // A single one is never replaced in place.
+		s.chunks = slices.Clone(s.chunks)
+	}
+	return s
 }
 
 // Holes returns how many of the places given out have no record.
@@ -304,7 +341,7 @@ func (j *Journal) First() uint32 { return j.first }
 
 // Shares reports whether a place is in the same chunk of j and k.
 func (j *Journal) Shares(k *Journal, pos uint32) bool {
-	return pos < j.end && pos < k.end && j.chunks[pos>>shift] == k.chunks[pos>>shift]
+	return pos < j.end && pos < k.end && chunkAt(j.chunks[pos>>shift]) == chunkAt(k.chunks[pos>>shift])
 }
 
 // End returns how many places were given out.
@@ -322,7 +359,7 @@ func (j *Journal) Chunk(i int) Chunk {
 	if i >= len(j.chunks) {
 		return Chunk{}
 	}
-	return Chunk{j.chunks[i], j.stride(), min(Size, int(j.end)-i*Size)}
+	return Chunk{chunkAt(j.chunks[i]), j.stride(), min(Size, int(j.end)-i*Size)}
 }
 
 // Len returns the number of places.

@@ -100,6 +100,7 @@ func (m *model) some(random *rand.Rand) (pos uint32, ok bool) {
 }
 
 func (m *model) replace(t *testing.T, pos uint32) {
+	m.Own(pos)
 	r, old := m.fresh(), m.records[pos]
 	if got := m.Replace(pos, r.word, r.ref, r.extra); got != old.extra {
 		t.Fatalf("Replace returns the extra %v, want %v", got, old.extra)
@@ -112,6 +113,7 @@ func (m *model) replace(t *testing.T, pos uint32) {
 }
 
 func (m *model) clear(t *testing.T, pos uint32) {
+	m.Own(pos)
 	if got := m.Clear(pos); got != m.records[pos].extra {
 		t.Fatalf("Clear returns the extra %v, want %v", got, m.records[pos].extra)
 	}
@@ -265,6 +267,8 @@ func TestJournalsDoAsTheModelSays(t *testing.T) {
 					leave(func() { m.compact(t, func(uint32) bool { return true }) })
 				case what < 99:
 					leave(m.Renew)
+				default:
+					leave(m.Share)
 				}
 				if step%20 == 0 {
 					if err := m.check(&m.Journal); err != nil {
@@ -325,6 +329,30 @@ func TestTheFirstChunkGrowsThroughEverySize(t *testing.T) {
 			} else if n > 1 && !old.Journal.Shares(&m.Journal, 0) {
 				t.Errorf("the first of %d records is not where it was", n)
 			}
+		}
+	}
+}
+
+// What reads a snapshot without lock must not meet a chunk that comes instead of another.
+func TestASnapshotKeepsItsChunks(t *testing.T) {
+	for _, n := range []uint32{1, Size, 3 * Size} {
+		m := &model{}
+		for range n {
+			m.append(t)
+		}
+		m.Share()
+		snapshot := m.Snapshot()
+		if !m.Own(n - 1) {
+			t.Errorf("%d records: a shared chunk is not copied", n)
+		}
+		if m.Own(n - 1) {
+			t.Errorf("%d records: a chunk is copied twice", n)
+		}
+		if snapshot.Shares(&m.Journal, n-1) {
+			t.Errorf("%d records: a snapshot has a chunk that was made after it", n)
+		}
+		if n > Size && !snapshot.Shares(&m.Journal, 0) {
+			t.Errorf("%d records: a chunk was copied of which no record was changed", n)
 		}
 	}
 }
