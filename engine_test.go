@@ -235,7 +235,7 @@ func TestInlining(t *testing.T) {
 			"Tag", "Matching", "SlotOf", "Passed", "(*Head).Tags", "(*Head).Version", "(*Bucket).Word", "(*Bucket).Key",
 			"(*Bucket).KeyAt", "(*Head).Len", "(*Head).Marks", "(*Row).At", "(*Row).Head", "(*Row).Next", "(*Row).Shard",
 		},
-		packages + "xxh":     {"WordWith", "Mix", "fold", "avalanche", "read64", "read32"},
+		packages + "xxh":     {"Word", "Mix", "fold", "avalanche", "read64", "read32"},
 		packages + "seam":    {"Interleave", "Strong"},
 		packages + "escape":  {"Hide"},
 		packages + "journal": {"(*Journal).At", "(*Record).Word", "(*Record).Ref", "(*Record).Bits", "(*Journal).Young"},

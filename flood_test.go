@@ -3,6 +3,9 @@ package weakmap
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
+	"math"
+	"math/bits"
 	"math/rand/v2"
 	"runtime"
 	"slices"
@@ -16,40 +19,92 @@ import (
 // What keys can cost that were chosen by one who knows the seed of the process. It is counted in
 // buckets and slots, not in time.
 
-// wordWithHash returns the number with the given hash: the inverse of [xxh.WordWith].
-func wordWithHash(h uint64) uint64 {
+// unmix is the inverse of multiplication by the second multiplier of XXH3.
+func unmix(h uint64) uint64 {
 	const mix = 0x9FB21C651E98DF25
 	inverse := uint64(mix)
 	for range 5 { // Newton's iteration
 		inverse *= 2 - mix*inverse
 	}
-	h = (h ^ h>>28 ^ h>>56) * inverse
-	x := h
-	for range 2 {
-		x = h ^ (x>>35 + 8)
-	}
-	x *= inverse
-	// A sum of three rotations is its own inverse to the 63rd power.
-	for range 63 {
-		x ^= (x<<49 | x>>15) ^ (x<<24 | x>>40)
-	}
-	x ^= wordSeed
-	return x<<32 | x>>32
+	return h * inverse
+}
+
+// wordWithHash returns a number whose hash is the lower half of h: the inverse of [xxh.Word]. Those for
+// other upper halves differ.
+func wordWithHash(h uint64) uint64 {
+	h = unmix(h<<32 | h>>32)
+	h = unmix(h ^ h>>32)
+	return h ^ h>>32 ^ processSeed
 }
 
 // textWithHash returns the string of eight bytes with the given hash.
 func textWithHash(h uint64) string {
-	return string(binary.LittleEndian.AppendUint64(nil, wordWithHash(h)))
+	w := unhashed(h) ^ unhashed(xxh.String(string(make([]byte, 8)), processSeed)) // What of the seed is in it.
+	return string(binary.LittleEndian.AppendUint64(nil, w<<32|w>>32))
+}
+
+// unhashed returns what XXH3 makes h of where it hashes eight bytes.
+func unhashed(h uint64) uint64 {
+	h = unmix(h ^ h>>28 ^ h>>56)
+	x := h
+	for range 2 {
+		x = h ^ (x>>35 + 8)
+	}
+	x = unmix(x)
+	// A sum of three rotations is its own inverse to the 63rd power.
+	for range 63 {
+		x ^= (x<<49 | x>>15) ^ (x<<24 | x>>40)
+	}
+	return x
 }
 
 func TestKeysWithHash(t *testing.T) {
 	for range 1000 {
 		h := rand.Uint64()
-		if got := xxh.WordWith(wordWithHash(h), wordSeed); got != h {
-			t.Fatalf("the number for hash %#x has hash %#x", h, got)
+		if got := xxh.Word(wordWithHash(h), processSeed); got != uint32(h) {
+			t.Fatalf("the number for hash %#x has hash %#x", uint32(h), got)
 		}
 		if got := xxh.String(textWithHash(h), processSeed); got != h {
 			t.Fatalf("the string for hash %#x has hash %#x", h, got)
+		}
+	}
+}
+
+// TestNumbersInOrderAreNoFlood: numbers as programs have them lie as random ones do, in a table that is
+// as full as it may be.
+func TestNumbersInOrderAreNoFlood(t *testing.T) {
+	const n = 10_000
+	orders := map[string]func(i uint64) uint64{
+		"downwards":      func(i uint64) uint64 { return -i },
+		"squares":        func(i uint64) uint64 { return i * i },
+		"a grid":         func(i uint64) uint64 { return i%100<<32 | i/100 },
+		"floats":         func(i uint64) uint64 { return math.Float64bits(float64(i)) },
+		"tenths":         func(i uint64) uint64 { return math.Float64bits(float64(i) / 10) },
+		"reversed bits":  bits.Reverse64,
+		"digits":         func(i uint64) uint64 { return binary.LittleEndian.Uint64(fmt.Appendf(nil, "%08d", i)) },
+		"twice the same": func(i uint64) uint64 { return i<<32 | i },
+		"dates":          func(i uint64) uint64 { return 20260101000000 + i/86400*1000000 + i/3600%24*10000 + i/60%60*100 + i%60 },
+		"addresses":      func(i uint64) uint64 { return 0xc000000000 + i/170*8192 + i%170*48 },
+		"snowflakes":     func(i uint64) uint64 { return (1_700_000_000_000+i/8)<<22 | i%8<<12 },
+		"golden":         func(i uint64) uint64 { return i * 0x9E3779B97F4A7C15 },
+	}
+	for k := range 51 {
+		orders[fmt.Sprintf("steps of 2^%d", k)] = func(i uint64) uint64 { return i << k }
+	}
+	for _, step := range []uint64{3, 10, 100, 1000, 65537, 1<<31 - 1, 1<<32 + 1} {
+		orders[fmt.Sprintf("steps of %d", step)] = func(i uint64) uint64 { return i * step }
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	for _, name := range slices.Sorted(maps.Keys(orders)) {
+		number := orders[name]
+		for range 10 {
+			r, seed, most := row.Make(bucketsFor(n), 1), random.Uint64(), 0
+			for i := range uint64(n) {
+				most = max(most, r.Insert(xxh.Word(number(i), seed), row.Binding{}))
+			}
+			if most >= floodPassed {
+				t.Errorf("%s: an insertion passes %d buckets under seed %#x", name, most, seed)
+			}
 		}
 	}
 }

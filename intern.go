@@ -58,14 +58,15 @@ func internerOptions[T comparable](config Config, hash func(T) uint64) options {
 
 // find returns the canonical pointer of the value at p, which it does not keep, or nil.
 func (in *Interner[T]) find(p unsafe.Pointer) *T {
-	if in.core.table.Load() == nil {
+	t, l := in.core.current()
+	if t == nil {
 		mustBeHashable(*(*T)(p))
 		if in.Config.Stats {
 			in.core.count(false, false)
 		}
 		return nil
 	}
-	canonical, metDead := in.core.load(p)
+	canonical, metDead := l.load(t, l, p)
 	if in.Config.Stats {
 		in.core.count(canonical != nil, metDead)
 	}

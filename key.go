@@ -139,7 +139,15 @@ func (ks *keying) way() way {
 	case ks.class == copiedTexts, ks.class == contents:
 		return loadCanonicalText
 	case ks.class == words, ks.class == pointers:
-		return loadWord
+		switch ks.size {
+		case 8:
+			return loadWord[uint64]
+		case 4:
+			return loadWord[uint32]
+		case 2:
+			return loadWord[uint16]
+		}
+		return loadWord[uint8]
 	}
 	return loadOther
 }
@@ -228,18 +236,17 @@ func (t *table) storedAs(ref unsafe.Pointer, bits uint64) key {
 	return key{at: ref}
 }
 
-// processSeed is that of XXH3 in this process, comparableSeed that of maphash in every table
+// processSeed is that of xxh in this process, comparableSeed that of maphash in every table
 // that was not flooded.
 var (
 	comparableSeed = maphash.MakeSeed()
 	processSeed    = maphash.Comparable(comparableSeed, uint64(0))
-	wordSeed       = xxh.WordSeed(processSeed)
 )
 
 // A hashing says how keys become hashes.
 //
-// Numbers and strings take xxHash: XXH3 where it is short, and XXH64 beyond. It is fast, and
-// can be flooded by who knows the seed or does not need it; what an attacker cannot predict
+// Strings take xxHash: XXH3 where it is short, and XXH64 beyond. Numbers take xxh.Word. Both are fast,
+// and can be flooded by who knows the seed or does not need it; what an attacker cannot predict
 // is maphash, and a table that is flooded changes over to that (see relayout). A Hasher has
 // maphash from the beginning, and there is nothing else to change over to.
 type hashing struct {
@@ -270,7 +277,7 @@ func (t *table) hash(by *hashing, k key) uint32 {
 	return uint32(t.keys.hash(escape.Hide(k.at), comparableSeed))
 }
 
-func hashWord(n uintptr) uint32 { return uint32(xxh.WordWith(uint64(n), wordSeed)) }
+func hashWord(n uintptr) uint32 { return xxh.Word(uint64(n), processSeed) }
 
 func hashText(s string) uint32 {
 	if len(s) <= xxh.Max {

@@ -18,19 +18,19 @@ import (
 // to the next lookup's memory while it waits for this one's.
 
 // A way is a lookup in one layout of a table, of the key at an address. It returns what the key is
-// bound to, or nil, and whether it met what has died.
+// bound to, or nil, and whether it met what has died. Nothing of the key is kept, so it need not be on
+// the heap.
 type way func(t *table, l *layout, at unsafe.Pointer) (referent unsafe.Pointer, metDead bool)
 
-// load returns what the key at an address is bound to, or nil, and whether it met what has died.
-// Nothing of the key is kept, so it need not be on the heap.
-func (c *core) load(at unsafe.Pointer) (referent unsafe.Pointer, metDead bool) {
+// current returns the table and its layout in use, or nil if nothing was ever inserted.
+func (c *core) current() (*table, *layout) {
 	t := c.table.Load()
 	if t == nil {
-		return nil, false
+		return nil, nil
 	}
 	l := t.layout.Load()
 	seam.Interleave("layout read")
-	return l.load(t, l, at)
+	return t, l
 }
 
 // glance returns the head of bucket i, and what it says: first the version, and then
@@ -78,34 +78,25 @@ func loadText(t *table, l *layout, at unsafe.Pointer) (referent unsafe.Pointer, 
 // sameBytes reports whether the bytes at p, as many as s has, are those of s. It is no call for the
 // lengths that keys mostly have.
 func sameBytes(p unsafe.Pointer, s string) bool {
-	type word = [8]byte
 	n := len(s)
 	if n < 8 || n > 32 {
 		return unsafe.String((*byte)(p), n) == s
 	}
 	// Safety: each word is within the n bytes.
 	q := unsafe.Pointer(unsafe.StringData(s))
-	for i := 0; i < n-8; i += 8 {
-		if *(*word)(unsafe.Add(p, i)) != *(*word)(unsafe.Add(q, i)) {
-			return false
-		}
+	differ := word64(p, 0) ^ word64(q, 0) | word64(p, n-8) ^ word64(q, n-8)
+	if n > 16 {
+		differ |= word64(p, 8) ^ word64(q, 8) | word64(p, n-16) ^ word64(q, n-16)
 	}
-	return *(*word)(unsafe.Add(p, n-8)) == *(*word)(unsafe.Add(q, n-8))
+	return differ == 0
 }
 
-// loadWord is the short way for a Map of numbers, or of pointers.
-func loadWord(t *table, l *layout, at unsafe.Pointer) (referent unsafe.Pointer, metDead bool) {
-	var n uintptr
-	switch t.keys.size {
-	case 8:
-		n = uintptr(*(*uint64)(at))
-	case 4:
-		n = uintptr(*(*uint32)(at))
-	case 2:
-		n = uintptr(*(*uint16)(at))
-	default:
-		n = uintptr(*(*uint8)(at))
-	}
+// word64 returns the eight bytes at an offset. Safety: they are there.
+func word64(p unsafe.Pointer, at int) uint64 { return *(*uint64)(unsafe.Add(p, at)) }
+
+// loadWord is the short way for a Map of numbers, or of pointers, which have the size of N.
+func loadWord[N uint8 | uint16 | uint32 | uint64](t *table, l *layout, at unsafe.Pointer) (referent unsafe.Pointer, metDead bool) {
+	n := uintptr(*(*N)(at))
 	h := hashWord(n)
 	i := l.Home(h)
 	head, version, tags, m := l.glance(i, row.Tag(h))

@@ -34,7 +34,11 @@ func (s *Strings) open() *table {
 
 // find returns the string that equals v and is there.
 func (s *Strings) find(v string) (interned string, ok bool) {
-	p, metDead := s.core.load(escape.Hide(unsafe.Pointer(&v)))
+	var p unsafe.Pointer
+	metDead := false
+	if t, l := s.core.current(); t != nil {
+		p, metDead = l.load(t, l, escape.Hide(unsafe.Pointer(&v)))
+	}
 	if s.Config.Stats {
 		s.core.count(p != nil, metDead)
 	}

@@ -96,27 +96,27 @@ func remove[K comparable](c *core, key K, cond condition) (old unsafe.Pointer, r
 
 // lookup is Load without counting.
 func (m *Map[K, V]) lookup(key K) (value *V, ok bool) {
-	p, _ := m.core.load(escape.Hide(unsafe.Pointer(&key)))
-	if p == nil {
-		m.vet(key)
-	}
-	return (*V)(p), p != nil
-}
-
-// vet panics for a key that cannot be hashed if the table has not done so, because there is none.
-func (m *Map[K, V]) vet(key K) {
-	if m.core.table.Load() == nil {
+	t, l := m.core.current()
+	if t == nil {
 		mustBeHashable(key)
+		return nil, false
 	}
+	p, _ := l.load(t, l, escape.Hide(unsafe.Pointer(&key)))
+	return (*V)(p), p != nil
 }
 
 // Load returns the value bound to key. It misses only if, at some moment during
 // the call, the key was unbound or what was bound to it was unreachable.
 func (m *Map[K, V]) Load(key K) (value *V, ok bool) {
-	p, metDead := m.core.load(escape.Hide(unsafe.Pointer(&key)))
-	if p == nil {
-		m.vet(key)
+	t, l := m.core.current()
+	if t == nil {
+		mustBeHashable(key)
+		if m.Config.Stats {
+			m.core.count(false, false)
+		}
+		return nil, false
 	}
+	p, metDead := l.load(t, l, escape.Hide(unsafe.Pointer(&key)))
 	if m.Config.Stats {
 		m.core.count(p != nil, metDead)
 	}

@@ -1,5 +1,5 @@
-// Package xxh computes XXH3, 64 bits wide, of short inputs: up to [Max] bytes, with a
-// seed. Longer ones are better hashed by github.com/cespare/xxhash, whose assembly
+// Package xxh hashes short strings, and numbers. Strings take XXH3, 64 bits wide, up to [Max] bytes, with
+// a seed. Longer ones are better hashed by github.com/cespare/xxhash, whose assembly
 // takes 32 bytes a step.
 //
 // The algorithm and its constants are those of XXH3 by Yann Collet,
@@ -46,23 +46,15 @@ const (
 	secret64 = 0xcb00c391bb52283c
 )
 
-// Word returns the hash of the eight little-endian bytes of w.
-func Word(w, seed uint64) uint64 { return WordWith(w, WordSeed(seed)) }
-
-// WordSeed returns what Word makes of its seed, for WordWith.
-func WordSeed(seed uint64) uint64 {
-	seed ^= uint64(bits.ReverseBytes32(uint32(seed))) << 32
-	return secret8 ^ secret16 - seed
-}
-
-// WordWith is Word with a seed of WordSeed.
-func WordWith(w, wordSeed uint64) uint64 {
-	h := bits.RotateLeft64(w, 32) ^ wordSeed
-	h ^= bits.RotateLeft64(h, 49) ^ bits.RotateLeft64(h, 24)
+// Word returns a hash of w, of 32 bits. XXH3 of its eight bytes takes half as many steps again, for
+// which a lookup of a number waits; the multiplier is one of XXH3's.
+func Word(w, seed uint64) uint32 {
+	h := w ^ seed
+	h ^= h >> 32
 	h *= mix2
-	h ^= h>>35 + 8
+	h ^= h >> 32
 	h *= mix2
-	return h ^ h>>28
+	return uint32(h >> 32)
 }
 
 // String returns the hash of s, which must not be longer than [Max].

@@ -1,7 +1,6 @@
 package xxh
 
 import (
-	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -79,12 +78,23 @@ func TestXxhsumsOwnVectors(t *testing.T) {
 	}
 }
 
-func TestWordIsStringOfTheLittleEndianBytes(t *testing.T) {
-	for range 10_000 {
-		w, seed := rand.Uint64(), rand.Uint64()
-		b := binary.LittleEndian.AppendUint64(nil, w)
-		if got, want := Word(w, seed), String(string(b), seed); got != want {
-			t.Fatalf("Word(%#x) under seed %#x is %#x, want %#x as of the bytes", w, seed, got, want)
+// Each bit of a number changes each bit of its hash in half of the cases, as in a random function.
+func TestEachBitOfAWordChangesHalfOfItsHash(t *testing.T) {
+	const samples = 4000
+	random := rand.New(rand.NewPCG(1, 2))
+	for in := range 64 {
+		var changed [32]int
+		for range samples {
+			w := random.Uint64()
+			x := Word(w, 7) ^ Word(w^1<<in, 7)
+			for out := range changed {
+				changed[out] += int(x >> out & 1)
+			}
+		}
+		for out, n := range changed {
+			if n < samples*9/20 || n > samples*11/20 { // Six deviations.
+				t.Errorf("bit %d of the number changes bit %d of the hash in %d of %d cases", in, out, n, samples)
+			}
 		}
 	}
 }

@@ -34,22 +34,6 @@ func TestEveryLengthIsHashedAsPublished(t *testing.T) {
 	}
 }
 
-func TestWordsAreHashedAsPublished(t *testing.T) {
-	for i := range 100_000 {
-		w, seed := rand.Uint64(), rand.Uint64()
-		if i < len(seeds) {
-			seed = seeds[i]
-		}
-		var b [8]byte
-		for k := range b {
-			b[k] = byte(w >> (8 * k))
-		}
-		if got, want := xxh.Word(w, seed), xxh3.HashSeed(b[:], seed); got != want {
-			t.Fatalf("Word(%#x) under seed %#x is %#x, want %#x", w, seed, got, want)
-		}
-	}
-}
-
 const vectors = "../../../internal/xxh/testdata/vectors.txt"
 
 // The vectors that internal/xxh is tested with are those of the published implementation. Set
