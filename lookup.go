@@ -84,9 +84,9 @@ func sameBytes(p unsafe.Pointer, s string) bool {
 	}
 	// Safety: each word is within the n bytes.
 	q := unsafe.Pointer(unsafe.StringData(s))
-	differ := word64(p, 0) ^ word64(q, 0) | word64(p, n-8) ^ word64(q, n-8)
+	differ := (word64(p, 0) ^ word64(q, 0)) | (word64(p, n-8) ^ word64(q, n-8))
 	if n > 16 {
-		differ |= word64(p, 8) ^ word64(q, 8) | word64(p, n-16) ^ word64(q, n-16)
+		differ |= (word64(p, 8) ^ word64(q, 8)) | (word64(p, n-16) ^ word64(q, n-16))
 	}
 	return differ == 0
 }
