@@ -78,21 +78,17 @@ func loadText(t *table, l *layout, at unsafe.Pointer) (referent unsafe.Pointer, 
 // sameBytes reports whether the bytes at p, as many as s has, are those of s. It is no call for the
 // lengths that keys mostly have.
 func sameBytes(p unsafe.Pointer, s string) bool {
+	type word = [8]byte
 	n := len(s)
 	if n < 8 || n > 32 {
 		return unsafe.String((*byte)(p), n) == s
 	}
 	// Safety: each word is within the n bytes.
 	q := unsafe.Pointer(unsafe.StringData(s))
-	differ := (word64(p, 0) ^ word64(q, 0)) | (word64(p, n-8) ^ word64(q, n-8))
-	if n > 16 {
-		differ |= (word64(p, 8) ^ word64(q, 8)) | (word64(p, n-16) ^ word64(q, n-16))
-	}
-	return differ == 0
+	return *(*word)(p) == *(*word)(q) && *(*word)(unsafe.Add(p, n-8)) == *(*word)(unsafe.Add(q, n-8)) &&
+		(n <= 16 || *(*word)(unsafe.Add(p, 8)) == *(*word)(unsafe.Add(q, 8)) &&
+			*(*word)(unsafe.Add(p, n-16)) == *(*word)(unsafe.Add(q, n-16)))
 }
-
-// word64 returns the eight bytes at an offset. Safety: they are there.
-func word64(p unsafe.Pointer, at int) uint64 { return *(*uint64)(unsafe.Add(p, at)) }
 
 // loadWord is the short way for a Map of numbers, or of pointers, which have the size of N.
 func loadWord[N uint8 | uint16 | uint32 | uint64](t *table, l *layout, at unsafe.Pointer) (referent unsafe.Pointer, metDead bool) {
@@ -147,7 +143,7 @@ func loadCanonicalText(t *table, l *layout, at unsafe.Pointer) (referent unsafe.
 	}
 	runtime.KeepAlive(l)
 	v := t.referent(word)
-	if v == nil || t.keys.textOf(v, n) != s {
+	if v == nil || !sameBytes(unsafe.Pointer(unsafe.StringData(t.keys.textOf(v, n))), s) {
 		return t.searchAt(at)
 	}
 	if t.retains && head.Marks(k) != 0 {
