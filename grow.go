@@ -225,7 +225,7 @@ func (t *table) empty() {
 // ever inserted: the room that was asked for stays until it was used up.
 func (t *table) least(inserted uint64) int {
 	if inserted < uint64(t.capacity) {
-		return t.reserved
+		return int(t.reserved)
 	}
 	return int(t.minShards)
 }

@@ -56,13 +56,12 @@ func (comparableBy[T]) Equal(x, y *T) bool         { return *x == *y }
 // keyingBy returns how objects are treated that h compares, or by identity if h is nil.
 func keyingBy[T any](h Hasher[*T]) keying {
 	if h == nil {
-		return keying{class: objects}
+		return keying{class: objects, keyFunctions: &noFunctions}
 	}
-	return keying{
-		class: alikes,
+	return keying{class: alikes, keyFunctions: &keyFunctions{
 		hash:  func(at unsafe.Pointer, s maphash.Seed) uint64 { return hashBy(h, (*T)(at), s) },
 		equal: func(a, b unsafe.Pointer) bool { return h.Equal((*T)(a), (*T)(b)) },
-	}
+	}}
 }
 
 // hashStates are *maphash.Hash. A Hasher's method is called by an interface, so what it gets is

@@ -43,19 +43,30 @@ type key struct {
 
 // A keying is what a container decides about its keys.
 type keying struct {
-	class  class
-	size   uint8                                          // of a number or pointer, in bytes
-	vet    bool                                           // whether keys that the caller hashes must be proved hashable
-	wordAt uint32                                         // alikes with values: where in a paired value its word is
+	class         class
+	size          uint8  // of a number or pointer, in bytes
+	vet           bool   // whether keys that the caller hashes must be proved hashable
+	wordAt        uint32 // alikes with values: where in a paired value its word is
+	*keyFunctions        // noFunctions for most
+}
+
+// keyFunctions are what some classes of keys, and some containers, need for theirs.
+type keyFunctions struct {
 	custom func(k key) uint64                             // the caller's hash, or nil
 	hash   func(at unsafe.Pointer, s maphash.Seed) uint64 // maphash.Comparable, of boxes and copies; of alikes the Hasher's. Nil for others, as the next.
 	equal  func(a, b unsafe.Pointer) bool                 // ==, or the Hasher's
 	box    func(at unsafe.Pointer) unsafe.Pointer         // returns a copy of the key. boxes only.
 }
 
+// noFunctions are those of most keys. They are never written.
+var noFunctions keyFunctions
+
 // keyingOf returns how keys of type K of the given class are treated. custom may be nil.
 func keyingOf[K comparable](c class, custom func(K) uint64) keying {
-	ks := keying{class: c}
+	ks := keying{class: c, keyFunctions: &noFunctions}
+	if custom != nil || c == boxes || c == copies {
+		ks.keyFunctions = new(keyFunctions)
+	}
 	if c == words || c == pointers {
 		ks.size = uint8(unsafe.Sizeof(*new(K)))
 	}

@@ -47,24 +47,45 @@ type table struct {
 	unpaid     uint64                 // how many must have been before shrinking is tried again. Guarded by growth.
 	passes     uint32                 // how many there were. Accessed by reaper.pass only.
 	registered atomic.Bool            // whether the reaper knows the table: see there
-	reports    reports
-	lastPass   atomic.Pointer[inspect.Pass] // nil unless it is to be looked at: see inspect.Watched
-	keys       keying                       // Immutable, as all below.
-	capacity   int                          // Config.Capacity
-	retention  *retention                   // nil if it retains nothing
-	onReap     func(reaped)
+	values     bool                   // Immutable, as all below but lastPass.
+	retains    bool                   // retention is not nil
+	cleaned    bool                   // Config.Reclaim is PerValue
+	keys       keying
 	self       weak.Pointer[table]
-	life       weak.Pointer[life] // of the container, if there is an onReap
-	values     bool
-	retains    bool // retention is not nil
-	cleaned    bool // Config.Reclaim is PerValue
-	maxShards  int32
-	minShards  int32
-	reserved   int                                             // buckets for Config.Capacity entries
 	attached   func(t *table, yield func(key, value any) bool) // yields the live entries of a KeyMap; nil for others
-	tickets    *tickets                                        // nil unless cleaned
-	hits       *xsync.Counter                                  // nil without Config.Stats
-	misses     *misses                                         // nil without Config.Stats
+	maxShards  int16
+	minShards  int16
+	reserved   int32                        // buckets for Config.Capacity entries
+	lastPass   atomic.Pointer[inspect.Pass] // nil unless it is to be looked at: see inspect.Watched
+	*extras                                 // noExtras for most
+}
+
+// extras are what some containers ask for. They are immutable, but for the reports.
+type extras struct {
+	capacity  int        // Config.Capacity
+	retention *retention // nil if it retains nothing
+	onReap    func(reaped)
+	life      weak.Pointer[life] // of the container, if there is an onReap
+	reports   reports
+	tickets   *tickets       // nil unless cleaned
+	hits      *xsync.Counter // nil without Config.Stats
+	misses    *misses        // nil without Config.Stats
+}
+
+// noExtras are those of most tables. They are never written.
+var noExtras extras
+
+// newExtras returns what o asks for.
+func newExtras(o options) *extras {
+	c := o.config
+	x := extras{capacity: c.Capacity, retention: newRetention(c), onReap: o.onReap}
+	if c.Stats {
+		x.hits, x.misses = xsync.NewCounter(), &misses{xsync.NewCounter(), xsync.NewCounter()}
+	}
+	if c.Capacity == 0 && x.retention == nil && o.onReap == nil && !c.Stats && c.Reclaim != PerValue {
+		return &noExtras
+	}
+	return &x
 }
 
 // misses are counted apart from hits, which so are one load away.
@@ -122,25 +143,23 @@ func (c *core) open(o func() options) *table {
 
 func newTable(o options) *table {
 	o.config.check()
-	t := &table{keys: o.keys, capacity: o.config.Capacity, retention: newRetention(o.config), values: o.values, attached: o.attached, onReap: o.onReap, minShards: 1}
+	t := &table{keys: o.keys, values: o.values, attached: o.attached, minShards: 1, extras: newExtras(o)}
 	t.self = weak.Make(t)
-	t.maxShards = int32(min(ceilPowerOfTwo(shardsPerProc*runtime.GOMAXPROCS(0)), shardsLimit))
+	t.maxShards = int16(min(ceilPowerOfTwo(shardsPerProc*runtime.GOMAXPROCS(0)), shardsLimit))
 	if n := o.config.Shards; n > 0 {
-		t.maxShards = int32(ceilPowerOfTwo(min(n, shardsLimit)))
+		t.maxShards = int16(ceilPowerOfTwo(min(n, shardsLimit)))
 		t.minShards = t.maxShards
 	}
 	t.retains = t.retention != nil
 	if t.cleaned = o.config.Reclaim == PerValue; t.cleaned {
 		t.tickets = newTickets(t)
 	}
-	if o.config.Stats {
-		t.hits, t.misses = xsync.NewCounter(), &misses{xsync.NewCounter(), xsync.NewCounter()}
-	}
 	l := t.newLayout(hashing{seeded: o.keys.class == alikes})
-	t.reserved = max(bucketsFor(t.asked()), int(t.minShards))
-	shards := t.shardsFor(t.reserved)
-	t.reserved = multipleOf(shards, t.reserved)
-	l.Row = row.Make(t.reserved, shards)
+	buckets := max(bucketsFor(t.asked()), int(t.minShards))
+	shards := t.shardsFor(buckets)
+	buckets = multipleOf(shards, buckets)
+	t.reserved = int32(buckets)
+	l.Row = row.Make(buckets, shards)
 	l.shards = t.newShards(l.Shards())
 	t.layout.Store(l)
 	return t

@@ -176,13 +176,11 @@ func (j *Journal) Moves() bool { return len(j.chunks) == 1 && j.room < Size && j
 func (j *Journal) grow() {
 	switch {
 	case len(j.chunks) == 0:
-		if j.room == 0 {
-			j.room = 1
-		}
+		j.room = max(j.room, 1)
 		j.chunks = append(make([]unsafe.Pointer, 0, 1), j.newChunk(int(j.room)))
 	case len(j.chunks) == 1 && j.room < Size:
 		old := *j
-		j.room = uint8(min(4*int(old.room), Size))
+		j.room = larger(old.room)
 		j.chunks = []unsafe.Pointer{j.newChunk(int(j.room))}
 		j.copyChunk(j.chunks[0], chunkAt(old.chunks[0]), int(old.room))
 	default:
@@ -249,7 +247,9 @@ func (j *Journal) Compact(used int, keep func(r *Record, from uint32) (stays boo
 		j.chunks = make([]unsafe.Pointer, 0, n+1)
 		j.room = Size
 		if n == 1 {
-			j.room = uint8(min(ceil4(uint32(used)), Size))
+			for j.room = 1; int(j.room) < used; {
+				j.room = larger(j.room)
+			}
 		}
 	}
 	for r, pos := range old.records {
@@ -276,13 +276,12 @@ func (j *Journal) Compact(used int, keep func(r *Record, from uint32) (stays boo
 	}
 }
 
-// ceil4 returns the power of four that is not below n, which must not be 0.
-func ceil4(n uint32) uint32 {
-	m := uint32(1)
-	for m < n {
-		m *= 4
+// larger returns the next room that a first chunk has: 1, 4, 12, 36, 108, Size.
+func larger(room uint8) uint8 {
+	if room == 1 {
+		return 4
 	}
-	return m
+	return uint8(min(3*int(room), Size))
 }
 
 // Share leaves the records that there are to the copies of j, which a row that was replaced keeps:

@@ -294,7 +294,7 @@ func TestJournalsDoAsTheModelSays(t *testing.T) {
 }
 
 // rooms are the sizes that a first chunk has one after the other.
-var rooms = []int{1, 4, 16, 64, Size}
+var rooms = []int{1, 4, 12, 36, 108, Size}
 
 func roomFor(n int) int {
 	for _, room := range rooms {
@@ -359,7 +359,7 @@ func TestASnapshotKeepsItsChunks(t *testing.T) {
 
 func TestACompactedJournalHasRoomForWhatStays(t *testing.T) {
 	for _, extended := range []bool{false, true} {
-		for _, stay := range []int{0, 1, 2, 4, 5, 16, 17, 64, 65, 127, 128, 129, 300} {
+		for _, stay := range []int{0, 1, 2, 4, 5, 12, 13, 36, 37, 108, 109, 128, 129, 300} {
 			m := &model{Journal: Journal{Extended: extended}}
 			for range stay + 300 {
 				m.append(t)
