@@ -31,7 +31,10 @@ func (p *pause) Yield(at string, _ func() bool) {
 func TestSchedulesOfALayoutReplacedDuringALookup(t *testing.T) {
 	release := reaper.hold()
 	defer release()
-	find := lookup{(*core).load, "key read"}
+	find := lookup{func(c *core, at unsafe.Pointer) (unsafe.Pointer, bool) {
+		t, l := c.current()
+		return l.load(t, l, at)
+	}, "key read"}
 	search := lookup{func(c *core, at unsafe.Pointer) (unsafe.Pointer, bool) { return c.table.Load().searchAt(at) }, "tags read"}
 	t.Run("text", func(t *testing.T) {
 		for name, f := range map[string]lookup{"find": find, "search": search} {

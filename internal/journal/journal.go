@@ -4,8 +4,8 @@
 // order of the buckets.
 //
 // A record is written before its binding is published in the row and cleared after that was
-// taken out, and so keeps what the row names. Its word is written last and cleared first: a
-// reader without lock that finds the same word before and after trusts what it read between.
+// taken out, and so keeps what the row names. Its word is written last and cleared first: where a
+// reader without lock finds the word that it knows, the binding is there.
 // A place is never used twice within one list of chunks, but a replacement under the same key
 // stays where it was: of old and new word both belong to the key. A compaction makes new
 // chunks, and leaves the old ones to those who read them. A chunk that is shared with a row
@@ -129,16 +129,6 @@ func (r *Record) Ref() unsafe.Pointer { return atomic.LoadPointer(&r.ref) }
 
 // Bits returns the number that was recorded.
 func (r *Record) Bits() uint64 { return r.bits }
-
-// Load returns the record as it was at one moment, or false if it was cleared.
-func (r *Record) Load() (word, ref unsafe.Pointer, bits uint64, ok bool) {
-	word = r.Word()
-	if word == nil {
-		return nil, nil, 0, false
-	}
-	ref, bits = r.Ref(), r.bits
-	return word, ref, bits, r.Word() == word
-}
 
 // Append makes a record at the next place and returns the place. used is how many records
 // there are. The row must be told where compact has moved records: see Compact.
@@ -369,7 +359,7 @@ func (c Chunk) At(k int) *Record { return (*Record)(unsafe.Add(c.base, uintptr(k
 
 // Records yields the records that are there, oldest first, with their places. What was just
 // yielded may be cleared meanwhile. On a copy of a journal it needs no lock; then a record
-// may be cleared before the caller reads it: see Record.Load.
+// may be cleared before the caller reads it.
 func (j *Journal) Records() func(yield func(r *Record, pos uint32) bool) { return j.records }
 
 func (j *Journal) records(yield func(r *Record, pos uint32) bool) {

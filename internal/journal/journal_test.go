@@ -195,9 +195,6 @@ func (m *model) check(j *Journal) error {
 		if j.Extended && *j.ExtraAt(uint32(pos)) != want.extra {
 			return fmt.Errorf("place %d has the extra %v, want %v", pos, *j.ExtraAt(uint32(pos)), want.extra)
 		}
-		if _, _, _, ok := r.Load(); ok != (want.word != nil) {
-			return fmt.Errorf("Load of place %d says %t", pos, ok)
-		}
 		if want.word != nil && j.First() > uint32(pos) {
 			return fmt.Errorf("First is %d, and at %d is a record", j.First(), pos)
 		}
