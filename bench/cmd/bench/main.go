@@ -192,13 +192,13 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // errors are returned, and printed once
-	flags.BoolVar(&o.quick, "quick", false, "small sizes, one sample, no strong pointers: about two minutes")
+	flags.BoolVar(&o.quick, "quick", false, "small sizes of the main cells, and rivals only: about three minutes")
 	flags.BoolVar(&o.list, "list", false, "list the cells and participants that would run, and exit")
 	flags.StringVar(&o.cells, "run", "", "run only cells whose name matches this `regexp`, such as LoadHit/key=string/size=1000$; also those that a full run leaves out")
 	flags.StringVar(&o.impls, "impl", "", "run only participants whose whole name matches this `regexp`")
 	flags.StringVar(&o.against, "against", "", "run this library, as it is and as it was at a `revision`, side by side, and print benchstat's verdict")
 	flags.StringVar(&o.folder, "o", "", "write the results into this `folder` (default: out, in the module's folder)")
-	flags.IntVar(&o.count, "count", 0, "samples per cell and participant (default 10, with -quick 1)")
+	flags.IntVar(&o.count, "count", 0, "samples per cell and participant (default 10, with -quick 4)")
 	flags.DurationVar(&o.benchtime, "benchtime", 0, "time per sample of one operation (default 200ms, with -quick 50ms)")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(stderr, "usage: go run ./bench/cmd/bench [flags]")
@@ -216,7 +216,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	if !given["count"] {
 		o.count = 10
 		if o.quick {
-			o.count = 1
+			o.count = quickSamples
 		}
 	}
 	if !given["benchtime"] {

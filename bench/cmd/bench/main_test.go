@@ -58,7 +58,7 @@ func TestList(t *testing.T) {
 	if status := run(context.Background(), args, &stdout, &stderr); status != 0 {
 		t.Fatalf("exit status %d: %s", status, &stderr)
 	}
-	want := "Flood/key=crafted/n=16384\n\tweakmap xsync4\n1 cells, 1 sample(s) of each participant, 2 in all: about 2s\n"
+	want := "Flood/key=crafted/n=16384\n\tweakmap xsync4\n1 cells, 4 sample(s) of each participant, 8 in all: about 8s\n"
 	if stdout.String() != want {
 		t.Errorf("got %q, want %q", stdout.String(), want)
 	}
