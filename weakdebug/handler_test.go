@@ -232,6 +232,18 @@ func TestPage(t *testing.T) {
 	}
 }
 
+// What a pass found long ago says nothing about a container that is empty since.
+func TestPageOfAnEmptiedContainer(t *testing.T) {
+	emptied := &spy{}
+	publish(t, "emptied", emptied)
+	withEngine(t, engine{figures: map[any]inspect.Figures{
+		emptied: {Shards: []int{0}, LastPass: inspect.Pass{Collection: 21, Entries: 1, Dead: 1}},
+	}})
+	if page := get(t, ""); strings.Contains(page, "collection 21") || strings.Contains(page, "0.0 %") {
+		t.Errorf("the page shows what the last pass found:\n%s", page)
+	}
+}
+
 func TestPageWithoutContainers(t *testing.T) {
 	if page := get(t, ""); !strings.Contains(page, "No container is published") || strings.Contains(page, "<table>") {
 		t.Error("the page does not say that there are no containers")

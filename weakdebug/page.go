@@ -75,7 +75,7 @@ var columns = []column{
 	{"Hit rate", "Lookups that found a live value, of all. Counted with Config.Stats. Plotted: of those since the last refresh.",
 		func(c *cell, r *row) {
 			if r.HitRate == nil {
-				c.Note = "none counted"
+				c.Note = "none counted: see Config.Stats"
 				return
 			}
 			c.Text, c.Note = percent(*r.HitRate), "of "+short(r.lookups())
@@ -92,23 +92,23 @@ var columns = []column{
 	{"Inserts", "Entries ever made. Plotted: per second.", func(c *cell, r *row) { c.rate(r.Stats.Inserts) }},
 	{"Reaped", "Entries removed because their value was collected. Plotted: per second.", func(c *cell, r *row) { c.rate(r.Stats.Reaped) }},
 	{"Deleted", "Entries removed or replaced by a caller. Plotted: per second.", func(c *cell, r *row) { c.rate(r.Stats.Deleted) }},
-	{"Live", "The share of the entries that the last pass found alive. More may have died since: to know, one would have to ask each.",
+	{"Live", "The share of the entries that the last pass found alive. More may have died since: to know, one would have to ask each. No pass looks at a container without entries.",
 		func(c *cell, r *row) {
-			if r.LastPass == nil {
+			if r.LastPass == nil || r.Stats.Entries == 0 {
 				return
 			}
 			if share, ok := r.LastPass.live(); ok {
 				c.Text, c.Note = percent(share), "of "+short(uint64(r.LastPass.Entries))
 			}
 		}},
-	{"Reap lag", "From the end of a collection to the end of the last pass, which removed what that collection had found dead.",
+	{"Reap lag", "From the end of a collection to the end of the last pass, which removed what that collection had found dead. No pass looks at a container without entries.",
 		func(c *cell, r *row) {
-			if r.LastPass != nil {
+			if r.LastPass != nil && r.Stats.Entries > 0 {
 				c.Text = lag(r.LastPass.LagSeconds)
 				c.Note = "at collection " + decimal(r.LastPass.Collection)
 			}
 		}},
-	{"Reports due", "Calls of OnReap that have not begun.",
+	{"OnReap waiting", "Calls of OnReap that have not begun.",
 		func(c *cell, r *row) {
 			if r.ReportsDue != nil {
 				c.level(*r.ReportsDue)
@@ -179,8 +179,8 @@ func tiles(p *process) []cell {
 		{Label: "Heap, live", Help: "What the last collection found reachable."},
 		{Label: "Heap, objects", Help: "Objects that are reachable or not swept yet."},
 		{Label: "Goroutines", Help: "Goroutines that live."},
-		{Label: "Cleanups due", Help: "Cleanups that the runtime has queued and not run. Known from Go 1.26 on."},
-		{Label: "Callbacks due", Help: "Callbacks that wait for a goroutine to run them."},
+		{Label: "Runtime cleanups waiting", Help: "Cleanups of the whole program that the runtime has queued and not run. Known from Go 1.26 on."},
+		{Label: "Callbacks waiting", Help: "Callbacks of this library that wait for a goroutine to run them."},
 	}
 	tiles[0].rate(p.Collections)
 	tiles[1].size(p.HeapLive)
