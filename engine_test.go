@@ -394,6 +394,38 @@ func TestKeysWithOneTagAreTold(t *testing.T) {
 	runtime.KeepAlive(shared)
 }
 
+// Keys that a function compares are told although the 24 bits of hash that a slot has of them are the same.
+func TestComparedKeysWithOneHashAreTold(t *testing.T) {
+	type pair [2]uint64
+	seen := map[uint32]pair{}
+	met := 0
+	for i := uint64(0); met < 3; i++ {
+		key := pair{i, i}
+		h := uint32(maphash.Comparable(comparableSeed, key)) & 0xffffff
+		other, ok := seen[h]
+		if seen[h] = key; !ok {
+			continue
+		}
+		met++
+		v := new(int)
+		var m Map[pair, int]
+		m.Store(key, v)
+		if _, ok := m.Load(key); !ok {
+			t.Errorf("%v is not found", key)
+		}
+		if _, ok := m.Load(other); ok {
+			t.Errorf("%v is found, which is not there", other)
+		}
+		var in Interner[pair]
+		canonical := in.Intern(key)
+		if _, ok := in.Lookup(other); ok {
+			t.Errorf("%v is canonical, which is not there", other)
+		}
+		runtime.KeepAlive(v)
+		runtime.KeepAlive(canonical)
+	}
+}
+
 // A value is bound to two keys with one tag, of which the second lies in the bucket of the first. What
 // takes one of them out must not take the other, nor that one's place in the counts of what passed.
 func TestOneValueUnderKeysWithOneTag(t *testing.T) {

@@ -149,6 +149,8 @@ func (ks *keying) way() way {
 		return loadText
 	case ks.class == copiedTexts, ks.class == contents:
 		return loadCanonicalText
+	case ks.class == boxes, ks.class == copies:
+		return loadCompared
 	case ks.class == words, ks.class == pointers:
 		switch ks.size {
 		case 8:

@@ -152,6 +152,42 @@ func loadCanonicalText(t *table, l *layout, at unsafe.Pointer) (referent unsafe.
 	return v, false
 }
 
+// loadCompared is the short way for keys that a function compares: a copy beside the referent in a Map,
+// or the referent itself in an Interner.
+func loadCompared(t *table, l *layout, at unsafe.Pointer) (referent unsafe.Pointer, metDead bool) {
+	h := uint32(t.keys.hash(at, comparableSeed))
+	i := l.Home(h)
+	head, version, tags, m := l.glance(i, row.Tag(h))
+	for end := false; m == 0; head, version, tags, m = l.glance(i, row.Tag(h)) {
+		if i, end = l.Next(h, i, tags); end {
+			return nil, false
+		}
+	}
+	b, k := l.At(i), row.SlotOf(m)
+	key := b.KeyAt(k)
+	seam.Interleave("key read")
+	word := seam.Strong(b.Word(k))
+	seam.Interleave("slot read")
+	if head.Len(k) != uint16(h>>8) || head.Version() != version {
+		return t.goOn(l, h, at)
+	}
+	v := t.referent(word)
+	if v == nil {
+		return t.searchAt(at)
+	}
+	if key == nil {
+		key = v
+	}
+	if !t.keys.equal(key, at) {
+		return t.searchAt(at)
+	}
+	runtime.KeepAlive(l)
+	if t.retains && head.Marks(k) != 0 {
+		t.use(b, head, k, word, v, t.keys.at(at))
+	}
+	return v, false
+}
+
 // loadRetaining is the end of a short way in a table that retains.
 func (t *table) loadRetaining(b *row.Bucket, head *row.Head, k uintptr, word, at unsafe.Pointer) (referent unsafe.Pointer, metDead bool) {
 	v := t.referent(word)

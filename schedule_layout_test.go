@@ -50,7 +50,9 @@ func TestSchedulesOfALayoutReplacedDuringALookup(t *testing.T) {
 		}
 	})
 	t.Run("box", func(t *testing.T) {
-		replaceDuring(t, new(Map[[2]string, int]), [2]string{"a", "b"}, search)
+		for name, f := range map[string]lookup{"find": find, "search": search} {
+			t.Run(name, func(t *testing.T) { replaceDuring(t, new(Map[[2]string, int]), [2]string{"a", "b"}, f) })
+		}
 	})
 }
 
