@@ -19,7 +19,7 @@ import (
 // that, markers say that the runtime's goroutines have begun, and they go on until
 // nothing is queued: so when none of them is at work, nothing is.
 //
-// No account of which objects are dead would do instead: an object with a
+// Counting the objects that are dead would not do instead: an object with a
 // finalizer looks dead, and may be brought back by it and never be gone.
 type backlog struct {
 	samples []metrics.Sample // queued and executed, of cleanups and then finalizers; nil if there are no metrics
@@ -30,9 +30,9 @@ type backlog struct {
 // markers tell which of their like the runtime has begun to run since.
 type markers struct{ cleanup, finalizer atomic.Bool }
 
-// backlogPatience is how long a wait goes on though nothing moves: long beside
-// what a loaded machine keeps a goroutine waiting, short beside a test's
-// deadline. No evidence for its exact size.
+// backlogPatience is how long a wait goes on without progress: much longer than a
+// goroutine waits on a loaded machine, and much shorter than a test's deadline.
+// There is no evidence for its exact value.
 const backlogPatience = time.Second
 
 func newBacklog() *backlog {

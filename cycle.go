@@ -13,9 +13,9 @@ import (
 
 // With the build tag weakmapcheck, a LoadOrCompute that would wait for itself
 // panics: its compute, or one that this waits for, loads what the call is to
-// load. What a compute has other goroutines load is not seen.
+// load. Loads that a compute leaves to other goroutines are not seen.
 
-// A loader is who computes in a flight.
+// A loader is the goroutine that computes in a flight.
 type loader struct {
 	key       reflect.Type // of the map's keys. Guarded by loads.mu, as the next one.
 	goroutine uint64       // 0 before it has begun and once it has ended

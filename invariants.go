@@ -9,7 +9,7 @@ import (
 )
 
 // With the build tag weakmapcheck every locked section ends with a check of what must be true
-// of its shard, or, where the shard is large, a sample of them do.
+// of its shard. If the shard is large, only a sample of them does.
 
 // checkEntries is how many entries a shard may have to be checked every time; of larger ones
 // the same number of entries is looked at on average.

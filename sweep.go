@@ -135,6 +135,6 @@ const (
 	// dead entries itself.
 	passesPerStray = 8
 
-	// massDeath is how many deaths at least make a new layout worth its while.
+	// massDeath is the least number of deaths for which a new layout is worth its cost.
 	massDeath = 256
 )

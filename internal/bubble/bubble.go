@@ -49,10 +49,10 @@ func number() uint64 {
 
 // Run has f called on a goroutine that belongs to no bubble, and returns a channel
 // that belongs to none either and is closed when f has returned. It is for callers
-// in a bubble: what they start belongs to it, so they need somebody outside who
-// starts it for them. That is the runtime, which calls cleanups and finalizers
-// there. Run runs collections until it has called one. Where both are blocked, it
-// gives up after a second of real time: then it returns nil, and f is not called.
+// in a bubble: the goroutines that they start belong to it, so f must be started from
+// outside. The runtime does that, which calls cleanups and finalizers there. Run runs
+// collections until it has called one. If both are blocked, it gives up after a second
+// of real time: then it returns nil, and f is not called.
 func Run(f func()) (done <-chan struct{}) {
 	var (
 		decided atomic.Bool // whether f will be called, or will not

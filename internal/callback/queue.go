@@ -96,7 +96,7 @@ func (q *Queue) Chore(f func()) {
 // outside of all bubbles.
 func Launch(f func()) { time.AfterFunc(0, f) }
 
-// startIfDue makes sure that somebody comes for what is due. Must be called with q.mu held.
+// startIfDue makes sure that a goroutine comes for what is due. Must be called with q.mu held.
 func (q *Queue) startIfDue() {
 	switch {
 	case q.due.Len() == 0 || q.starting:

@@ -42,7 +42,7 @@ type extended struct {
 
 // A Journal is guarded by its shard's lock.
 type Journal struct {
-	chunks   []unsafe.Pointer // to Size records each, but for the first; one byte further where the chunk is shared
+	chunks   []unsafe.Pointer // to Size records each, except the first; one byte further where the chunk is shared
 	end      uint32           // places given out
 	holes    uint32           // of these, those whose record was cleared
 	first    uint32           // at all places before it are holes
@@ -59,8 +59,8 @@ type epoch struct {
 }
 
 // Begin is called before an insertion, with the number of collections that were announced so
-// far. What is inserted from here on was alive when the last of them had ended, so nobody need
-// ask it before another has: asked while that one marks, what is dying would live on.
+// far. What is inserted from here on was alive when the last of them had ended, so it need not
+// be asked before another has: asked while that one marks, what is dying would live on.
 func (j *Journal) Begin(number uint32) {
 	if j.epochs[0].number != number {
 		j.epochs[0], j.epochs[1] = epoch{number, j.end}, j.epochs[0]
@@ -357,9 +357,9 @@ func (c Chunk) Len() int { return c.n }
 // At returns the record at place k of the chunk. Safety: k is below Len.
 func (c Chunk) At(k int) *Record { return (*Record)(unsafe.Add(c.base, uintptr(k)*c.stride)) }
 
-// Records yields the records that are there, oldest first, with their places. What was just
-// yielded may be cleared meanwhile. On a copy of a journal it needs no lock; then a record
-// may be cleared before the caller reads it.
+// Records yields the records that are there, oldest first, with their places. The caller may
+// clear the one just yielded. On a copy of a journal it needs no lock; then a record may be
+// cleared before the caller reads it.
 func (j *Journal) Records() func(yield func(r *Record, pos uint32) bool) { return j.records }
 
 func (j *Journal) records(yield func(r *Record, pos uint32) bool) {

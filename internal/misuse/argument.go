@@ -131,8 +131,8 @@ func (s *shape) add(t reflect.Type, base uintptr, all bool) {
 	}
 }
 
-// parts panics if something in a value of shape s at p refers to o, save for what
-// is in interfaces. The value must not change meanwhile.
+// parts panics if something in a value of shape s at p refers to o, except what
+// is in interfaces. The value must not change during the call.
 func (o *awaited) parts(p unsafe.Pointer, s *shape) {
 	for i := range s.plain {
 		part := &s.plain[i]

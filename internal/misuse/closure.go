@@ -77,8 +77,8 @@ func (o *awaited) isTiny() bool {
 }
 
 // capturedAsTiny tells o from others in its tiny block, where the runtime has
-// found that fn captured one of them. Hence the search has an end inside the
-// closure. If fn captured several, the first one counts.
+// found that fn captured one of them. So the search ends inside the closure. If fn
+// captured several, the first one counts.
 func (o *awaited) capturedAsTiny(fn unsafe.Pointer) bool {
 	block := uintptr(o.at) &^ (tinyBlock - 1)
 	for word := fn; ; {
@@ -97,18 +97,18 @@ var runtimeSeesClosures = sync.OnceValue(func() bool {
 	return o.capturedBy(*(*unsafe.Pointer)(unsafe.Pointer(&fn)))
 })
 
-// lines are those that were tried of late, each a function literal, a method value
+// lines are those that were tried recently, each a function literal, a method value
 // or the like, for objects of one type: what one closure captures, the next one from
-// the same line does too. A trial costs as much as all the rest of Finalize, so
-// each is tried the first time, and after that in tests only. Of two lines with one
-// place each is tried again when the other has been.
+// the same line captures too. A trial costs as much as all the rest of Finalize, so
+// each is tried the first time, and after that in tests only. If two lines share a
+// place, each is tried again after the other has been.
 var lines [1 << 12]atomic.Uint64 // Read and written without lock: losing a race costs a trial.
 
 // isNone marks a line whose function is no closure.
 const isNone = 1
 
-// inTest reports whether the program is one of go test. To ask package testing
-// for it would make every program larger by a twentieth.
+// inTest reports whether the program is a test binary. Asking package testing for
+// that would make every program larger by a twentieth.
 var inTest = isTest(os.Args)
 
 func isTest(args []string) bool {

@@ -68,7 +68,7 @@ type Bucket struct{ slots [Slots]slot }
 type slot struct{ word, key uintptr }
 
 // A Head is what a lookup reads of a bucket first. Read without lock, written only with the shard's
-// lock held, but for the marks.
+// lock held, except the marks.
 type Head struct {
 	// tags has one byte of hash for each slot, 0 if the slot is empty, and in its top byte how many
 	// bindings passed the bucket because it was full.
