@@ -127,7 +127,7 @@ func TestAMapOfTenEntriesIsSmall(t *testing.T) {
 
 // memoryInUse returns the bytes of live objects and of what the runtime has
 // taken for weak pointers and the like: the least of some attempts, since
-// passes that run meanwhile leave garbage.
+// passes that run at the same time leave garbage.
 func memoryInUse() uint64 {
 	least := uint64(math.MaxUint64)
 	for range 10 {
@@ -224,7 +224,7 @@ func TestLookupsAllocateNothing(t *testing.T) {
 	runtime.KeepAlive(v)
 }
 
-// A lookup is a call to one of the short ways. What these do with buckets and numbers is no call.
+// A lookup is a call to one of the fast paths. What these do with buckets and numbers is inlined.
 func TestInlining(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds the package once more")

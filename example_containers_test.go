@@ -72,7 +72,7 @@ func ExampleKeyMap_onReap() {
 	// 0 open
 }
 
-// A value is made once for each key, whoever asks first.
+// A value is made once for each key, whichever goroutine asks first.
 func ExampleKeyMap_LoadOrCompute() {
 	type Image struct{ Pixels []byte }
 	var checksums weakmap.KeyMap[Image, int]
@@ -172,8 +172,7 @@ func ExampleInterner() {
 	// 0 left, with 0 tokens held
 }
 
-// A decoder meets the same names again and again. Each is in memory once, as long as anybody
-// has it.
+// A decoder meets the same names again and again. Each is in memory once, as long as it is held.
 func ExampleStrings() {
 	var names weakmap.Strings
 	line := []byte("region=eu zone=eu")
@@ -243,7 +242,7 @@ func ExampleMap_Delete() {
 
 	slow, loaded, _ := users.LoadOrCompute(1, func() (*User, error) {
 		u, err := read()
-		row = "Anna" // somebody else does this while we are slow
+		row = "Anna" // another goroutine does this while we are slow
 		users.Delete(1)
 		return u, err
 	})
@@ -285,7 +284,7 @@ func ExampleMap_LoadOrComputeContext() {
 	// hello false <nil>
 }
 
-// What belongs to an object that somebody else owns is made once, by a call that ends with
+// What belongs to an object that other code owns is made once, by a call that ends with
 // its request.
 func ExampleKeyMap_LoadOrComputeContext() {
 	type Conn struct{ Addr *string }

@@ -38,7 +38,7 @@ func ExampleNewRef() {
 	// dead: true
 }
 
-// Nobody needs to keep what Finalize returns.
+// What Finalize returns need not be kept.
 func ExampleFinalize() {
 	img := &image{name: "sunset"}
 	weakmap.Finalize(img, func(name string) { fmt.Println("bye,", name) }, img.name)
@@ -140,7 +140,7 @@ func ExampleFinalizer() {
 	// exists false
 }
 
-// A Window shows what happens as long as somebody has it open.
+// A Window shows what happens as long as it is open.
 type Window struct{ title string }
 
 func (w *Window) Show(event string) { fmt.Printf("%s: %s\n", w.title, event) }

@@ -10,8 +10,8 @@ import (
 	"github.com/go-weak/weakmap/internal/row"
 )
 
-// A schedule keeps all memory, so that a lookup which reads what nobody keeps gets what was
-// there. So each step of a schedule begins with a look at all slots that a lookup may read.
+// A schedule keeps all memory, so that a lookup which reads what the engine does not keep gets what
+// was there. So each step of a schedule begins with a look at all slots that a lookup may read.
 
 // A guard looks at one container.
 type guard struct {

@@ -70,7 +70,7 @@ func TestBrokenLinksAreFound(t *testing.T) {
 	}
 }
 
-// markdown returns the Markdown files of a tree, but for what is hidden or no part of it.
+// markdown returns the Markdown files of a tree, except what is hidden or not part of it.
 func markdown(tree fs.FS) (files []string, err error) {
 	err = fs.WalkDir(tree, ".", func(name string, d fs.DirEntry, err error) error {
 		switch {

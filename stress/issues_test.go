@@ -144,7 +144,7 @@ func TestIssue03(t *testing.T) {
 }
 
 // The pass after a collection waited for the runtime's cleanups, which may be held up: by one that
-// blocks, or, when GOMAXPROCS is lowered, by the runtime itself. Meanwhile no entry left, and
+// blocks, or, when GOMAXPROCS is lowered, by the runtime itself. Until then no entry left, and
 // nothing that Config.Retain held. Without the fix it fails 3 times out of 3.
 func TestIssue04(t *testing.T) {
 	gate, blocked := make(chan struct{}), make(chan struct{}, 64)

@@ -144,7 +144,7 @@ func TestNamesAreEscaped(t *testing.T) {
 }
 
 // full publishes a container of which everything is known, and one of which
-// nothing but its Stats is.
+// only its Stats are.
 func full(t *testing.T) {
 	m, plain := new(weakmap.Map[string, item]), &spy{}
 	publish(t, "plain", plain)

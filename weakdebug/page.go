@@ -37,8 +37,8 @@ func sourceHash(source string) string {
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
 
-// A cell is one figure on the page. What the page's script is to plot over time
-// stands in Count and Whole, as the attributes of the element.
+// A cell is one figure on the page. What the page's script plots over time is in
+// Count and Whole, as the attributes of the element.
 type cell struct {
 	Label, Help string
 	Text, Note  string // "" is shown as not known
@@ -159,7 +159,7 @@ type line struct {
 	Keyed                bool // whether there is a button that looks for cycles
 }
 
-// part matches what ends with a sign after which a name may be broken.
+// part matches text up to a character after which a name may be broken.
 var part = regexp.MustCompile(`[^][,./_:-]*[][,./_:-]*`)
 
 // cells returns the figures of a container.

@@ -49,7 +49,7 @@ func ExampleLives() {
 	// true
 }
 
-// A container whose values nobody holds has no entries left.
+// A container whose values are not held has no entries left.
 func ExampleEmpty() {
 	type page struct{ _ [4 << 10]byte }
 	var pages weakmap.Map[string, page]

@@ -320,8 +320,8 @@ func TestRootsAreClosed(t *testing.T) {
 	}
 }
 
-// What many ask for at once is one object. Once made, that is: some of the places by hand make
-// one for each who asks, and throw away all but one.
+// What many goroutines ask for at once is one object, once it is made: some of the places by hand
+// make one for each that asks, and throw away all but one.
 func TestOneForAll(t *testing.T) {
 	for name, s := range map[string]subject{
 		"sessions/before": ofSessions(new(sessionLocksByHand)), "sessions/after": ofSessions(new(sessionLocks)),

@@ -190,7 +190,7 @@ type cellEvent struct {
 }
 
 // Short histories of Store, Clear, Load and LoadOrCompute are linearizable, with the collector as
-// an actor that may empty the Cell when the value is held by nobody.
+// an actor that may empty the Cell when the value is not held.
 func TestCellIsLinearizable(t *testing.T) {
 	defer collectInBackground()()
 	const workers, calls = 3, 4

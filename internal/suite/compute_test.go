@@ -47,8 +47,7 @@ func TestComputeOfAKeyMapLeavesABindingAsItIs(t *testing.T) {
 	runtime.KeepAlive(key)
 }
 
-// TestComputeThatChangesNothing: returns what is bound, whatever f did meanwhile, and allocates
-// nothing.
+// TestComputeThatChangesNothing: returns what is bound, whatever f did, and allocates nothing.
 func TestComputeThatChangesNothing(t *testing.T) {
 	var m weakmap.KeyMap[article, any]
 	key := new(article)

@@ -13,8 +13,8 @@ import (
 	"github.com/go-weak/weakmap"
 )
 
-// dies checks that canonical values die: all when nobody holds one, all but one when that is
-// held. Catches values that share a block, where one keeps its neighbours.
+// dies checks that canonical values die: all when none is held, all but one when that is
+// held. Catches values that share a block, where one keeps its neighbors.
 func dies[T comparable](t *testing.T, values ...T) {
 	t.Helper()
 	bothInterners(t, func(t *testing.T, in *weakmap.Interner[T]) { diesIn(t, in, values...) })

@@ -108,7 +108,7 @@ func TestReportsThatWaitedBehindABlockedOneAllCome(t *testing.T) {
 	})
 }
 
-// Goexit ends the goroutine it is called on. Whoever runs the callbacks must notice.
+// Goexit ends the goroutine it is called on. The queue of callbacks must notice.
 func TestGoexitInOnReapStopsNeitherLaterCallsNorOtherMaps(t *testing.T) {
 	inBothModes(t, func(t *testing.T, c configuration) {
 		quitter, other := newMap[int, record](c), newMap[int, record](c)

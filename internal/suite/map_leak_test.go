@@ -256,7 +256,7 @@ var removals = map[string]func(m *weakmap.Map[*bulky, record], key *bulky, v *re
 }
 
 // A removed entry must not keep its key: not in its slot, not in the journal, not in the array
-// that the shard had before it grew; also if the map is empty now, and nobody calls it.
+// that the shard had before it grew; also if the map is empty now, and is not called.
 func TestARemovedEntryDoesNotKeepItsKey(t *testing.T) {
 	everywhere(t, func(t *testing.T, c configuration) {
 		for _, others := range []int{0, 5, 300} {

@@ -187,7 +187,7 @@ var keepers = []func(weakmap.Config) keeper{
 	retainingMap, retainingKeyMap, retainingSet, retainingInterner, retainingEqualKeyMap, retainingEqualSet,
 }
 
-// A useCase is one way to use or remove record 0 of a keeper that nobody else uses.
+// A useCase is one way to use or remove record 0 of a keeper that is not used otherwise.
 type useCase struct {
 	keeper
 	what string
@@ -224,7 +224,7 @@ func cycles() int { return int(metric("/gc/cycles/total:gc-cycles")) }
 
 func isDead(h handle) bool { return h.Value() == nil }
 
-// awaitPasses waits until so many passes have been that an unused record has gone.
+// awaitPasses waits until an unused record has gone, after the passes that this takes.
 func awaitPasses(t *testing.T, between func()) {
 	t.Helper()
 	m := retainingMap(weakmap.Config{Retain: 2})

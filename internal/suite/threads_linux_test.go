@@ -34,7 +34,7 @@ func TestCallbacksInSystemCallsDoNotEndTheProgram(t *testing.T) {
 	}
 }
 
-// manySystemCalls has so many callbacks wait in system calls at a time that a thread for each
+// manySystemCalls has n callbacks wait in system calls at a time, so many that a thread for each
 // would be too many.
 func manySystemCalls(t *testing.T) {
 	n, span := 1500, 100*time.Millisecond

@@ -11,7 +11,7 @@ type Recorder struct {
 	clients []*Client
 }
 
-// NewRecorder returns a recorder for so many clients.
+// NewRecorder returns a recorder for that many clients.
 func NewRecorder(clients int) *Recorder {
 	r := &Recorder{begun: time.Now(), clients: make([]*Client, clients)}
 	for i := range r.clients {

@@ -27,7 +27,7 @@ type retainer interface {
 	String() string
 }
 
-// retainers returns one container of each kind, which holds what it has for so many collections.
+// retainers returns one container of each kind, which holds what it has for that many collections.
 func retainers(c configuration, collections int) []retainer {
 	return retaining(c, weakmap.Config{Retain: collections})
 }

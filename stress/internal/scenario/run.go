@@ -125,7 +125,7 @@ func (r *Run) settle() {
 	}
 }
 
-// balance waits until the counts of a container that nobody uses balance, and returns them.
+// balance waits until the counts of a container that is not in use balance, and returns them.
 func (r *Run) balance(of interface{ Stats() weakmap.Stats }) (s weakmap.Stats) {
 	r.within("Inserts == Reaped + Deleted + Entries", func() bool {
 		s = of.Stats()
