@@ -9,7 +9,7 @@ import (
 	"github.com/go-weak/weakmap"
 )
 
-// What faults cost that were mended, beside what is right. Where a benchmark compares, both
+// What faults that were fixed cost, beside the correct behavior. Where a benchmark compares, both
 // sides take turns, and the ratio is that of the medians. docs/faults.md says what each ratio may be.
 
 // alternate calls the functions in turn for as long as b lasts, and reports the time of one operation

@@ -394,8 +394,8 @@ func TestKeysWithOneTagAreTold(t *testing.T) {
 	runtime.KeepAlive(shared)
 }
 
-// A value is bound to two keys with one tag, of which the second lies in the bucket of the first. What
-// takes one of them out must not take the other, nor that one's place in the counts of what passed.
+// A value is bound to two keys with one tag, of which the second is in the bucket of the first.
+// Removing one of them must not remove the other, nor the other's place in the counts of what passed.
 func TestOneValueUnderKeysWithOneTag(t *testing.T) {
 	if !areWords {
 		t.Skip("numbers of 64 bits are no words here")

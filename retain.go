@@ -267,7 +267,7 @@ func newGhosts(n int) ghosts {
 	return make(ghosts, n)
 }
 
-// group returns where h is, if it is there, and what is there in its stead.
+// group returns the group of h, which has h if it is remembered.
 func (g ghosts) group(h uint32) []atomic.Uint32 {
 	n := min(ghostGroup, len(g))
 	i := int(uint64(h*0x9e3779b1) * uint64(len(g)/n) >> 32)

@@ -14,7 +14,7 @@ var c1, c2, c3 = cells[1], cells[2], cells[3]
 
 var scenarios = []scenario{
 	{
-		// A value that dies when it is bound no more is no miss: the second look.
+		// A value that dies when it is no longer bound is not a miss: the second look.
 		name: "lookup beside replacement", preemptions: 3, reaches: []string{"found dead"},
 		stage: func(r *run) {
 			m := r.newMap(Config{})

@@ -22,7 +22,7 @@ type run struct {
 	chooser chooser
 	actors  []*actor
 	running *actor // nil while none does: then the engine goes on undisturbed.
-	next    *actor // who goes on
+	next    *actor // the one that goes on
 	objects []*object
 	kept    []*object // held to the end
 	guards  []*guard  // of the containers
@@ -87,7 +87,7 @@ func (r *run) fail(err error) {
 	}
 }
 
-// stepsAtMost is far more than any scenario takes: who gets there goes round in circles.
+// stepsAtMost is far more than any scenario takes: one that gets there goes round in circles.
 const stepsAtMost = 10_000
 
 // drive runs the actors to their ends, or until something fails. Then it leaves those that have
@@ -105,7 +105,7 @@ func (r *run) drive() {
 	}
 }
 
-// pick decides who goes on, where current, if not nil, is who runs.
+// pick decides which actor goes on; current, if not nil, is the one that runs.
 func (r *run) pick(current *actor) {
 	for _, g := range r.guards {
 		if err := g.check(); err != nil {

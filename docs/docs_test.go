@@ -125,7 +125,7 @@ func brokenLinks(tree fs.FS, documents []string) (broken []string, err error) {
 	return broken, nil
 }
 
-// follow says what is wrong with a link that stands in a document, or "".
+// follow says what is wrong with a link in a document, or "".
 func follow(tree fs.FS, anchors map[string]map[string]bool, document, link string) (wrong string) {
 	target, err := url.Parse(link)
 	switch {

@@ -24,14 +24,14 @@ var (
 
 	pageTemplate = template.Must(template.New("page").Parse(pageSource))
 
-	// securityPolicy lets the page use its own style and script, which stand in
-	// it, and fetch itself. Nothing else, from nowhere.
+	// securityPolicy lets the page use its own style and script, which are inline,
+	// and fetch itself. Nothing is loaded from elsewhere.
 	securityPolicy = "default-src 'none'; connect-src 'self'; img-src data:; " +
 		"style-src " + sourceHash(pageStyle) + "; script-src " + sourceHash(pageScript) + "; " +
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
-// sourceHash returns what allows an inline style or script in a policy.
+// sourceHash returns the source expression that allows an inline style or script.
 func sourceHash(source string) string {
 	sum := sha256.Sum256([]byte(source))
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"

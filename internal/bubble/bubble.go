@@ -2,10 +2,10 @@
 // and leads out of it. The runtime has no exported name for either.
 //
 // What belongs to a bubble must stay there: a goroutine that is started in one,
-// a channel or a timer that is made in one. To use such a channel from elsewhere
+// a channel or a timer that is made in one. Using such a channel from elsewhere
 // ends the program. A channel that was made outside may be used everywhere, but
-// who waits for it in a bubble does not let the bubble's clock go on, nor does
-// who waits for a sync.Mutex.
+// while a goroutine of a bubble waits on one, or for a sync.Mutex, the bubble's
+// clock stands still.
 package bubble
 
 import (

@@ -244,7 +244,7 @@ func (q *Queue) Pending(in func(bubble uint64) bool) bool {
 // Everywhere is for Wait: in all bubbles, and outside of them.
 func Everywhere(uint64) bool { return true }
 
-// A Tally counts what waits or is being run by a goroutine of the caller's, for those who Wait.
+// A Tally counts what waits or is being run by a goroutine of the caller's, for callers of Wait.
 type Tally struct {
 	Bubble uint64    // in which it is; 0 = outside of all. Immutable.
 	runs   []tallied // oldest first. Guarded by Queue.mu.

@@ -1,9 +1,9 @@
-// Package misuse tells that a callback or its argument keeps alive what it waits for.
-// That cannot be told in general. What can be told is whether an argument leads
-// to the object in a step or two (argument.go), and, since Go 1.26, whether a
-// closure captured a pointer to it: runtime.AddCleanup looks. It looks at its own
-// function only, which is never the user's, so the user's is shown to it in a
-// trial that is undone at once.
+// Package misuse detects that a callback or its argument keeps alive what it waits for.
+// That is not possible in general. It is possible if an argument leads to the object
+// in a step or two (argument.go), and, since Go 1.26, if a closure captured a pointer
+// to it: runtime.AddCleanup checks that. It checks only the function that it is given,
+// which is never the user's, so the user's is given to it in a trial that is undone at
+// once.
 package misuse
 
 import (
@@ -53,9 +53,9 @@ func refusal[A any](p unsafe.Pointer, f func(A), arg A) (text string) {
 }
 
 // capturedBy reports whether fn is a closure that captured a pointer into o, by
-// the runtime's judgement. fn need not be of the type it is passed as: since o is
-// held until the cleanup is stopped, it is never called. What the runtime has
-// against the object itself is none of the closure's fault.
+// the runtime's judgment. fn need not be of the type it is passed as: since o is
+// held until the cleanup is stopped, it is never called. If the runtime refuses the
+// object itself, that is not the closure's fault.
 func (o *awaited) capturedBy(fn unsafe.Pointer) bool {
 	defer runtime.KeepAlive(o.at)
 	if !strings.HasPrefix(refusal(o.at, *(*func(*byte))(unsafe.Pointer(&fn)), nil), closesOver) {
@@ -104,7 +104,7 @@ var runtimeSeesClosures = sync.OnceValue(func() bool {
 // place, each is tried again after the other has been.
 var lines [1 << 12]atomic.Uint64 // Read and written without lock: losing a race costs a trial.
 
-// isNone marks a line whose function is no closure.
+// isNone marks a line whose function is not a closure.
 const isNone = 1
 
 // inTest reports whether the program is a test binary. Asking package testing for
@@ -125,7 +125,7 @@ func shouldTry(fn unsafe.Pointer, o *awaited) bool {
 	if !runtimeSeesClosures() {
 		return false
 	}
-	kind := uint64(uintptr((*[2]unsafe.Pointer)(unsafe.Pointer(&o.typ))[1])) // where the type stands
+	kind := uint64(uintptr((*[2]unsafe.Pointer)(unsafe.Pointer(&o.typ))[1])) // the address of the type
 	line := (bits.RotateLeft64(kind*0x9e3779b97f4a7c15, 32)^uint64(*(*uintptr)(fn)))*0x9e3779b97f4a7c15 | isNone
 	place := &lines[line>>(64-12)]
 	switch place.Load() {
@@ -134,7 +134,7 @@ func shouldTry(fn unsafe.Pointer, o *awaited) bool {
 	case line - isNone:
 		return inTest
 	}
-	if inTest && strings.HasPrefix(refusal(fn, func(int) {}, 0), notGos) { // It stands in the program's text.
+	if inTest && strings.HasPrefix(refusal(fn, func(int) {}, 0), notGos) { // It is in the program's text.
 		place.Store(line)
 		return false
 	}

@@ -1,14 +1,14 @@
-// Package row has the buckets of a table: where lookups look. All buckets stand in one
+// Package row has the buckets of a table: where lookups look. All buckets are in one
 // row, so that a lookup goes from the hash to its bucket in one step: a hash is taken for a
 // fraction of the row (Lemire, "Fast random integer generation in an interval", 2019), which
-// so may have any length. The buckets of a shard stand side by side; a writer holds the lock of
+// can therefore have any length. The buckets of a shard are adjacent; a writer holds the lock of
 // that shard, a reader holds nothing.
 //
 // # A bucket
 //
-// A bucket has seven slots. A lookup that finds nothing reads the bucket's head alone, so all heads
-// stand together, and stay in a cache long after the slots do not. What only writers read stands
-// apart from both.
+// A bucket has seven slots. A lookup that finds nothing reads only the bucket's head, so all heads
+// are stored together, and still fit a cache when the slots no longer do. What only writers read is
+// stored apart from both.
 //
 //	slot:    0  word     8  the weak pointer of the referent, or the referent itself while that is held
 //	         8  key      8  a number, or the address of the key
@@ -20,15 +20,15 @@
 //
 //	places:  0  pos     28  where in its shard's journal each binding is
 //
-// The addresses in slots are hidden from the collector, which would come to
-// what they name in the order of hashes, and miss the cache each time. The journal keeps
-// what they name, and the collector comes to that in the order in which it was made. So
-// a reader of a slot must find it kept: in the row that is in use it is, because a
-// record is made before its slot is filled and cleared after its slot was emptied.
+// The addresses in slots are hidden from the collector, which would visit what they name
+// in the order of hashes, and miss the cache each time. The journal keeps what they name,
+// and the collector visits that in the order in which it was made. So a reader of a slot
+// relies on the journal: in the row that is in use, a record is made before its slot is
+// filled and cleared after its slot was emptied.
 //
 // # Why a reader may trust what it sees
 //
-// An insertion fills the slot and then stores the tag: who sees the tag sees the slot. A
+// An insertion fills the slot and then stores the tag: a reader that sees the tag sees the slot. A
 // removal clears the tag, raises the version and then empties the slot. A reader takes the
 // version, the tags, the slot, and the version again. If it took the first version after
 // the rise, it did not see the old tag. If it took it before, and the slot was emptied or
@@ -37,10 +37,10 @@
 // binding's slot.) So with equal versions, what was read of a slot belongs together.
 //
 // The version has 32 bits: a reader that stops between its two loads while four billion
-// bindings are removed from one bucket is not told.
+// bindings are removed from one bucket does not notice.
 //
-// A replacement under the same key stores the word alone: old and new both are what the
-// key is bound to, one after the other.
+// A replacement under the same key stores only the word: the key is bound to the old and
+// the new one, one after the other.
 package row
 
 import (
@@ -207,7 +207,7 @@ func (h *Head) Use(k uintptr) {
 	}
 }
 
-// A Row is all buckets of a table. A binding lies in its home bucket, or in one after it
+// A Row is all buckets of a table. A binding is in its home bucket, or in one after it
 // in the same shard if that was full.
 type Row struct {
 	base  unsafe.Pointer // of the first bucket. Immutable, as all below.

@@ -13,7 +13,7 @@ import (
 	"github.com/go-weak/weakmap"
 )
 
-// A ledger knows who holds which canonical pointer.
+// A ledger knows which canonical pointers are held.
 type ledger[T comparable] struct {
 	mu   sync.Mutex
 	held map[T]*holding[T]
@@ -53,7 +53,7 @@ func (l *ledger[T]) give(v T) {
 	}
 }
 
-// While anyone holds a canonical pointer, everyone gets it. Goroutines intern a few values that
+// While a canonical pointer is held, all callers get it. Goroutines intern a few values that
 // come and go, while others that only come make the table grow and shrink and the collector
 // runs. Catches two insertions of equal values that both win, a reclaim that removes the new
 // entry of a value that was interned again, and bytes that the caller still owns.

@@ -652,8 +652,8 @@ func TestContextStormInRealTime(t *testing.T) {
 	}
 }
 
-// A bubble and the world share a computation with a context. When all who are where it runs have
-// left, it is cancelled there, and who waited elsewhere computes for himself.
+// A bubble and the world share a computation with a context. When all callers on the side where it
+// runs have left, it is cancelled there, and a caller that waited on the other side computes itself.
 func TestContextLoadSharedByABubbleAndTheWorld(t *testing.T) {
 	for _, bubbles := range [][2]bool{{true, false}, {false, true}, {true, true}} {
 		for _, leaves := range []bool{false, true} {

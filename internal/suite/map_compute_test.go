@@ -320,7 +320,7 @@ func TestNoCompareAndSwapIsLostAmongConcurrentOnes(t *testing.T) {
 	})
 }
 
-// Exactly one of those who delete the same value may succeed.
+// Exactly one of those that delete the same value may succeed.
 func TestOneOfManyCompareAndDeletesWins(t *testing.T) {
 	everywhere(t, func(t *testing.T, c configuration) {
 		const workers = 4

@@ -159,7 +159,7 @@ func TestAnErrorGoesToEveryoneWhoWaitedAndNothingIsStored(t *testing.T) {
 	})
 }
 
-// A call that ends without a result must leave neither the waiters waiting for ever nor the
+// A call that ends without a result must leave neither the waiters waiting forever nor the
 // key blocked, and must not send them all off to compute at once.
 func TestAfterAPanicOrGoexitOneWaiterTakesOver(t *testing.T) {
 	everywhere(t, func(t *testing.T, c configuration) {

@@ -68,8 +68,8 @@ func TestWhatLoadReturnsIsHeld(t *testing.T) {
 	})
 }
 
-// The pass after a collection is armed anew each time, also when every map was empty for a
-// while. A pass that is not would leave the second wave there for ever.
+// The pass after a collection is armed again each time, also when every map was empty for a
+// while. A pass that is not would leave the second wave there forever.
 func TestWaveAfterWaveIsReclaimed(t *testing.T) {
 	everywhere(t, func(t *testing.T, c configuration) {
 		m := newMap[int, record](c)

@@ -44,8 +44,8 @@ func HeldMemory() uint64 {
 	}
 }
 
-// memoryInUse counts what the runtime got from the system, save what it holds no object in: gaps
-// that a scanner's garbage left would otherwise hide whatever is allocated into them.
+// memoryInUse counts what the runtime got from the system, except memory without objects: gaps
+// that a scanner's garbage left would otherwise hide what is allocated into them.
 func memoryInUse() uint64 {
 	samples := []metrics.Sample{
 		{Name: "/memory/classes/total:bytes"},

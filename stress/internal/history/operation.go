@@ -84,7 +84,7 @@ func (o Operation) found() string {
 	return "none"
 }
 
-// gives returns the value that the operation gave to its caller, who pins it from then on.
+// gives returns the value that the operation gave to its caller, which pins it from then on.
 func (o Operation) gives() Value {
 	switch o.Kind {
 	case Load, LoadOrStore, LoadOrCompute, Swap, LoadAndDelete:

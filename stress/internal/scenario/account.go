@@ -137,7 +137,7 @@ func reportedOnce(r *Round) {
 			w.did++
 		}
 	})
-	r.start(1, func(w *worker) { // Others who remove what is dead.
+	r.start(1, func(w *worker) { // Others that remove what is dead.
 		for w.goOn() {
 			m.Reap()
 			w.did++

@@ -50,7 +50,7 @@ type Slope struct {
 // A memory is one measure of memory, taken after rounds.
 type memory struct {
 	what    string
-	step    float64        // bytes that it may rise by at once for reasons of the runtime's own: a slope that comes to no more says nothing
+	step    float64        // bytes that it may rise by at once for reasons of the runtime's own: a slope that amounts to less says nothing
 	from    time.Duration  // how long a run must be for it to be judged
 	measure func() float64 // bytes
 	points  []float64

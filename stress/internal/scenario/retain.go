@@ -10,8 +10,8 @@ import (
 	"github.com/go-weak/weakmap"
 )
 
-// Config.Retain, RetainFor and RetainMax: a container holds what was used lately, and nothing else,
-// on all containers side by side. The last two stand in bound.go.
+// Config.Retain, RetainFor and RetainMax: a container holds what was used recently, and nothing else,
+// on all containers side by side. The last two are in bound.go.
 var retentions = []Scenario{
 	{"retain/used", "a value that is let go although lookups use it, or held although nothing does",
 		needAll, rounds(lookedUp)},
@@ -32,10 +32,10 @@ var retentions = []Scenario{
 }
 
 const (
-	// used objects are used all the time, each kind of container has its own.
+	// used objects are used all the time; each kind of container has its own.
 	used = 30
 
-	// unused ones stand beside them.
+	// unused ones are in the container beside them.
 	unused = 100
 
 	// maxCollections is how many collections containers hold what is not used here, at most.

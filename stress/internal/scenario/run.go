@@ -87,7 +87,7 @@ func (r *Run) done() bool {
 	return r.ctx.Err() != nil || r.Ops > 0 && r.ops.Load() >= r.Ops
 }
 
-// hangs ends the process: a goroutine that waits for ever cannot be stopped.
+// hangs ends the process: a goroutine that waits forever cannot be stopped.
 func (r *Run) hangs() {
 	_ = pprof.Lookup("goroutine").WriteTo(os.Stderr, 2)
 	fmt.Fprintf(os.Stderr, "stress: %s: VIOLATION: hangs\n%v\nreplay: %s\n", r.name, r.report(), Replay(r.name, r.Budget))
