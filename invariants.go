@@ -11,8 +11,8 @@ import (
 // With the build tag weakmapcheck every locked section ends with a check of what must be true
 // of its shard. If the shard is large, only a sample of them does.
 
-// checkEntries is how many entries a shard may have to be checked every time; of larger ones
-// the same number of entries is looked at on average.
+// checkEntries is how many entries a shard may have to be checked every time; larger ones are
+// sampled so that the same number of entries is looked at on average.
 const checkEntries = 64
 
 // checkInvariants panics if s, which must be locked, is not as it must be.

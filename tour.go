@@ -72,7 +72,7 @@ func (w *tour) resolve(t *table, e *listed) bool {
 	seam.Interleave("listed")
 	e.referent = seam.Value(e.word)
 	seam.Interleave("referent read")
-	// A journal whose chunks were replaced does not tell whether e is bound still.
+	// A journal whose chunks were replaced does not tell whether e is still bound.
 	if e.record != nil && e.record.Word() == e.word && w.shard.generation.Load() == w.generation && w.generation != vacated {
 		if e.referent != nil && t.retains {
 			t.useListed(*e)

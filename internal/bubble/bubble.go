@@ -27,7 +27,7 @@ func Inside() bool {
 }
 
 // ID returns the number of the bubble that the caller's goroutine belongs to. It
-// is 0 outside of all bubbles, and no two bubbles have the same one. Outside it
+// is 0 outside all bubbles, and no two bubbles have the same one. Outside it
 // takes as long as time.Now, in a bubble some microseconds.
 func ID() uint64 {
 	if now := time.Now(); now != now.Round(0) {

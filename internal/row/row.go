@@ -85,7 +85,7 @@ type places [Slots]uint32
 // Tags returns the tags, for Matching and Passed.
 func (h *Head) Tags() uint64 { return h.tags.Load() }
 
-// Version returns what rises with each removal.
+// Version returns the version, which rises with each removal.
 func (h *Head) Version() uint32 { return h.version.Load() }
 
 // at returns where slot k is. Safety: k is a result of SlotOf, and so below Slots.
@@ -141,8 +141,8 @@ func SlotOf(match uint64) uintptr { return uintptr(bits.TrailingZeros64(match)) 
 // Passed reports whether bindings passed a bucket with these tags.
 func Passed(tags uint64) bool { return tags>>passedShift != 0 }
 
-// Word returns the word of slot k, or nil. It is a pointer from the first: no moment is
-// left at which the collector could take it for a number.
+// Word returns the word of slot k, or nil. It is loaded as a pointer: there is no moment
+// at which the collector could take it for a number.
 func (b *Bucket) Word(k uintptr) unsafe.Pointer {
 	return atomic.LoadPointer((*unsafe.Pointer)(b.at(k)))
 }
@@ -178,7 +178,7 @@ func (h *Head) setLen(k uintptr, n uint16) {
 	atomic.StoreUint32(pair, atomic.LoadUint32(pair)&^(0xffff<<shift)|uint32(n)<<shift)
 }
 
-// The marks of a slot say since when it was not used.
+// The marks of a slot say since when it has not been used.
 const (
 	Idle = 1 << iota // since a pass came by
 	Cold             // since an eviction came by
@@ -232,7 +232,7 @@ const (
 // nothing is the memory of rows that hold nothing. It is never written.
 var nothing single
 
-// Make returns a row of n buckets, or of one that takes nothing if n is 0. The number of shards must be
+// Make returns a row of n buckets, or, if n is 0, of one that takes nothing. The number of shards must be
 // a power of two, and n a multiple of it.
 func Make(n, shards int) Row {
 	if n == 0 {
@@ -310,7 +310,7 @@ func (r *Row) Len() int {
 // Shards returns the number of shards.
 func (r *Row) Shards() int { return 1 << (32 - r.shift) }
 
-// ShardIn returns the number of the shard of bindings with hash h where there are a number of shards.
+// ShardIn returns the number of the shard of bindings with hash h, given the number of shards.
 func ShardIn(shards int, h uint32) uint32 { return uint32(uint64(h) * uint64(shards) >> 32) }
 
 // Shard returns the number of the shard of bindings with hash h.
@@ -351,7 +351,7 @@ func (r *Row) Next(h, i uint32, tags uint64) (next uint32, end bool) {
 }
 
 // Find returns the first slot with hash h, in the order in which a lookup comes to them,
-// of which wanted says so. Must be called with the shard's lock held.
+// for which wanted returns true. Must be called with the shard's lock held.
 func (r *Row) Find(h uint32, wanted func(b *Bucket, k uintptr) bool) (b *Bucket, k uintptr, ok bool) {
 	tag := Tag(h)
 	for i, end := r.Home(h), false; !end; {
@@ -415,7 +415,7 @@ func (r *Row) Place(h uint32, n Binding) {
 	}
 }
 
-// Remove takes the binding with hash h in slot k of b out. Must be called with the shard's
+// Remove takes out the binding with hash h in slot k of b. Must be called with the shard's
 // lock held.
 func (r *Row) Remove(h uint32, b *Bucket, k uintptr) {
 	// The order is what readers rely on: see Why a reader may trust what it sees.

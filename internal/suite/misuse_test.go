@@ -232,7 +232,7 @@ func TestTheFirstClosureOfALinePanics(t *testing.T) {
 	}
 }
 
-// TestClosuresBesideATinyObject: a pointer-free object below 16 bytes is told from its neighbours in
+// TestClosuresBesideATinyObject: a pointer-free object below 16 bytes is told from its neighbors in
 // one block, and a field of a larger object from what it is not, without a look beyond the closure.
 //
 //weakvet:ignore weakcapture the panic is what is tested

@@ -8,7 +8,7 @@ import (
 	"github.com/go-weak/weakmap"
 )
 
-// A retainer is a container that retains. Whatever it uses them for, it holds objects, and
+// A retainer is a container that retains. It holds objects, as keys, values or elements, and
 // each has a number.
 type retainer interface {
 	// add binds a new object with the number.

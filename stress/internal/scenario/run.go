@@ -34,7 +34,7 @@ type Run struct {
 	slopes     []Slope  // Guarded by mu.
 }
 
-// violationsKept is how many violations are told in words.
+// violationsKept is how many violations are described in words.
 const violationsKept = 5
 
 func newRun(ctx context.Context, name string, b Budget) *Run {
