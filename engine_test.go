@@ -253,8 +253,7 @@ func TestInlining(t *testing.T) {
 	}
 }
 
-// A table that has just grown is filled to three fifths of what it takes at least, and is not laid out
-// often.
+// A table that has just grown is at least three fifths full, and is not laid out often.
 func TestTablesGrowByHalf(t *testing.T) {
 	for n, want := range map[int]int{0: 1, 1: 2, 4: 8, 8: 10, 10: 12, 14: 16, 16: 20, 28: 32, 1 << 20: 5 << 18} {
 		if got := larger(n); got != want {
@@ -284,7 +283,7 @@ func TestTablesGrowByHalf(t *testing.T) {
 }
 
 // What honest keys do is far from a flood, until every shard is full. The hashes are the same in
-// every run: some runs of others would go past half a bound, with nothing wrong.
+// every run: with others, some runs would exceed half a bound, with nothing wrong.
 func TestHonestKeysAreNoFlood(t *testing.T) {
 	hashes := rand.New(rand.NewPCG(1, 2))
 	word := unsafe.Pointer(new(int))
@@ -313,7 +312,7 @@ func TestHonestKeysAreNoFlood(t *testing.T) {
 	runtime.KeepAlive(word)
 }
 
-// From 16 million buckets on tags say less, and as many more bindings are alike.
+// From 16 million buckets on, tags say less, and more bindings are alike.
 func TestLargeTablesMeetMoreThatAreAlike(t *testing.T) {
 	l := &layout{Row: row.Make(1, 1), shards: make([]shard, 1)}
 	for shift, want := range map[int]int{0: floodAlike, 10: floodAlike, 24: floodAlike, 25: 2 * floodAlike, 27: 8 * floodAlike} {
@@ -353,7 +352,7 @@ func TestAFloodedTableTakesAnotherHash(t *testing.T) {
 	}
 }
 
-// A lookup is not content with the tag of its key, and a length that is the same.
+// An equal tag and an equal length do not suffice for a lookup.
 func TestKeysWithOneTagAreTold(t *testing.T) {
 	v := new(int)
 	var words Map[uint64, int]

@@ -92,8 +92,8 @@ func (g *guard) checkSlot(l *layout, b *row.Bucket, n uint32, at uintptr, word u
 	return fmt.Errorf("slot %d of bucket %d names what its record does not keep: its word is kept: %t", at, n, isKept)
 }
 
-// holds reports whether a binding of the container holds what is at p. What a layout held that was
-// replaced, it holds for those who are in it.
+// holds reports whether a binding of the container holds what is at p. What a replaced layout held,
+// it holds for the lookups that are in it.
 func (g *guard) holds(p unsafe.Pointer) bool {
 	g.update()
 	for _, l := range g.layouts {

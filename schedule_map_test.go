@@ -105,7 +105,7 @@ func (m *weakMap[K]) reap() {
 	m.run.forget()
 }
 
-// sweepAnnounced is what a pass does that goes by the announcements so far.
+// sweepAnnounced does what a pass does that goes by the announcements so far.
 func (m *weakMap[K]) sweepAnnounced() {
 	m.table().sweep(scope{collections: reaper.announced.Load()}, 1)
 	m.run.forget()

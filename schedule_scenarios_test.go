@@ -116,7 +116,7 @@ var scenarios = []scenario{
 		},
 	},
 	{
-		// The reader searches the old layout when the value that this has still is replaced and
+		// The reader searches the old layout when the value that this still has is replaced and
 		// dies. All keys have one hash, so that it must search.
 		name: "lookup beside growth and replacement", preemptions: 2, reaches: []string{"to place a shard", "found dead"},
 		stage: func(r *run) {
@@ -239,7 +239,7 @@ var scenarios = []scenario{
 		},
 	},
 	{
-		// For one key more the table takes four shards in place of two.
+		// For one more key the table takes four shards in place of two.
 		name: "iteration beside new shards", preemptions: 1, reaches: []string{"to place a shard"},
 		stage: func(r *run) {
 			m := r.newMap(Config{})

@@ -37,7 +37,7 @@ type run struct {
 }
 
 // A chooser picks one of n goroutines that can go on. The first is the one that runs, if it can;
-// then to pick another preempts it.
+// then picking another preempts it.
 type chooser interface {
 	choose(n int, preempts bool) int
 }
@@ -303,8 +303,7 @@ func (r *run) reachable(o *object) bool {
 	return slices.Contains(r.kept, o) || slices.ContainsFunc(r.guards, func(g *guard) bool { return g.holds(o.place) })
 }
 
-// forget has the actor that runs hold nothing any more but what it holds on purpose: an
-// operation has ended.
+// forget has the actor that runs hold only what it holds on purpose: an operation has ended.
 func (r *run) forget() {
 	if a := r.running; a != nil {
 		a.seen, a.made, a.since = a.seen[:0], a.made[:0], 0

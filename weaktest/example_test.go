@@ -62,7 +62,7 @@ func ExampleEmpty() {
 	// true
 }
 
-// Whatever a collection is to bring about can be waited for.
+// A test can wait for anything that a collection brings about.
 func ExampleCollect() {
 	type file struct{ _ [64]byte }
 	var closed, opened int

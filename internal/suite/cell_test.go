@@ -133,7 +133,7 @@ func TestCellAllocatesNothingButTheWeakPointer(t *testing.T) {
 			t.Errorf("%s: %v allocations, want 0", what, n)
 		}
 	}
-	// After a load nothing stays but the weak pointer.
+	// After a load only the weak pointer stays.
 	const n = 10_000
 	cells := make([]weakmap.Cell[record], n)
 	before := heapInUse()

@@ -12,7 +12,7 @@ import (
 	"github.com/go-weak/weakmap"
 )
 
-// A dumbMap is the KeyMap that anyone would believe: a mutex, a map, and strong keys. It lets
+// A dumbMap is a KeyMap that is obviously correct: a mutex, a map, and strong keys. It lets
 // a key go when it is told that the key is dropped.
 type dumbMap struct {
 	mu sync.Mutex

@@ -45,7 +45,7 @@ func (l *loading) call(ctx context.Context, compute loadContext) *outcome {
 	return o
 }
 
-// takes returns a compute that takes so long, if its context lasts.
+// takes returns a compute that takes that long, if its context lasts.
 func takes(d time.Duration, v *record, err error) loadContext {
 	return func(ctx context.Context) (*record, error) {
 		select {
@@ -218,8 +218,8 @@ func TestContextOfComputeHasTheFirstCallersValuesOnly(t *testing.T) {
 	})
 }
 
-// What all have left is cancelled at that moment, is not stored though it has a value, and does
-// not keep the next caller waiting.
+// A computation that all have left is cancelled at that moment, is not stored though it has a
+// value, and does not keep the next caller waiting.
 func TestContextLoadIsAbandonedByTheLast(t *testing.T) {
 	eachContextLoad(t, func(t *testing.T, l *loading) {
 		begin := time.Now()

@@ -13,7 +13,7 @@ import (
 )
 
 // Eight callbacks block, more than the runtime has goroutines for cleanups and more than a
-// small pool would have. Whatever shares a goroutine with one of them stands still for good.
+// small pool would have. Whatever shares a goroutine with one of them is blocked for good.
 func TestABlockedOnReapDelaysNothingElse(t *testing.T) {
 	inBothModes(t, func(t *testing.T, c configuration) {
 		gate := make(chan struct{})

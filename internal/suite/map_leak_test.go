@@ -104,8 +104,8 @@ func computeAndDelete(m *weakmap.Map[int, record], key int, v *record, err error
 	m.Delete(key)
 }
 
-// Whatever a binding attaches to its value must go with the binding: on a value that lives for
-// ever it would pile up. The runtime's structures are counted while the value lives, and the
+// Whatever a binding attaches to its value must go with the binding: on a value that lives
+// forever it would pile up. The runtime's structures are counted while the value lives, and the
 // cleanups that run when it dies.
 func TestBindingOneValueAgainAndAgainCostsNothingLasting(t *testing.T) {
 	inBothModes(t, func(t *testing.T, c configuration) {

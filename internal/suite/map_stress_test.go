@@ -120,7 +120,7 @@ func TestTheBooksBalanceExactly(t *testing.T) {
 		countUp(workers, scaled(800), func(worker int) {
 			key, v := rand.IntN(keys), &record{}
 			held[worker][rand.IntN(8)] = v // so that some live for a while
-			// A LoadAndDelete cuts a load off, whose value is not inserted then: so they do not meet.
+			// A LoadAndDelete cuts off a load, whose value is then not inserted: so they do not meet.
 			switch rand.IntN(9) {
 			case 0, 1:
 				if _, loaded := m.LoadOrStore(key, v); !loaded {

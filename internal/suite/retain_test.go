@@ -13,7 +13,7 @@ import (
 	"github.com/go-weak/weakmap"
 )
 
-// forever is a Retain that no test lives to see. Its low bits are 0: cut to 32 it would be none.
+// forever is a Retain that no test reaches. Its low bits are 0: cut to 32 bits it would be 0.
 const forever = 1 << (bits.UintSize / 2)
 
 type handle = weak.Pointer[record]

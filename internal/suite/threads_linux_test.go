@@ -14,7 +14,7 @@ import (
 	"github.com/go-weak/weakmap/internal/gctest"
 )
 
-// threadsVariable makes the test binary the program that must not be ended.
+// threadsVariable makes the test binary the program that the runtime must not end.
 const threadsVariable = "WEAKMAP_SUITE_CHILD"
 
 // Callbacks in system calls take a thread each, and the runtime ends a program that has too many.

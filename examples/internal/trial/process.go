@@ -19,7 +19,7 @@ import (
 // input and reports leave on standard output. No flag set knows it, so -h does not show it.
 const childFlag = "-trial-child"
 
-// reportInterval is how often a child says how far it is: often enough for a smooth bar.
+// reportInterval is how often a child reports its progress: often enough for a smooth bar.
 const reportInterval = 100 * time.Millisecond
 
 // report is what a child sends: how much is done, and at the end either a result or an error.
