@@ -15,11 +15,11 @@ import (
 // callbacks are submitted by such cleanups, and since what a finalizer holds
 // dies only after it.
 //
-// The counts tell how long, which runtime/metrics gives from Go 1.26 on. Before
+// From Go 1.26 on, the counts of runtime/metrics tell how long to wait. Before
 // that, markers say that the runtime's goroutines have begun, and they go on until
-// nothing is queued: so when none of them is at work, nothing is.
+// nothing is queued: so when none of them is at work, nothing is queued.
 //
-// No account of which objects are dead would do instead: an object with a
+// Counting the objects that are dead would not do instead: an object with a
 // finalizer looks dead, and may be brought back by it and never be gone.
 type backlog struct {
 	samples []metrics.Sample // queued and executed, of cleanups and then finalizers; nil if there are no metrics
@@ -27,12 +27,12 @@ type backlog struct {
 	gaveUp  bool             // whether a wait ended without progress. Later ones do not wait.
 }
 
-// markers tell which of their like the runtime has begun to run since.
+// markers tell whether the runtime has begun to run cleanups and finalizers since.
 type markers struct{ cleanup, finalizer atomic.Bool }
 
-// backlogPatience is how long a wait goes on though nothing moves: long beside
-// what a loaded machine keeps a goroutine waiting, short beside a test's
-// deadline. No evidence for its exact size.
+// backlogPatience is how long a wait goes on without progress: much longer than a
+// goroutine waits on a loaded machine, and much shorter than a test's deadline.
+// There is no evidence for its exact value.
 const backlogPatience = time.Second
 
 func newBacklog() *backlog {
@@ -72,8 +72,8 @@ func (m *markers) drop() {
 // A work is one number for cleanups and one for finalizers.
 type work struct{ cleanups, finalizers uint64 }
 
-// wait returns when what matters to us of what the last collection queued has
-// been run. It gives up when nothing has moved for backlogPatience.
+// wait returns when what the last collection queued has been run, as far as it
+// matters here. It gives up when nothing has moved for backlogPatience.
 func (b *backlog) wait(ctx context.Context) error {
 	cleanups := following()
 	finalizers := cleanups || !reaper.idle()
@@ -100,7 +100,7 @@ func (b *backlog) wait(ctx context.Context) error {
 }
 
 // count returns how much work was ever queued and executed. Without metrics,
-// executed at least changes when a cleanup of ours comes.
+// executed at least changes when a cleanup of ours runs.
 func (b *backlog) count() (queued, executed work) {
 	if b.samples == nil {
 		return work{}, work{cleanups: uint64(followed.gone.Load())}
@@ -121,8 +121,8 @@ func (b *backlog) finalized() uint64 {
 	return executed.finalizers - reaper.finalized.Load()
 }
 
-// quietRounds is how many collections must have brought nothing before nothing
-// is expected to come: without metrics a finalizer runs unseen, so a few more.
+// quietRounds is how many collections in a row must have found nothing before
+// nothing more is expected: without metrics a finalizer runs unseen, so a few more.
 func (b *backlog) quietRounds() int {
 	if b.samples == nil {
 		return 4

@@ -9,7 +9,7 @@ import (
 	"github.com/go-weak/weakmap"
 )
 
-// What faults cost that were mended, beside what is right. Where a benchmark compares, both
+// The cost of faults that were fixed, beside the correct behavior. Where a benchmark compares, both
 // sides take turns, and the ratio is that of the medians. docs/faults.md says what each ratio may be.
 
 // alternate calls the functions in turn for as long as b lasts, and reports the time of one operation
@@ -52,9 +52,9 @@ func BenchmarkShards(b *testing.B) {
 }
 
 // BenchmarkTakeOneAtATime takes all elements of a set one by one, out of a small one and a large one.
-// The times are those of an element that is added and taken. Beside them stands what an element
-// takes that is added and removed without an iteration: memory is slower for the large set. The ratio
-// is that of the two for the large set.
+// The times are those of adding an element and taking it. Beside them are the times of adding one and
+// removing it without an iteration: memory is slower for the large set. The ratio is that of the two
+// for the large set.
 func BenchmarkTakeOneAtATime(b *testing.B) {
 	take := func(n int, iterates bool) func() {
 		elements := make([]*[4]*int, n) // each of its own: in one array the runtime takes longer for each

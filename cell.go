@@ -11,7 +11,7 @@ import (
 
 // A Cell holds one value weakly: a [Map] with one key, in 24 bytes at most. It is for
 // something that can be made again at some cost, such as a sorted copy, an index
-// or an encoded document, which stays only as long as it is in use.
+// or an encoded document, and that stays only as long as it is in use.
 //
 // The zero Cell is empty and ready to use. A Cell must not be copied after first use.
 // All methods may be called by any number of goroutines at once; Load takes no lock. In
@@ -19,8 +19,8 @@ import (
 // any call that returns it.
 //
 // A dead value is never returned. To keep a value, hold the pointer that a method
-// returned. While nothing is being computed, a Cell has nothing on the heap but
-// the runtime's weak pointer.
+// returned. While nothing is being computed, a Cell has only the runtime's weak
+// pointer on the heap.
 type Cell[T any] struct {
 	word    unsafe.Pointer // of the weak pointer: see package seam. Accessed atomically; written by storeIfAbsent with flights.mu held.
 	flights flights[struct{}, *T]
@@ -41,8 +41,8 @@ func (c *Cell[T]) read() (value *T, word unsafe.Pointer) {
 		if value := seam.Value(word); value != nil {
 			return (*T)(value), word
 		}
-		// Dead, but perhaps replaced since it was read, by what was held: then this is no
-		// miss. The word of what is dead is never that of another value.
+		// Dead, but if it was replaced by a live value since it was read, this is no miss.
+		// The word of a dead value is never that of another one.
 		if atomic.LoadPointer(&c.word) == word {
 			return nil, word
 		}
@@ -61,19 +61,19 @@ func (c *Cell[T]) Store(value *T) {
 // pointer. loaded is false for exactly one of them, the one whose value was stored.
 //
 // No lock is held while compute runs, and it may use the Cell. But calling LoadOrCompute
-// of the Cell from inside its own compute waits for ever, as loads do that wait for each
+// of the Cell from inside its own compute waits forever, as do loads that wait for each
 // other in a cycle; with the build tag weakmapcheck that panics. In a bubble of
 // testing/synctest, a call does not wait for a computation in another bubble: it computes
 // itself, and what is stored first wins.
 //
-// An error of compute is returned to its caller and to those who waited, and nothing is
+// An error of compute is returned to its caller and to those that waited, and nothing is
 // stored. If it returns nil and no error, that error is [ErrNilValue]. A panic or
-// [runtime.Goexit] in compute goes to its caller, and one of those who waited computes
-// instead. A value stored by others meanwhile wins, over an error too, and is what
-// everyone gets.
+// [runtime.Goexit] in compute goes to its caller, and one of those that waited computes
+// instead. A value that another call stores while compute runs wins, even over an error,
+// and all callers get it.
 //
-// [Cell.Clear] meanwhile cuts the computation off. What it returns goes to its caller,
-// with loaded false, and to those who were waiting, with loaded true, whatever is stored
+// [Cell.Clear] cuts off a computation that is running. What it returns goes to its caller,
+// with loaded false, and to those that were waiting, with loaded true, whatever is stored
 // later; it is not stored itself. Calls that begin after Clear has returned start a
 // computation of their own.
 func (c *Cell[T]) LoadOrCompute(compute func() (*T, error)) (actual *T, loaded bool, err error) {
@@ -88,8 +88,8 @@ func (c *Cell[T]) LoadOrCompute(compute func() (*T, error)) (actual *T, loaded b
 }
 
 // storeIfAbsent stores value if there is none and unless is not set, and returns what is
-// there, or value. It does so under the lock with which unless is set, so that what Clear
-// has cut off does not come after it: see flights.
+// there, or value. It does so under the lock that guards setting unless, so that what Clear
+// has cut off is not stored after it: see flights.
 func (c *Cell[T]) storeIfAbsent(value *T, unless *atomic.Bool) (actual *T, loaded bool) {
 	defer runtime.KeepAlive(value)
 	fresh := seam.Make(unsafe.Pointer(value))
@@ -114,8 +114,8 @@ func (c *Cell[T]) Clear() {
 	atomic.StorePointer(&c.word, nil)
 }
 
-// GobEncode encodes nothing. With [Cell.GobDecode] it lets [encoding/gob] take a struct
-// that has a Cell in an exported field.
+// GobEncode encodes nothing. With [Cell.GobDecode] it lets [encoding/gob] encode and
+// decode a struct that has a Cell in an exported field.
 func (c *Cell[T]) GobEncode() ([]byte, error) { return nil, nil }
 
 // GobDecode leaves the Cell as it is.

@@ -30,8 +30,8 @@ func (c *claims[K]) take(h Hasher[*K], key *K) *claim[K] { return c.find(h, key,
 // held returns the claim of a key that is the same as key, or nil.
 func (c *claims[K]) held(h Hasher[*K], key *K) *claim[K] { return c.find(h, key, false) }
 
-// find asks h with no lock held. What it has not been asked about when c.mu is taken has come
-// since, and it is asked about that first.
+// find asks h with no lock held. If there is a key that h has not been asked about when c.mu is
+// taken, it has come since, and h is asked about it first.
 func (c *claims[K]) find(h Hasher[*K], key *K, take bool) *claim[K] {
 	hash := hashBy(h, key, comparableSeed)
 	var judged verdicts

@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// Config is the settings that all containers share. Set them before the first
-// use of the container and never after, as with http.Server.
+// Config holds the settings that every kind of container has. Set them before the
+// first use of the container and never after, as with http.Server.
 //
-// Of a container that stands in a struct, encoding/json, encoding/xml and
-// encoding/gob encode and decode its Config, and neither functions, a [Hasher] nor
-// entries. Encode the address of the struct, since containers must not be copied.
+// Of a container in a struct, encoding/json, encoding/xml and encoding/gob encode
+// and decode only its Config: no functions, no [Hasher], no entries. Encode the
+// address of the struct, since containers must not be copied.
 type Config struct {
 	// Shards is the number of lock stripes, rounded up to a power of two; at
 	// most 1,024 are used. 0 means one for a small container and more as it
@@ -19,49 +19,49 @@ type Config struct {
 	Shards int
 
 	// Capacity is the number of entries to make room for at the first
-	// insertion; 0 means to grow on demand. The room is kept, through Clear and
-	// the death of values too, until as many entries have been inserted. A number
-	// that is negative, or so large that no table could take it, panics at the
-	// first insertion.
+	// insertion; 0 means to grow on demand. The room is kept, even through Clear
+	// and the death of values, until that many entries have been inserted. A number
+	// that is negative, or larger than any table can hold, panics at the first
+	// insertion.
 	Capacity int
 
-	// Reclaim says how entries of dead values leave; the zero value is PerCycle.
+	// Reclaim says how entries of dead values are removed; the zero value is
+	// PerCycle.
 	Reclaim Reclaim
 
 	// Retain keeps a value strongly until it has gone unused for this many
-	// collections: a weak container becomes a cache that outlives its users for
-	// a while. Every hit and every yield to an iteration is a use; a new value
-	// begins as one just used, and one that was let go is held again when it is
-	// used. Deleting or replacing it, and Clear, let go at once. With Retain the
-	// keys of a KeyMap and the elements of a Set are what is held. Ages are taken in
-	// passes: where collections follow each other closely a value stays longer, until
-	// passes that far apart have found it unused. Retain bounds no memory: all that
-	// is used between two collections is held, however much that is. 0 means purely
-	// weak. A negative number panics at the first insertion.
+	// collections: a weak container becomes a cache that keeps values for a while
+	// after their last use. Every hit and every yield to an iteration is a use; a
+	// new value counts as just used, and one that was let go is held again when it
+	// is used. Deleting or replacing a value, or Clear, lets it go at once. In a
+	// KeyMap it is the keys that are held, and in a Set the elements. Age is counted
+	// by passes: where collections follow each other closely a value stays longer,
+	// until passes that far apart have found it unused. Retain does not bound
+	// memory: all that is used between two collections is held, however much that
+	// is. 0 means purely weak. A negative number panics at the first insertion.
 	Retain int
 
-	// RetainFor keeps a value strongly until it has gone unused for so long.
-	// That is looked at after collections: while there are none, nothing is let
-	// go, and a value is held up to one collection longer than it says. A hit
-	// reads no clock. 0 means no time, and a negative one panics at the first
-	// insertion.
+	// RetainFor keeps a value strongly until it has gone unused for this long.
+	// That is checked after collections: without any, nothing is let go, and a
+	// value may be held for one collection longer. A hit reads no clock. 0 means
+	// no time, and a negative one panics at the first insertion.
 	RetainFor time.Duration
 
-	// RetainMax is how many values at most are kept strongly. When there are that
-	// many, the next one takes the place of another, chosen by S3-FIFO
-	// with SIEVE: one that is new and was not used again, or the oldest that has gone
-	// unused for a while. What has lost its place is found as long as
-	// somebody else holds it, and is held again when it is used again. So a
-	// container with RetainMax alone is a cache of bounded size. Stats.Retained
-	// exceeds RetainMax by at most the number of shards less one. 0 means no
-	// bound, and a negative number panics at the first insertion.
+	// RetainMax is the number of values kept strongly, at most. Once there are that
+	// many, the next one takes the place of another, chosen by S3-FIFO with SIEVE:
+	// a new one that was not used again, or the oldest that has gone unused for a
+	// while. A value that has lost its place is found as long as something else
+	// holds it, and is held again when it is used again. So a container with
+	// RetainMax alone is a cache of bounded size. Stats.Retained exceeds RetainMax
+	// by at most the number of shards less one. 0 means no bound, and a negative
+	// number panics at the first insertion.
 	//
-	// Retain, RetainFor and RetainMax combine: a value is let go by what comes
-	// first.
+	// Retain, RetainFor and RetainMax combine: a value is let go as soon as one of
+	// them says so.
 	RetainMax int
 
-	// Stats turns on the counting of hits and misses. Off, it costs nothing on
-	// the read path.
+	// Stats turns on the counting of hits and misses. When off, it costs lookups
+	// nothing.
 	Stats bool
 }
 
@@ -70,14 +70,14 @@ type Config struct {
 type Reclaim uint8
 
 const (
-	// PerCycle has one cleanup callback for each collection, which deletes the
+	// PerCycle uses one cleanup callback for each collection, which deletes the
 	// entries of all values that the collection found dead. It is the faster
 	// choice, by far for small values, and takes less memory.
 	PerCycle Reclaim = iota
 
-	// PerValue has one runtime cleanup callback for each stored value, which
-	// deletes its entry. It does nothing after a collection that found no value
-	// dead.
+	// PerValue uses one runtime cleanup callback for each stored value, which
+	// deletes its entry. After a collection that found no value dead, nothing
+	// runs.
 	PerValue
 )
 
@@ -91,11 +91,11 @@ func (r Reclaim) String() string {
 	return fmt.Sprintf("Reclaim(%d)", uint8(r))
 }
 
-// maxCapacity is what maxBuckets take with room to spare: 4 billion entries, or 134
+// maxCapacity is what maxBuckets hold with room to spare: 4 billion entries, or 134
 // million where an int has 32 bits. What is computed from it stays within an int.
 const maxCapacity = maxBuckets * 4
 
-// check panics if c cannot be meant.
+// check panics if c is invalid.
 func (c Config) check() {
 	switch {
 	case c.Shards < 0:
@@ -115,21 +115,21 @@ func (c Config) check() {
 	}
 }
 
-// Stats is what a container tells about itself. When no operation is in
-// progress, Inserts == Reaped + Deleted + Entries.
+// Stats are the counts of a container. When no operation is in progress,
+// Inserts == Reaped + Deleted + Entries.
 //
-// Many Dead among the Misses mean that values die shortly before they are asked for
-// again, for which there is [Config].Retain; few mean that lookups ask for what was not
-// there. A value counts as Dead only until its entry is removed, after the collection
-// that has found it dead. Dead never exceeds Misses. An [Interner] and a [Strings] know a
-// dead value by its hash alone. In a [KeyMap] and a [Set], which go by identity, Dead is 0:
-// the caller of a lookup holds the key.
+// If many of the Misses are Dead, values die shortly before they are asked for again,
+// which [Config].Retain prevents; if few are, lookups ask for what was not there. A value
+// counts as Dead only until its entry is removed, after the collection that has found it
+// dead. Dead never exceeds Misses. An [Interner] and a [Strings] recognize a dead value by
+// its hash alone. In a [KeyMap] or [Set] without a [Hasher], Dead is 0: the caller of a
+// lookup holds the key.
 type Stats struct {
 	Entries  int    // as Len
 	Capacity int    // slots allocated
 	Hits     uint64 // lookups that found a live value; counted with Config.Stats
 	Misses   uint64 // lookups that did not, or had to wait for a computation; a dead value is a miss; counted with Config.Stats
-	Dead     uint64 // of the Misses, those that met a value that had died; counted with Config.Stats
+	Dead     uint64 // misses that met a value that had died; counted with Config.Stats
 	Inserts  uint64 // entries ever made
 	Reaped   uint64 // entries removed because their value was collected
 	Deleted  uint64 // entries removed or replaced by a caller
@@ -137,8 +137,8 @@ type Stats struct {
 	Evicted  uint64 // values let go for Config.RetainMax
 }
 
-// String returns s as one line for a log. It tells of hits and misses if any
-// were counted.
+// String returns s as one line for a log, with hits and misses if any were
+// counted.
 func (s Stats) String() string {
 	line := fmt.Sprintf("%d entries in %d slots, %d retained; %d inserted, %d reaped, %d deleted",
 		s.Entries, s.Capacity, s.Retained, s.Inserts, s.Reaped, s.Deleted)

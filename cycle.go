@@ -13,9 +13,9 @@ import (
 
 // With the build tag weakmapcheck, a LoadOrCompute that would wait for itself
 // panics: its compute, or one that this waits for, loads what the call is to
-// load. What a compute has other goroutines load is not seen.
+// load. Loads that a compute leaves to other goroutines are not seen.
 
-// A loader is who computes in a flight.
+// A loader is the goroutine that computes in a flight.
 type loader struct {
 	key       reflect.Type // of the map's keys. Guarded by loads.mu, as the next one.
 	goroutine uint64       // 0 before it has begun and once it has ended
@@ -27,7 +27,7 @@ var loads struct {
 	waits map[uint64]*loader // by the number of the goroutine. Guarded by mu.
 }
 
-// beginLoad is called by the goroutine that computes, before it does.
+// beginLoad is called by the goroutine that computes, before it computes.
 func beginLoad[K any](l *loader) {
 	loads.mu.Lock()
 	defer loads.mu.Unlock()
@@ -64,7 +64,7 @@ func awaitLoad(l *loader) (ended func()) {
 	}
 }
 
-// goroutineID returns the number with which a trace of the caller begins.
+// goroutineID returns the goroutine's number, with which a stack trace begins.
 func goroutineID() uint64 {
 	var trace [64]byte
 	digits, _, _ := bytes.Cut(bytes.TrimPrefix(trace[:runtime.Stack(trace[:], false)], []byte("goroutine ")), []byte(" "))

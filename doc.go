@@ -1,7 +1,7 @@
-// Package weakmap has collections that do not keep what they refer to: maps with
-// weak values or weak keys, sets, an interner, and references with callbacks and
-// finalizers. They are made for programs with many goroutines, and built on
-// [weak.Pointer] and [runtime.AddCleanup].
+// Package weakmap provides collections that do not keep alive what they refer to:
+// maps with weak values or weak keys, sets, an interner, and references with
+// callbacks and finalizers. They are made for programs with many goroutines, and
+// built on [weak.Pointer] and [runtime.AddCleanup].
 //
 //	var files weakmap.Map[string, File] // the zero value is ready to use
 //
@@ -11,15 +11,16 @@
 //
 //	weakmap.Finalize(tmp, func(dir string) { os.RemoveAll(dir) }, tmp.dir) // dir, not tmp: that would keep itself
 //
-// A [Map] has strong keys and weak values: a cache that keeps no value alive, or, with
-// what [Config] says of retention, only what was used recently: for a time, or up to a
-// number. A [KeyMap] has weak keys and strong values: data
-// attached to objects that something else holds. A [Set] has weak elements. With [ObjectOf], keys
-// and elements may be objects of any types; with a [Hasher] they are the same if it says so, and
-// not by identity. An [Interner] gives one pointer for all equal values,
-// and [Strings] one copy of the bytes of equal strings. A [Cell] holds one value weakly, and makes
-// it again. A [Ref] calls back when its referent is gone, a [Finalizer] does so even if it was
-// dropped itself, and a [Method] is bound to a receiver that it does not keep.
+// A [Map] has strong keys and weak values: a cache that keeps no value alive or, with
+// the retention settings of [Config], only values used recently: for a time, or up to
+// a number. A [KeyMap] has weak keys and strong values: data attached to objects that
+// something else holds. A [Set] has weak elements. Keys and elements are compared by
+// identity, or by a [Hasher]; with [ObjectOf] they may be objects of any type. An
+// [Interner] gives one pointer for all equal values, and [Strings] one copy of the
+// bytes of equal strings. A [Cell] holds one value weakly, and can make it again. A
+// [Ref] calls back when its referent is gone, a [Finalizer] does so even if the
+// Finalizer itself was dropped, and a [Method] is bound to a receiver that it does not
+// keep alive.
 //
 // # Guarantees
 //
@@ -29,36 +30,37 @@
 //
 // What is held is found. A lookup misses only if, at some moment during the call,
 // the key was unbound or what was bound to it was unreachable. A replacement
-// during the call is no excuse.
+// during the call never causes a miss.
 //
 // A late removal takes nothing else. An entry is removed by comparing the entry itself,
-// so the death of an old value never takes away what was stored under its key
+// so the death of an old value never removes what has been stored under its key
 // since, not even the same value.
 //
 // Readers never wait. Lookups take no lock and allocate nothing, whatever writers,
-// growth and the collector do. They write to no shared memory, except that with
-// Config.Retain, RetainFor or RetainMax the first hit of an entry after a pass or an
-// eviction came by notes it, and that Config.Stats counts. With these three, the first hit
-// of what was let go takes a lock, to hold it again.
+// growth and the collector do. They write to no shared memory, with two exceptions:
+// Config.Stats counts, and with Config.Retain, RetainFor or RetainMax the first hit of
+// an entry after a pass or an eviction has marked it clears the mark. With these three,
+// the first hit of a value that was let go takes a lock, to hold it again.
 //
-// What was invalidated does not come back. After a Delete or Clear has returned, nothing
-// is stored by a LoadOrCompute that had begun to compute before it.
+// What was invalidated does not come back. After a Delete or Clear has returned, a
+// LoadOrCompute that had begun to compute before the call stores nothing.
 //
 // Your code runs unlocked. Functions that you pass are called with no lock held,
-// and those that the collector causes to be called run on goroutines of this
-// package, never on the runtime's cleanup goroutine. They may block and may use
-// any container. Each method documents what a panic in its callback does.
+// and those called after a collection run on goroutines of this package, never on
+// the runtime's cleanup goroutine. They may block and may use any container. Each
+// method documents what a panic in its callback does.
 //
-// One that blocks delays no others, until 64 of them block and four for each
-// processor: from then on each further one that blocks delays those behind it by
-// 10 ms. So they can wait for a lock or in a system call without taking a goroutine
-// or a thread for each object that dies. Reclamation never waits for them.
+// A callback that blocks does not delay others until 64 of them, plus four for each
+// processor, are blocked; from then on, each further one that blocks delays those
+// behind it by 10 ms. So callbacks can wait for a lock or in a system call without
+// taking a goroutine or a thread for each object that dies. Reclamation never waits
+// for them.
 //
-// Tests may use it in a bubble of testing/synctest, and share containers between
-// bubbles and with what is outside. What the collector causes to be called runs
-// outside of all bubbles, as the runtime's own cleanups do. Only OnReap for an entry
-// that a call in a bubble found dead runs in that bubble, unless OnReap of that
-// container is at work outside.
+// Tests may use this package in a bubble of testing/synctest, and share containers
+// between bubbles and with code outside. Callbacks after a collection run outside
+// all bubbles, as the runtime's own cleanups do. Only OnReap for an entry that a call
+// in a bubble found dead runs in that bubble, unless OnReap of that container is
+// running outside.
 //
 // Nothing is left behind. Containers without entries have no goroutine; unused
 // ones have no heap memory, and emptied ones about 600 bytes, besides what
@@ -68,16 +70,16 @@
 //
 // # Who holds what
 //
-// What is in a container weakly stays while something else holds it: a pointer to
-// it, or into it, that is used later. A local variable counts up to its last use
-// and not to the end of its scope. After
+// What a container holds weakly stays while something else holds it: a pointer to
+// it, or into it, that is used later. A local variable counts up to its last use,
+// not to the end of its scope. After
 //
 //	c := &Client{conn: conn}
 //	online.Add(c)
 //	err := c.serve()
 //
-// c is in the Set as long as serve uses c. Where a function waits for something
-// else, it calls [runtime.KeepAlive] afterwards. A copy of what a pointer points
+// c is in the Set as long as serve uses c. A function that waits for something
+// else should call [runtime.KeepAlive] afterwards. A copy of what a pointer points
 // to holds nothing.
 //
 // # When entries go
@@ -85,9 +87,9 @@
 // The collector decides when a value is dead; this package removes the entry
 // soon after that collection, in one pass over all containers ([PerCycle], the
 // default) or by a runtime cleanup for each value ([PerValue]). Where collections
-// follow each other closely, passes leave some out; they take a tenth of one
-// processor at most. Until an entry is removed, Len counts it; nothing else shows
-// it. Reap removes what is dead now, and [Settle] waits until all is.
+// follow each other closely, not each gets a pass; passes take at most a tenth of
+// one processor. Until an entry is removed, Len counts it; nothing else shows it.
+// Reap removes what is dead now, and [Settle] waits until all dead entries are gone.
 //
 // A value is dead once its [weak.Pointer.Value] is nil. If it has a runtime
 // finalizer, that is before the finalizer runs; a [Ref] and a [Finalizer] follow
@@ -97,9 +99,8 @@
 //
 // When, or that, an object dies: no collection, no death. Pointer-free objects of
 // less than 16 bytes share memory with others and may live on; zero-size and
-// global ones never die. Nothing runs at exit but what [RunAtExit] is asked to
-// run. There is no order among callbacks, nor among keys in an iteration, which
-// is no snapshot either. A value of a [KeyMap] that reaches its own key keeps
-// both. Pointers to memory that Go did not allocate crash the program, save that
-// [Finalize] panics.
+// global ones never die. Nothing runs at exit except through [RunAtExit]. Callbacks
+// run, and iterations yield, in no particular order, and an iteration is not a
+// snapshot. A value of a [KeyMap] that reaches its own key keeps both alive. Pointers
+// to memory that Go did not allocate crash the program; [Finalize] panics instead.
 package weakmap

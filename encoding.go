@@ -7,21 +7,21 @@ import (
 	"time"
 )
 
-// encoding/gob has no tag that leaves out a field, and of a value in an interface it wants to know
-// the type. So containers with a Hasher encode themselves; the others need nothing.
+// encoding/gob has no tag that leaves out a field, and must know the type of a value in an
+// interface. So containers with a Hasher encode themselves; the others need nothing.
 
-// GobEncode encodes Config alone. With [KeyMap.GobDecode] it lets [encoding/gob] take a
-// struct that has a KeyMap in an exported field, or the address of one, whatever its
-// Hasher is. A struct that embeds a KeyMap and encodes other fields by gob needs methods
-// of its own, or these are taken for its own. It never returns an error.
+// GobEncode encodes only Config. With [KeyMap.GobDecode] it lets [encoding/gob] encode and
+// decode a struct that has a KeyMap in an exported field, or the address of one, whatever
+// its Hasher is. A struct that embeds a KeyMap and encodes other fields by gob needs methods
+// of its own, or these are promoted to it. It never returns an error.
 func (m *KeyMap[K, V]) GobEncode() ([]byte, error) { return m.Config.encode(), nil }
 
 // GobDecode sets Config to what GobEncode was given, and nothing else. Call it before the
-// first use, as Config is set. It returns an error, and sets nothing, if text was not made
-// by GobEncode.
+// first use, when Config may be set. It returns an error, and sets nothing, if text was not
+// made by GobEncode.
 func (m *KeyMap[K, V]) GobDecode(text []byte) error { return m.Config.decode(text) }
 
-// GobEncode encodes Config alone, as [KeyMap.GobEncode] does.
+// GobEncode encodes only Config, as [KeyMap.GobEncode] does.
 func (s *Set[T]) GobEncode() ([]byte, error) { return s.Config.encode(), nil }
 
 // GobDecode sets Config to what GobEncode was given, as [KeyMap.GobDecode] does.

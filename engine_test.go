@@ -127,7 +127,7 @@ func TestAMapOfTenEntriesIsSmall(t *testing.T) {
 
 // memoryInUse returns the bytes of live objects and of what the runtime has
 // taken for weak pointers and the like: the least of some attempts, since
-// passes that run meanwhile leave garbage.
+// passes that run at the same time leave garbage.
 func memoryInUse() uint64 {
 	least := uint64(math.MaxUint64)
 	for range 10 {
@@ -224,7 +224,7 @@ func TestLookupsAllocateNothing(t *testing.T) {
 	runtime.KeepAlive(v)
 }
 
-// A lookup is a call to one of the short ways. What these do with buckets and numbers is no call.
+// A lookup is a call to one of the fast paths. What these do with buckets and numbers is inlined.
 func TestInlining(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds the package once more")
@@ -253,8 +253,7 @@ func TestInlining(t *testing.T) {
 	}
 }
 
-// A table that has just grown is filled to three fifths of what it takes at least, and is not laid out
-// often.
+// A table that has just grown is at least three fifths full, and is not laid out often.
 func TestTablesGrowByHalf(t *testing.T) {
 	for n, want := range map[int]int{0: 1, 1: 2, 4: 8, 8: 10, 10: 12, 14: 16, 16: 20, 28: 32, 1 << 20: 5 << 18} {
 		if got := larger(n); got != want {
@@ -284,7 +283,7 @@ func TestTablesGrowByHalf(t *testing.T) {
 }
 
 // What honest keys do is far from a flood, until every shard is full. The hashes are the same in
-// every run: some runs of others would go past half a bound, with nothing wrong.
+// every run: with others, some runs would exceed half a bound, with nothing wrong.
 func TestHonestKeysAreNoFlood(t *testing.T) {
 	hashes := rand.New(rand.NewPCG(1, 2))
 	word := unsafe.Pointer(new(int))
@@ -313,7 +312,7 @@ func TestHonestKeysAreNoFlood(t *testing.T) {
 	runtime.KeepAlive(word)
 }
 
-// From 16 million buckets on tags say less, and as many more bindings are alike.
+// From 16 million buckets on, tags say less, and more bindings are alike.
 func TestLargeTablesMeetMoreThatAreAlike(t *testing.T) {
 	l := &layout{Row: row.Make(1, 1), shards: make([]shard, 1)}
 	for shift, want := range map[int]int{0: floodAlike, 10: floodAlike, 24: floodAlike, 25: 2 * floodAlike, 27: 8 * floodAlike} {
@@ -353,7 +352,7 @@ func TestAFloodedTableTakesAnotherHash(t *testing.T) {
 	}
 }
 
-// A lookup is not content with the tag of its key, and a length that is the same.
+// An equal tag and an equal length do not suffice for a lookup.
 func TestKeysWithOneTagAreTold(t *testing.T) {
 	v := new(int)
 	var words Map[uint64, int]
@@ -426,8 +425,8 @@ func TestComparedKeysWithOneHashAreTold(t *testing.T) {
 	}
 }
 
-// A value is bound to two keys with one tag, of which the second lies in the bucket of the first. What
-// takes one of them out must not take the other, nor that one's place in the counts of what passed.
+// A value is bound to two keys with one tag, of which the second is in the bucket of the first.
+// Removing one of them must not remove the other, nor the other's place in the counts of what passed.
 func TestOneValueUnderKeysWithOneTag(t *testing.T) {
 	if !areWords {
 		t.Skip("numbers of 64 bits are no words here")

@@ -39,7 +39,7 @@ func ExampleKeyMap() {
 		}
 	}
 
-	// The parser drops one node, and what the side table had on it goes with it.
+	// The parser drops one node, and its entry in the side table goes with it.
 	tree.Children = slices.Delete(tree.Children, 1, 2)
 	if err := weakmap.Settle(context.Background()); err != nil {
 		fmt.Println(err)
@@ -62,7 +62,7 @@ func ExampleKeyMap_onReap() {
 	document := &Document{}
 	open.Store(document, "draft.tmp")
 	runtime.KeepAlive(document)
-	// No one refers to document any more.
+	// Nothing refers to document any more.
 	if err := weakmap.Settle(context.Background()); err != nil {
 		fmt.Println(err)
 	}
@@ -72,7 +72,7 @@ func ExampleKeyMap_onReap() {
 	// 0 open
 }
 
-// A value is made once for each key, whoever asks first.
+// A value is made once for each key, whichever goroutine asks first.
 func ExampleKeyMap_LoadOrCompute() {
 	type Image struct{ Pixels []byte }
 	var checksums weakmap.KeyMap[Image, int]
@@ -172,8 +172,7 @@ func ExampleInterner() {
 	// 0 left, with 0 tokens held
 }
 
-// A decoder meets the same names again and again. Each is in memory once, as long as anybody
-// has it.
+// A decoder meets the same names again and again. Each is in memory once, as long as it is held.
 func ExampleStrings() {
 	var names weakmap.Strings
 	line := []byte("region=eu zone=eu")
@@ -217,7 +216,7 @@ func ExampleCell() {
 	held := list()
 	list()
 
-	// What a change makes wrong goes at once, and what is being made from the old peers
+	// Clear drops what a change made outdated, and what is being made from the old peers
 	// will not be stored.
 	peers["d"] = 4
 	sorted.Clear()
@@ -243,7 +242,7 @@ func ExampleMap_Delete() {
 
 	slow, loaded, _ := users.LoadOrCompute(1, func() (*User, error) {
 		u, err := read()
-		row = "Anna" // somebody else does this while we are slow
+		row = "Anna" // another goroutine does this while we are slow
 		users.Delete(1)
 		return u, err
 	})
@@ -256,7 +255,7 @@ func ExampleMap_Delete() {
 	// Anna false
 }
 
-// A caller who has waited long enough leaves. The load goes on for the others, and is
+// A caller that has waited long enough leaves. The load goes on for the others, and is
 // cancelled when the last caller has left.
 func ExampleMap_LoadOrComputeContext() {
 	type Page struct{ Text *string }
@@ -285,7 +284,7 @@ func ExampleMap_LoadOrComputeContext() {
 	// hello false <nil>
 }
 
-// What belongs to an object that somebody else owns is made once, by a call that ends with
+// What belongs to an object that other code owns is made once, by a call that ends with
 // its request.
 func ExampleKeyMap_LoadOrComputeContext() {
 	type Conn struct{ Addr *string }
@@ -303,7 +302,7 @@ func ExampleKeyMap_LoadOrComputeContext() {
 	// 3 true <nil>
 }
 
-// Labels for objects of any type, which are in no field of theirs and do not keep them.
+// Labels for objects of any type, which need no field for a label, and which it does not keep.
 func ExampleObjectOf() {
 	type Server struct{ Addr *string }
 	server, queue, routes := &Server{new(string)}, make(chan int), map[string]int{"/": 1}
@@ -326,7 +325,7 @@ func ExampleObjectOf() {
 	// *weakmap_test.Server: "" false
 }
 
-// A schema is the same as another one if their fields are.
+// Two schemas are the same if their fields are.
 type schema struct{ fields []string }
 
 type byFields struct{}
@@ -353,7 +352,7 @@ func ExampleSet_LoadOrAdd() {
 	// false false
 }
 
-// Data beside points, found by any point that is equal. The key that was stored must be held.
+// Data attached to points, found by any equal point. The key that was stored must be held.
 func ExampleComparable() {
 	type point struct{ x, y *int } // with pointers: small objects without any may never die
 	labels := weakmap.KeyMap[point, string]{Hasher: weakmap.Comparable[point]()}

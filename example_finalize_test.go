@@ -22,7 +22,7 @@ type image struct {
 	_    [4096]byte // its pixels
 }
 
-// A Ref tells of its object's death, as long as the Ref is kept.
+// A Ref reports its object's death, as long as the Ref is kept.
 func ExampleNewRef() {
 	img := &image{name: "sunset"}
 	ref := weakmap.NewRef(img, func() { fmt.Println("the image is gone") })
@@ -31,14 +31,14 @@ func ExampleNewRef() {
 
 	settled()
 	fmt.Println("dead:", ref.Value() == nil)
-	runtime.KeepAlive(ref) // A Ref that was dropped would not have called.
+	runtime.KeepAlive(ref) // A Ref that was dropped would not have called back.
 	// Output:
 	// alive: sunset
 	// the image is gone
 	// dead: true
 }
 
-// Nobody needs to keep what Finalize returns.
+// What Finalize returns need not be kept.
 func ExampleFinalize() {
 	img := &image{name: "sunset"}
 	weakmap.Finalize(img, func(name string) { fmt.Println("bye,", name) }, img.name)
@@ -81,7 +81,7 @@ func NewTempDir() (*TempDir, error) {
 		return nil, err
 	}
 	d := &TempDir{Path: path}
-	// What removes knows the path, not the TempDir: that would never be dropped.
+	// The function refers to the path, not to the TempDir, which would never be dropped.
 	d.remover = weakmap.Finalize(d, func(path string) {
 		os.RemoveAll(path)
 		fmt.Println("removed once")
@@ -140,7 +140,7 @@ func ExampleFinalizer() {
 	// exists false
 }
 
-// A Window shows what happens as long as somebody has it open.
+// A Window shows what happens as long as it is open.
 type Window struct{ title string }
 
 func (w *Window) Show(event string) { fmt.Printf("%s: %s\n", w.title, event) }
@@ -154,7 +154,7 @@ func (o *Observers) Add(w *Window) {
 	o.methods = append(o.methods, weakmap.Bind(w, (*Window).Show))
 }
 
-// Notify tells those that are still there, and forgets the others.
+// Notify notifies those that are still there, and forgets the others.
 func (o *Observers) Notify(event string) {
 	kept := o.methods[:0]
 	for _, m := range o.methods {

@@ -13,7 +13,7 @@ import (
 )
 
 // A lock for each user, which is there as long as a goroutine has it or waits for it. The lock needs
-// the pointer beside: objects of less than 16 bytes without one share memory, and may never die.
+// the pointer: objects of less than 16 bytes without one share memory, and may never die.
 func ExampleMap_LoadOrStore() {
 	type lock struct {
 		sync.Mutex
@@ -165,8 +165,8 @@ func ExampleKeyMap_LoadOrCompute_derived() {
 	// derived: 1
 }
 
-// Listeners are found by their receivers, so each can be taken off again, and one whose receiver
-// is gone takes itself off. The value is a method expression, which keeps no receiver.
+// Listeners are found by their receivers, so each can be removed again, and one whose receiver is
+// gone is removed by itself. The value is a method expression, which keeps no receiver.
 func ExampleKeyMap_Delete() {
 	var listeners weakmap.KeyMap[Panel, func(*Panel, string)]
 	notify := func(event string) {

@@ -47,7 +47,7 @@ func ExampleConfig_retainMax() {
 }
 
 // A limiter for each client is held until it has gone unused for an hour, however often the
-// collector runs, and so forgets no call. A session goes some time after its time is up.
+// collector runs, and so forgets no call. A session goes some time after its time is over.
 func ExampleConfig_retainFor() {
 	type limiter struct{ calls int }
 	limiters := weakmap.Map[string, limiter]{Config: weakmap.Config{RetainFor: time.Hour}}
@@ -63,7 +63,7 @@ func ExampleConfig_retainFor() {
 	sessions := weakmap.Map[int, session]{Config: weakmap.Config{RetainFor: time.Millisecond}}
 	sessions.Store(1, &session{"bob"})
 	for sessions.Len() > 0 {
-		runtime.GC() // That is when it is looked at.
+		runtime.GC() // Time is checked after a collection.
 		time.Sleep(time.Millisecond)
 	}
 	fmt.Println(sessions.Len(), "sessions")

@@ -36,8 +36,8 @@ func Example() {
 	// after: 0
 }
 
-// A cache that never keeps what nobody uses: each text is parsed once for as long as anybody
-// holds the result.
+// A cache that keeps nothing that is not in use: each text is parsed once for as long as the
+// result is held.
 func ExampleMap_LoadOrCompute() {
 	type document struct{ words []string }
 	var cache weakmap.Map[string, document]
@@ -106,7 +106,7 @@ func ExampleMap_onReap() {
 	// left: 0
 }
 
-// An owner withdraws its own binding, and nobody else's.
+// An owner withdraws its own binding, and no other.
 func ExampleMap_CompareAndDelete() {
 	type worker struct{ name string }
 	var byRole weakmap.Map[string, worker]

@@ -9,12 +9,12 @@ import (
 	"unsafe"
 )
 
-// exits holds the finalizers that are still to run, and is what keeps them: a
-// runtime cleanup has but the numbers by which to find its finalizer here.
+// exits holds the finalizers that are still to run, for RunAtExit to find. A
+// runtime cleanup has a pointer to its finalizer, which leads to the chunk.
 //
-// The price of Finalize beyond its runtime.AddCleanup is memory to allocate and
-// to mark. Hence finalizers with arguments of one type share chunks, and find
-// theirs without a pointer: with an argument of one word that is 26 bytes each,
+// The cost of Finalize beyond its runtime.AddCleanup is memory to allocate and
+// to mark. So finalizers with arguments of one type share chunks, and find their
+// chunk without a pointer: with an argument of one word that is 26 bytes each,
 // and no allocation of its own. 46 bytes each and a map of the chunks took twice
 // the time beyond the cleanup's.
 var exits exitList
@@ -22,7 +22,7 @@ var exits exitList
 type exitList struct {
 	made    atomic.Uint64 // finalizers ever made: the number of the newest. Accessed atomically.
 	running atomic.Int32  // calls of RunAtExit under way. Accessed atomically.
-	stripes [8]exitStripe // A finalizer's number chooses. No evidence that more help: runtime.AddCleanup has one lock.
+	stripes [8]exitStripe // Chosen by a finalizer's number. No evidence that more help: runtime.AddCleanup has one lock.
 
 	mu   sync.Mutex     // Never held together with a stripe's.
 	late []anyFinalizer // what was made or put on while RunAtExit ran, oldest first. Guarded by mu.
@@ -41,8 +41,8 @@ type exitStripe struct {
 }
 
 // A chunk is a piece of memory with several finalizers. It leaves its stripe's
-// list when all of them are over, and is freed when nobody refers to one of them
-// any more. Places are not used again.
+// list when all of them are over, and is freed when none of them is referred to
+// any more. Places are not reused.
 type chunk struct {
 	self       anyChunk // Immutable.
 	first      uint64   // the number of its first finalizer. Immutable.
@@ -59,8 +59,8 @@ type chunkOf[A any] struct {
 	places [40]Finalizer[A]
 }
 
-// A singleOf is the first chunk of a type that is not among open, so that many
-// types do no harm, and what finalizers with large arguments have.
+// A singleOf is a chunk of one place: the first chunk of a type that is not among
+// open, so that many types do no harm, and that of a finalizer with a large argument.
 type singleOf[A any] struct {
 	chunk
 	place Finalizer[A]
@@ -200,8 +200,8 @@ func (s *exitStripe) dropIfOver(c *chunk) {
 	}
 }
 
-// chunksKept is how many places of a stripe's list may be free beside thrice as
-// many as are taken.
+// chunksKept is how many places of a stripe's list may be free in addition to three
+// times as many as are taken.
 const chunksKept = 64
 
 // lateIfRunning tells the RunAtExit under way, if there is one, of p.
@@ -215,9 +215,9 @@ func (e *exitList) lateIfRunning(p anyFinalizer) {
 	}
 }
 
-// claim ends f's time of waiting: true goes once, to whoever may now run or drop
-// it, with what stops the runtime's cleanup, if anything does. Must be called
-// with the lock of f held.
+// claim ends f's time of waiting: it returns true once, to the caller that may now
+// run or drop it, with the function that stops the runtime's cleanup, if there is
+// one. Must be called with the lock of f held.
 func (f *finalizer) claim() (stop func() bool, ok bool) {
 	if !f.pending {
 		return nil, false
@@ -242,7 +242,7 @@ func (f *finalizer) claim() (stop func() bool, ok bool) {
 func arrive(f *finalizer) {
 	mu := f.lock()
 	pending := f.pending
-	if f.arrived = pending; !pending { // It was over before, and we were left behind.
+	if f.arrived = pending; !pending { // It was over before, and its cleanup was abandoned.
 		abandoned[f.plot].Add(-1)
 	}
 	mu.Unlock()
@@ -253,11 +253,11 @@ func arrive(f *finalizer) {
 	followed.gone.Add(1)
 }
 
-// neverArrives says that no cleanup of f will come.
+// neverArrives notes that no cleanup of f will run.
 func (f *finalizer) neverArrives() {
 	mu := f.lock()
 	f.arrived = true
-	if !f.pending { // RunAtExit was quick.
+	if !f.pending { // RunAtExit was faster.
 		abandoned[f.plot].Add(-1)
 	}
 	mu.Unlock()
@@ -327,7 +327,7 @@ func (r *exitRun) next() (p anyFinalizer) {
 	return p
 }
 
-// end lets go of what nobody will look at.
+// end lets go of what will not be looked at any more.
 func (r *exitRun) end() {
 	exits.mu.Lock()
 	defer exits.mu.Unlock()
@@ -338,10 +338,10 @@ func (r *exitRun) end() {
 
 // abandoned counts, for each plot of addresses, the cleanups that wait for the
 // death of an object though their finalizer was called or detached. A cleanup
-// can be stopped only by someone who holds the object, and a weak pointer on
-// each would double the price of Finalize: so they stay. They must not pile up
-// on one long-lived object, though, and so on a plot that is crowded Finalize
-// makes that weak pointer.
+// can be stopped only while the object is held, and a weak pointer on each object
+// would double the cost of Finalize: so they stay. They must not pile up on one
+// long-lived object, though, and so on a plot that is crowded Finalize makes that
+// weak pointer.
 var abandoned [1 << 13]atomic.Int32
 
 // crowd is how many abandoned cleanups make a plot crowded. With 16 the plots
@@ -354,14 +354,14 @@ func plotOf(address uintptr) uint16 {
 	return uint16((uint64(address) * 0x9e3779b97f4a7c15 >> 40) % uint64(len(abandoned)))
 }
 
-// followed counts the runtime cleanups that callbacks hang on.
+// followed counts the runtime cleanups that start callbacks.
 var followed struct {
 	refs atomic.Int64 // made for a Ref; exits.made are those for a Finalizer
-	gone atomic.Int64 // those that came, were stopped, or never will come
+	gone atomic.Int64 // those that have run, were stopped, or never will run
 }
 
-// following reports whether a callback may still hang on a runtime cleanup.
+// following reports whether a runtime cleanup may still start a callback.
 func following() bool {
-	gone := followed.gone.Load() // First: more may be made and come meanwhile.
+	gone := followed.gone.Load() // First: more may be made and run after this.
 	return gone < int64(exits.made.Load())+followed.refs.Load()
 }

@@ -9,18 +9,18 @@ import (
 	"github.com/go-weak/weakmap/internal/misuse"
 )
 
-// A Finalizer is a function that is to run when an object is gone. It is what
-// Python calls weakref.finalize. [Finalize] makes one; the zero Finalizer is
-// over already: its methods return false.
+// A Finalizer is a function that runs when an object is gone. Python calls it
+// weakref.finalize. [Finalize] makes one; the zero Finalizer is over already: its
+// methods return false.
 //
-// The function runs once, by whatever comes first: the collection of the
+// The function runs once, for whichever comes first: the collection of the
 // object, [Finalizer.Call], or [RunAtExit]. What it holds is let go when it has
 // run or was detached. The package keeps the Finalizer until then, so the
 // caller need not.
 //
 // After a collection it runs on a goroutine of this package, with no lock held:
-// it may block, and may use anything. A panic there crashes the program, as in
-// any goroutine.
+// it may block, and may use any container. A panic in it crashes the program, as
+// in any goroutine.
 //
 // All methods may be called by any number of goroutines at once, and from the
 // function itself.
@@ -37,22 +37,21 @@ type Finalizer[A any] struct {
 // Neither fn nor arg may refer to the object, or it would never go. Finalize
 // panics where it can tell. It looks at arg, in the structs, arrays and
 // interfaces there, and one pointer deep: at what pointers and slices in arg
-// point to, as that is at the moment of the call. It looks at 64 pointers at
-// most. There looking ends: what is behind a second pointer, in a map or
-// channel, or in an interface behind a pointer, it does not see.
+// point to, as it is at the moment of the call, and at 64 pointers at most. It
+// does not see what is behind a second pointer, in a map or channel, or in an
+// interface behind a pointer.
 //
 // From Go 1.26 on, it also panics if fn, or a function in arg, is a closure that
-// captured a pointer to the object. In a program of go test it looks at every
-// call; otherwise when a function literal, or method value, is used for the first
-// time with objects of this type. What a captured variable points to it does not
-// see.
+// captured a pointer to the object. In a test binary it checks every call;
+// otherwise only the first use of a function literal or method value with objects
+// of this type. It does not see what a captured variable points to.
 //
 // It panics if ptr or fn is nil, and if ptr points to memory that Go did not
 // allocate.
 //
 // No more is promised than by [runtime.AddCleanup]: objects of size zero,
-// pointer-free ones below 16 bytes and variables of packages may never go, and
-// at exit nothing runs but by [RunAtExit]. There is no order among several
+// pointer-free ones below 16 bytes and package variables may never go, and at exit
+// nothing runs except through [RunAtExit]. There is no order among several
 // finalizers of one object, nor between those of objects that die together.
 func Finalize[T, A any](ptr *T, fn func(A), arg A) *Finalizer[A] {
 	if ptr == nil {
@@ -67,13 +66,13 @@ func Finalize[T, A any](ptr *T, fn func(A), arg A) *Finalizer[A] {
 	f := newFinalizer(fn, arg, plotOf(uintptr(unsafe.Pointer(ptr))))
 	added := false
 	defer func() {
-		if !added { // ptr is none of Go's, and the runtime panics.
+		if !added { // Go did not allocate ptr's memory, and the runtime panics.
 			f.neverArrives()
 			f.Detach()
 			panic(fmt.Sprintf("weakmap: Finalize: %v", recover()))
 		}
 	}()
-	// The cleanup cannot come before ptr is let go.
+	// The cleanup cannot run before ptr is let go.
 	cleanup := runtime.AddCleanup(ptr, arrive, &f.finalizer)
 	added = true
 	if cleanup == (runtime.Cleanup{}) { // The object is not of those that go.
@@ -87,7 +86,7 @@ func Finalize[T, A any](ptr *T, fn func(A), arg A) *Finalizer[A] {
 
 // stopper returns a function that stops cleanup if the object at ptr lives. On
 // a dead one Stop could crash the process (golang/go#81435), so it is called
-// only by someone who holds the object.
+// only while the object is held.
 func stopper[T any](ptr *T, cleanup runtime.Cleanup) func() bool {
 	w := weak.Make(ptr)
 	return func() bool {
@@ -102,8 +101,8 @@ func stopper[T any](ptr *T, cleanup runtime.Cleanup) func() bool {
 	}
 }
 
-// claim returns what f was to run, once, and makes f let go of it. With exit it
-// is RunAtExit that claims.
+// claim returns what f was to run, once, and makes f let go of it. exit says that
+// RunAtExit claims it.
 func (f *Finalizer[A]) claim(exit bool) (fn func(A), arg A, ok bool) {
 	if f.offset == 0 {
 		return nil, arg, false
@@ -127,10 +126,10 @@ func (f *Finalizer[A]) claim(exit bool) (fn func(A), arg A, ok bool) {
 	return fn, arg, ok
 }
 
-// Call runs the function now, on the caller's goroutine, and returns true after
-// it; or it returns false, if the function was called before, is running, or
-// was detached. A panic or Goexit in the function goes to the caller, and the
-// function counts as run.
+// Call runs the function now, on the caller's goroutine, and then returns true. If
+// the function was called before, is running, or was detached, it returns false. A
+// panic or Goexit in the function goes to the caller, and the function counts as
+// run.
 func (f *Finalizer[A]) Call() (called bool) {
 	fn, arg, ok := f.claim(false)
 	if ok {
@@ -153,14 +152,14 @@ func (f *Finalizer[A]) Detach() (detached bool) {
 	return ok
 }
 
-// Alive reports whether the function is still to run.
+// Alive reports whether the function has yet to run.
 func (f *Finalizer[A]) Alive() bool {
 	_, ok := f.Peek()
 	return ok
 }
 
-// Peek returns the argument that the function is to be called with, and true;
-// or false if it is not to run any more.
+// Peek returns the argument that the function will be called with, and true. If the
+// function will not run any more, it returns false.
 func (f *Finalizer[A]) Peek() (arg A, ok bool) {
 	if f.offset == 0 {
 		return arg, false
@@ -170,9 +169,9 @@ func (f *Finalizer[A]) Peek() (arg A, ok bool) {
 	return f.arg, f.pending
 }
 
-// AtExit says whether [RunAtExit] is to run the function, which it does by
-// default. It takes no part in what a collection does. On a Finalizer that is
-// over it has no effect.
+// AtExit sets whether [RunAtExit] runs the function, which it does by default. It
+// does not affect what happens after a collection. On a Finalizer that is over it
+// has no effect.
 func (f *Finalizer[A]) AtExit(run bool) {
 	if f.offset == 0 {
 		return
@@ -187,18 +186,17 @@ func (f *Finalizer[A]) AtExit(run bool) {
 }
 
 // RunAtExit runs, on the caller's goroutine, the function of every [Finalizer]
-// that is still to run, the newest first; those made meanwhile, by the
-// functions or by anybody, are run too. Then it waits a moment, one second at
-// most, for callbacks that collections have started, so that they are not cut
-// off halfway. It is for a deferred call in main:
+// that has yet to run, the newest first, including those made while it runs. Then
+// it waits a moment, one second at most, for callbacks that collections have
+// started, so that they are not cut off halfway. It is for a deferred call in main:
 //
 //	func main() {
 //		defer weakmap.RunAtExit()
 //
 // A panic or [runtime.Goexit] in a function does not keep the others from
-// running, and goes on afterwards, as if each had been deferred. The functions
-// run once: RunAtExit may be called again, or by several goroutines, and
-// returns then although a function that another one runs may not have ended.
+// running, and goes on afterwards, as if each had been deferred. Each function
+// runs once: RunAtExit may be called again, or by several goroutines, and may
+// then return before a function that another call runs has ended.
 //
 // Deferred calls do not run on os.Exit or log.Fatal, nor when another goroutine
 // panics or a signal kills the program.
@@ -206,7 +204,7 @@ func RunAtExit() {
 	var r exitRun
 	r.begin()
 	defer r.end()
-	defer r.run() // what those that we wait for have made
+	defer r.run() // what the callbacks that we wait for have made
 	r.run()
 	waitBriefly()
 }

@@ -23,11 +23,11 @@ import (
 //   - The Delete first sets cut on it and takes it out of aloft, and only then
 //     unbinds the key.
 //   - The value is stored, and the key unbound, under one lock: a shard's, or for a
-//     Cell flights.mu. cut is asked under that lock. If the value comes first, it is
+//     Cell flights.mu. cut is read under that lock. If the value comes first, it is
 //     what the Delete unbinds. If the Delete comes first, cut is set.
 //
-// Who calls after the Delete has returned does not find the computation in aloft, and
-// begins another.
+// A call that begins after the Delete has returned does not find the computation in
+// aloft, and begins another.
 type flights[K comparable, R any] struct {
 	mu    mutex
 	aloft atomic.Pointer[aloft[K, R]] // nil while there are none. Read without lock, written only with mu held.
@@ -79,10 +79,10 @@ type request[R any] struct {
 // One caller computes, the others wait. No lock is held while lookup, compute or
 // store run. If compute panics or calls Goexit, one of the waiters takes over.
 //
-// Between two bubbles of testing/synctest there is nothing to wait by, so there
-// each computes for itself. To wait for a computation outside of all bubbles, or
-// from there, is possible. But a context belongs to a bubble, or to none, and only
-// those who are there too can cancel it: so others do not keep a computation from
+// Two bubbles of testing/synctest cannot share a channel to wait on, so there each
+// computes for itself. A caller in a bubble can wait for a computation outside all
+// bubbles, and the other way round. But a context belongs to a bubble, or to none, and
+// only callers that do too can cancel it: so others do not keep a computation from
 // being abandoned, and begin one of their own when it is.
 func (f *flights[K, R]) do(key K, r request[R]) (result R, loaded bool, err error) {
 	in := bubble.ID()
@@ -103,7 +103,7 @@ func (f *flights[K, R]) do(key K, r request[R]) (result R, loaded bool, err erro
 			c.there++
 		}
 		// The result of a flight that is landing may have been bound, and deleted
-		// again, before we came: it is nothing that this call may return.
+		// again, before we came: this call must not return it.
 		late := c.landing
 		done := c.doneFor(in)
 		f.mu.Unlock()
@@ -154,7 +154,7 @@ func (f *flights[K, R]) begin(key K, in uint64) *flight[R] {
 		up = new(aloft[K, R])
 		f.aloft.Store(up)
 	}
-	if key != key { // A NaN is bound to nothing that another caller could find.
+	if key != key { // What a NaN is bound to no other caller can find.
 		if up.loose == nil {
 			up.loose = make(map[*flight[R]]struct{})
 		}
@@ -169,9 +169,10 @@ func (f *flights[K, R]) begin(key K, in uint64) *flight[R] {
 	return c
 }
 
-// doneFor returns what is closed when c has ended. It was made in c's bubble or
-// outside of all, as the runtime demands of who closes it, and in the given bubble
-// or outside, as it demands of who waits. Must be called with flights.mu held.
+// doneFor returns the channel that is closed when c has ended. It was made in c's
+// bubble or outside all bubbles, as the runtime requires for closing it, and in the
+// given bubble or outside, as it requires for waiting on it. Must be called with
+// flights.mu held.
 func (c *flight[R]) doneFor(in uint64) <-chan struct{} {
 	if in == c.bubble || c.bubble == 0 {
 		return c.done
@@ -182,9 +183,9 @@ func (c *flight[R]) doneFor(in uint64) <-chan struct{} {
 	return c.outside
 }
 
-// cutOff sees to it that what is being computed for key is not stored, and that
-// nobody waits for it who has not begun to. It must be called before the key is unbound.
-// While nothing is computed it costs one load.
+// cutOff ensures that what is being computed for key is not stored, and that no
+// further caller begins to wait for it. It must be called before the key is unbound.
+// While nothing is being computed it costs one load.
 func (f *flights[K, R]) cutOff(key K) {
 	if f.aloft.Load() != nil {
 		f.cutOffKey(key)
@@ -272,10 +273,10 @@ func (f *flights[K, R]) land(key K, c *flight[R]) {
 	}
 }
 
-// wake lets those go on who wait for c. It must be called in c's bubble.
+// wake wakes the callers that wait for c. It must be called in c's bubble.
 func (f *flights[K, R]) wake(c *flight[R]) {
 	f.mu.Lock()
-	outside := c.outside // Nobody asks for it any more.
+	outside := c.outside // No further caller asks for it.
 	f.mu.Unlock()
 	endLoad(&c.loader)
 	interleave("landed")
@@ -291,8 +292,8 @@ var noContext context.Context
 // compute computes on the caller's goroutine.
 func (f *flights[K, R]) compute(key K, c *flight[R], r *request[R]) (result R, loaded bool, err error) {
 	defer f.land(key, c)
-	// Whoever computed before us has stored its value before it was taken out of
-	// aloft. Those who wait for us look for themselves.
+	// A computation before ours stored its value before it was taken out of aloft.
+	// The callers that wait for us look for themselves.
 	if result, loaded = r.lookup(); loaded {
 		return result, true, nil
 	}
@@ -321,8 +322,8 @@ func (f *flights[K, R]) launch(key K, c *flight[R], r *request[R]) (result R, lo
 	return result, false
 }
 
-// fly computes on a goroutine of its own. A panic or Goexit is left to one of those
-// who are there. If there is none, it takes its course.
+// fly computes on a goroutine of its own. A panic or Goexit is left to one of the
+// callers that have not left. If there is none, it takes its course.
 func (f *flights[K, R]) fly(ctx context.Context, key K, c *flight[R], r *request[R]) {
 	returned := false
 	defer func() {
@@ -349,7 +350,7 @@ func (f *flights[K, R]) fly(ctx context.Context, key K, c *flight[R], r *request
 func (f *flights[K, R]) run(ctx context.Context, c *flight[R], r *request[R]) {
 	computed, err := r.compute(ctx)
 	f.mu.Lock()
-	c.landing = true // Before anybody can see what is stored.
+	c.landing = true // Before what is stored can be seen.
 	abandoned := c.over
 	f.mu.Unlock()
 	if abandoned {
@@ -366,7 +367,7 @@ func (f *flights[K, R]) run(ctx context.Context, c *flight[R], r *request[R]) {
 		bound, ok := r.lookup()
 		var none R
 		if result = none; ok && !c.cut.Load() {
-			result, loaded, err = bound, true, nil // What was stored meanwhile wins over an error too.
+			result, loaded, err = bound, true, nil // What another call has stored wins over an error too.
 		}
 	}
 	c.result, c.loaded, c.err, c.ended = result, loaded, err, true
@@ -409,8 +410,9 @@ func (f *flights[K, R]) leave(key K, c *flight[R], in uint64, began bool, cause 
 	if abandoned {
 		f.remove(key, c)
 		c.over = true // So it will not be stored: see run.
-		// Before another one can begin. No code of the user runs in there. Only what
-		// has such a context can be abandoned: who computes by itself is there.
+		// Before another one can begin. No code of the user runs in there. Only a
+		// computation with such a context can be abandoned: a caller that computes on
+		// its own goroutine has not left.
 		c.cancel(cause)
 	}
 	f.mu.Unlock()
@@ -420,8 +422,8 @@ func (f *flights[K, R]) leave(key K, c *flight[R], in uint64, began bool, cause 
 	return true
 }
 
-// suffer ends the caller as compute ended, if nobody has been ended so before: the
-// one that began it, or if that has left another.
+// suffer ends one caller as compute ended: the one that began it or, if that has
+// left, the first that gets here.
 func (f *flights[K, R]) suffer(c *flight[R], began bool) {
 	f.mu.Lock()
 	failure := c.failure
@@ -437,7 +439,7 @@ func (f *flights[K, R]) suffer(c *flight[R], began bool) {
 	panic(failure)
 }
 
-// A failure is what a caller panics with in whose place another goroutine computed.
+// A failure is what a caller panics with if another goroutine computed for it.
 type failure struct {
 	value any // nil for Goexit
 	stack []byte

@@ -16,8 +16,8 @@ import (
 	"github.com/go-weak/weakmap/internal/xxh"
 )
 
-// What keys can cost that were chosen by one who knows the seed of the process. It is counted in
-// buckets and slots, not in time.
+// What keys can cost that were chosen by an attacker who knows the seed of the process. It is
+// counted in buckets and slots, not in time.
 
 // unmix is the inverse of multiplication by the second multiplier of XXH3.
 func unmix(h uint64) uint64 {

@@ -15,16 +15,16 @@ import (
 // table.growth too, and find one layout from beginning to end.
 
 const (
-	// floodPassed full buckets are hardly ever passed by honest keys. In 140 million insertions with
+	// Honest keys hardly ever pass floodPassed full buckets. In 140 million insertions with
 	// random hashes, into shards of 4 to a million buckets up to their limit, 97 were passed once, and
-	// else 79 at most. In as many into shards that were kept at their limit, by a removal before each,
+	// otherwise 79 at most. In as many into shards that were kept at their limit, by a removal before each,
 	// the most was 90. Such a table would take another hash, and nothing is lost. (Buckets had five
 	// slots then. They have seven now, and fewer are full at the same share of the limit.) Of 965 million into
 	// shards of 8 to 32,768 buckets, those that found three quarters of the limit taken at most passed
 	// 23, and half of it 8.
 	floodPassed = 96
 
-	// floodAlike bindings of other keys with its tag are never met by an honest key while shards fill:
+	// An honest key never meets floodAlike bindings of other keys with its tag while shards fill:
 	// in the same 140 million insertions the most was 7, and each further one is a fifteenth to a
 	// fortieth as frequent. Shards that are kept at their limit have bindings far from home, and
 	// searches are longer: of 4,096 buckets and more, one insertion in 1.7 million met more than 16, and
@@ -36,9 +36,9 @@ const (
 
 // isFlooded reports whether an insertion into s passed more full buckets, or met more bindings of
 // other keys with its tag, than one of an honest key ever does. Where more than a quarter of a shard
-// is free honest keys are found at once, and lookups that take a quarter as many steps as in a full
-// one are long beside theirs: there the bound is lower, and is of both together. One that is alike
-// costs twice what a bucket does. Must be called with s.mu held.
+// is free, honest keys are found at once, and even a quarter of the steps allowed in a full shard is
+// much more than theirs: there the bound is lower, and is on the sum of both. A binding with the same
+// tag costs twice what a bucket does. Must be called with s.mu held.
 func (l *layout) isFlooded(s *shard, passed, alike int) bool {
 	if l.hashing.seeded {
 		return false
@@ -60,9 +60,9 @@ func quartersFree(used, limit int) int { return max(limit-used, 0) * 4 / max(lim
 // at sixteen times while they filled, the most up to there was 21, and 14 up to two thirds.
 const pileUp = 24
 
-// isCrowded reports whether keys lie in l as those of a flood do. An insertion sees that of the layout
-// that is in use. There keys may be far apart that are on top of each other when the table has
-// shrunk; when it grows, they only come apart.
+// isCrowded reports whether keys lie in l as those of a flood do. An insertion notices that only in
+// the layout in use. Keys that are far apart there may collide when the table has shrunk; when it
+// grows, they only move apart.
 func (l *layout) isCrowded() bool {
 	if l.hashing.seeded {
 		return false
@@ -88,7 +88,7 @@ func (t *table) disperse() {
 }
 
 // makeRoom is called by a writer that found its shard of l full, or flooded. It removes what is
-// dead first, and if that was enough it is no growth: dead space stays bounded even when
+// dead first, and if that was enough the table does not grow: dead space stays bounded even when
 // insertions outrun the collector's callbacks.
 func (t *table) makeRoom(l *layout, flood bool) {
 	t.growth.Lock()
@@ -97,7 +97,7 @@ func (t *table) makeRoom(l *layout, flood bool) {
 		t.sweepLocked(reaper.scope(), 1)
 	}
 	if t.layout.Load() != l {
-		return // Somebody else has made room, or the sweep has.
+		return // Another goroutine has made room, or the sweep has.
 	}
 	t.lockAll(l)
 	defer t.unlockAll(l)
@@ -114,9 +114,9 @@ func (t *table) makeRoom(l *layout, flood bool) {
 	case flood || full && uneven:
 		t.relayout(l, max(buckets, bucketsFor(2*total)), reseeded)
 	case full:
-		// Half as many again, and what that is rounded to. Tables that double are half empty when they
-		// just have, and lookups in them miss the processor's caches more often; smaller steps cost
-		// insertions. See docs/design.md.
+		// Half as many again, rounded up. Tables that double are half empty after that, and lookups in
+		// them miss the processor's caches more often; smaller steps make insertions slower. See
+		// docs/design.md.
 		t.relayout(l, bucketsFor(row.LimitOf(buckets)*3/2), allStays)
 	}
 }
@@ -147,11 +147,11 @@ const (
 	// smallBuckets need no shrinking when entries are deleted one by one.
 	smallBuckets = 8
 
-	// asksApart is how many removals at least are between two questions of a shard.
+	// asksApart is the least number of removals between two times that a shard asks.
 	asksApart = 16
 
-	// rebuildShare is the share of a layout's buckets that must have been removed in
-	// entries since it was made before deletions make another: a rebuild costs each
+	// rebuildShare is a share of a layout's buckets: that many entries must have been
+	// removed since it was made before deletions make another. So a rebuild costs each
 	// of them the filling of that many buckets. The mean of honest use is far above,
 	// nine slots in eight of a bucket.
 	rebuildShare = 8
@@ -169,9 +169,9 @@ func (t *table) shrink(l *layout) {
 
 // shrinkLocked replaces l by a smaller layout if it is sparse, if that many entries
 // at least were removed since l was made, and if the new layout is at most half as
-// large. The last is known only when the entries of each shard are counted; where it
-// is not so, as with keys that crowd into a few shards, there is no other attempt
-// until half of what was counted is gone. Must be called with t.growth held.
+// large. The last is known only when the entries of each shard are counted; if it is
+// not, as with keys that crowd into a few shards, there is no other attempt until half
+// of what was counted is gone. Must be called with t.growth held.
 func (t *table) shrinkLocked(l *layout, removals int) {
 	if t.layout.Load() != l || l.Len() <= smallBuckets {
 		return
@@ -194,8 +194,8 @@ func (t *table) shrinkLocked(l *layout, removals int) {
 }
 
 // empty drops what a table without entries does not need: the buckets that it grew to, and the
-// chunks of its journals. If another goroutine is busy with the layout, or has inserted meanwhile,
-// it leaves everything.
+// chunks of its journals. If another goroutine is busy with the layout, or has inserted since, it
+// leaves everything.
 func (t *table) empty() {
 	if !t.growth.TryLock() {
 		return
@@ -221,8 +221,8 @@ func (t *table) empty() {
 	}
 }
 
-// least returns how many buckets the table has at least, when inserted entries were
-// ever inserted: the room that was asked for stays until it was used up.
+// least returns the least number of buckets of the table, given how many entries were ever
+// inserted: the room that was asked for stays until it was used up.
 func (t *table) least(inserted uint64) int {
 	if inserted < uint64(t.capacity) {
 		return int(t.reserved)
@@ -242,7 +242,7 @@ func (t *table) unlockAll(l *layout) {
 	}
 }
 
-// A change of layout is told which records go over to the next.
+// A change of layout says which records go over to the next.
 type change struct {
 	stays  func(shard int, r *journal.Record, pos uint32) bool // nil: all
 	reseed bool                                                // under a hash that an attacker cannot foresee
@@ -350,9 +350,8 @@ func (t *table) place(next *layout, s *shard) {
 	flush()
 }
 
-// fit returns how many buckets and shards take the bindings of l, n buckets at least. In a layout
-// smaller than l no shard is full from the beginning: the next insertion would undo what was paid
-// for.
+// fit returns how many buckets, at least n, and shards hold the bindings of l. In a layout smaller
+// than l no shard is full from the beginning: the next insertion would undo the shrinking.
 func (t *table) fit(l, next *layout, n int, c change) (buckets, shards int) {
 	for ; ; n = larger(n) {
 		shards = t.shardsFor(n)
@@ -417,7 +416,7 @@ func (t *table) distribute(l, next *layout, c change) {
 				continue
 			}
 			h, bits, ok := t.rehashed(l, next, r)
-			if !ok { // Its key went with it.
+			if !ok { // Its key died with it.
 				from.account(t, true, r.Ref(), r.Bits())
 				gone++
 				continue
@@ -439,7 +438,7 @@ func (t *table) distribute(l, next *layout, c change) {
 		}
 		from.generation.Store(vacated)
 	}
-	// The first shard accounts for what is present no more.
+	// The first shard accounts for what is no longer present.
 	next.shards[0].inserted.Add(inserted)
 	next.shards[0].reaped.Add(gone)
 	next.shards[0].deleted.Add(deleted)

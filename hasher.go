@@ -10,19 +10,19 @@ import (
 )
 
 // A Hasher says which values are the same. [maphash.Hasher] of Go 1.27 has the
-// same methods, so its implementations will do.
+// same methods, so its implementations can be used.
 //
-// Equal reports whether x and y are the same. It must be an equivalence. Hash
-// writes to the hash what all values have that are the same, and the more of it,
-// the better: two values with equal hashes have to be compared. What Hash writes,
-// and what Equal says, must not change while a value is in a container.
+// Equal reports whether x and y are the same. It must be an equivalence relation.
+// Hash writes to the hash what values that are the same have in common, and the more
+// of it, the better: two values with equal hashes have to be compared. What Hash
+// writes, and what Equal says, must not change while a value is in a container.
 //
-// A container calls both on the caller's goroutine, at any time and several at
-// once, with no lock held, and only for objects that are reachable. They may panic,
-// which goes to the caller and leaves the container as it was, and they may use any
-// container; if they change the one that calls them, it may call them again. They
-// must keep neither the hash nor the values: those of a lookup may be on the stack
-// of its caller.
+// A container calls both on the caller's goroutine, at any time, concurrently, with
+// no lock held, and only for objects that are reachable. They may panic: the panic
+// goes to the caller and leaves the container as it was. They may use any container;
+// if they change the one that calls them, it may call them again. They must keep
+// neither the hash nor the values: those of a lookup may be on the stack of its
+// caller.
 type Hasher[T any] interface {
 	Hash(*maphash.Hash, T)
 	Equal(x, y T) bool
@@ -43,9 +43,9 @@ func (b byValue[T]) Hash(h *maphash.Hash, p *T) { b.of.Hash(h, *p) }
 func (b byValue[T]) Equal(x, y *T) bool         { return b.of.Equal(*x, *y) }
 
 // Comparable returns a Hasher by which pointers are the same if what they point to
-// is equal by ==. It hashes with [maphash.WriteComparable], and as that panics where
-// a value holds an interface whose dynamic type is not comparable. A value that is not
-// equal to itself, such as a NaN, is the same as none.
+// is equal by ==. It hashes with [maphash.WriteComparable], and like that panics if a
+// value holds an interface whose dynamic type is not comparable. A value that is not
+// equal to itself, such as a NaN, is not the same as any.
 func Comparable[T comparable]() Hasher[*T] { return comparableBy[T]{} }
 
 type comparableBy[T comparable] struct{}
@@ -53,7 +53,8 @@ type comparableBy[T comparable] struct{}
 func (comparableBy[T]) Hash(h *maphash.Hash, p *T) { maphash.WriteComparable(h, *p) }
 func (comparableBy[T]) Equal(x, y *T) bool         { return *x == *y }
 
-// keyingBy returns how objects are treated that h compares, or by identity if h is nil.
+// keyingBy returns the keying of objects that h compares, or that are compared by identity if h
+// is nil.
 func keyingBy[T any](h Hasher[*T]) keying {
 	if h == nil {
 		return keying{class: objects, keyFunctions: &noFunctions}
@@ -64,8 +65,8 @@ func keyingBy[T any](h Hasher[*T]) keying {
 	}}
 }
 
-// hashStates are *maphash.Hash. A Hasher's method is called by an interface, so what it gets is
-// on the heap.
+// hashStates pools *maphash.Hash. A Hasher's methods are called through an interface, so what they
+// get is on the heap.
 var hashStates = sync.Pool{New: func() any { return new(maphash.Hash) }}
 
 // hashBy returns the hash of x. If h panics, the state is not used again: it may be kept.
@@ -79,7 +80,7 @@ func hashBy[T any](h Hasher[*T], x *T, seed maphash.Seed) uint64 {
 }
 
 // A paired value is one of a KeyMap with a Hasher. It has the word of its key beside it, since a
-// replacement may change both: so readers, who come to both by one address, see the two together.
+// replacement may change both: readers reach both through one address, and so see them together.
 type paired[V any] struct {
 	value V // first: the address of one is that of the other
 	word  unsafe.Pointer

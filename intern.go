@@ -9,9 +9,9 @@ import (
 	"github.com/go-weak/weakmap/internal/escape"
 )
 
-// An Interner gives out one canonical pointer for all equal values, so that they
-// take memory once and are compared by comparing pointers. It holds canonical
-// values weakly: when no canonical pointer is held any more, the value goes. A copy
+// An Interner returns one canonical pointer for all equal values, so that they
+// take memory once and can be compared by comparing pointers. It holds canonical
+// values weakly: when the canonical pointer is no longer held, the value goes. A copy
 // of a canonical string may keep it too, since short ones share an object with
 // their bytes.
 //
@@ -34,10 +34,10 @@ type Interner[T comparable] struct {
 	Hash func(T) uint64 `json:"-" xml:"-"`
 
 	// Clone makes the canonical value from the first of its kind. If it is nil,
-	// strings are cloned wherever they stand in T, named types, fields and array
-	// elements too, so that a substring does not keep what it was cut from;
+	// strings are cloned wherever they are in T, including named types, fields and
+	// array elements, so that a substring does not keep what it was cut from;
 	// everything else is copied. The result must be equal to the argument. The
-	// strings of that are copies already, so Clone may keep them.
+	// argument's strings are copies already, so Clone may keep them.
 	Clone func(T) T `json:"-" xml:"-"`
 
 	core   core
@@ -73,8 +73,8 @@ func (in *Interner[T]) find(p unsafe.Pointer) *T {
 	return (*T)(canonical)
 }
 
-// Intern returns the canonical pointer of value. As long as any canonical
-// pointer of an equal value is held, it returns that one.
+// Intern returns the canonical pointer of value. As long as the canonical pointer
+// of an equal value is held, it returns that one.
 func (in *Interner[T]) Intern(value T) *T {
 	if canonical := in.find(escape.Hide(unsafe.Pointer(&value))); canonical != nil {
 		return canonical
@@ -85,8 +85,8 @@ func (in *Interner[T]) Intern(value T) *T {
 	return in.insert(in.cloner.Clone(value))
 }
 
-// InternBytes returns the canonical pointer of the string that b holds. It
-// allocates nothing if that is there already.
+// InternBytes returns the canonical pointer of string(b). It allocates nothing if
+// there is one already.
 func InternBytes(in *Interner[string], b []byte) *string {
 	view := canon.View(b)
 	if canonical := in.find(escape.Hide(unsafe.Pointer(&view))); canonical != nil {
@@ -108,14 +108,14 @@ func (in *Interner[T]) insert(canonical *T) *T {
 	return canonical
 }
 
-// Lookup returns the canonical pointer of value if there is one, and makes none.
+// Lookup returns the canonical pointer of value if there is one. It does not make one.
 func (in *Interner[T]) Lookup(value T) (canonical *T, ok bool) {
 	canonical = in.find(escape.Hide(unsafe.Pointer(&value)))
 	return canonical, canonical != nil
 }
 
 // All returns an iterator over the canonical pointers, in no particular order. No
-// lock is held while it yields, and the body may use the Interner. None comes
+// lock is held while it yields, and the body may use the Interner. No pointer comes
 // twice.
 func (in *Interner[T]) All() iter.Seq[*T] {
 	return func(yield func(*T) bool) {
@@ -124,11 +124,11 @@ func (in *Interner[T]) All() iter.Seq[*T] {
 }
 
 // Clear forgets all canonical values. Those that are still held stay as they
-// are, but equal values get other pointers from now on.
+// are, but equal values get other pointers from then on.
 func (in *Interner[T]) Clear() { in.core.clear() }
 
-// Len returns the number of entries. That may include some whose value has died
-// and that are not removed yet.
+// Len returns the number of entries. It may include some whose value has died but
+// that are not removed yet.
 func (in *Interner[T]) Len() int { return in.core.length() }
 
 // Reap removes the entries of values found dead by the collections so far, and

@@ -9,10 +9,10 @@ import (
 )
 
 // With the build tag weakmapcheck every locked section ends with a check of what must be true
-// of its shard, or, where the shard is large, a sample of them do.
+// of its shard. If the shard is large, only a sample of them does.
 
-// checkEntries is how many entries a shard may have to be checked every time; of larger ones
-// the same number of entries is looked at on average.
+// checkEntries is how many entries a shard may have to be checked every time; larger ones are
+// sampled so that the same number of entries is looked at on average.
 const checkEntries = 64
 
 // checkInvariants panics if s, which must be locked, is not as it must be.

@@ -35,7 +35,7 @@ const (
 // isReferent reports whether what is referred to is the key, or has it.
 func (c class) isReferent() bool { return c >= objects }
 
-// A key is one that a caller gave. What it refers to must not be kept, but by prepare.
+// A key is one that a caller gave. Only prepare may keep what it refers to.
 type key struct {
 	at unsafe.Pointer // pointers, objects, alikes: the address. texts, copiedTexts, contents: of the bytes. boxes, copies: of the key.
 	n  uintptr        // words: the number. texts, copiedTexts, contents: the length. alikes: the hash.
@@ -259,9 +259,9 @@ var (
 // A hashing says how keys become hashes.
 //
 // Strings take xxHash: XXH3 where it is short, and XXH64 beyond. Numbers take xxh.Word. Both are fast,
-// and can be flooded by who knows the seed or does not need it; what an attacker cannot predict
-// is maphash, and a table that is flooded changes over to that (see relayout). A Hasher has
-// maphash from the beginning, and there is nothing else to change over to.
+// and can be flooded by an attacker who knows the seed or does not need it. maphash cannot be
+// predicted, and a table that is flooded changes over to it (see relayout). A Hasher has maphash
+// from the beginning, and there is nothing else to change over to.
 type hashing struct {
 	seeded bool         // whether it is maphash, under seed or as the Hasher has it
 	seed   maphash.Seed // of this layout's own
@@ -338,9 +338,9 @@ func (t *table) bitsOf(k key, h uint32) uint64 {
 func textLen(n uintptr) uint64 { return min(uint64(n), math.MaxUint32) }
 
 // lenOf returns the sixteen bits that a slot has of its key: of a string the length, and
-// where a comparison must look elsewhere, more of the hash. Only a like hash is worth a look
-// at a referent, which keeps it for a cycle if it comes during marking: else a key in steady
-// use could keep a dead binding with a like tag for ever.
+// where a comparison must look elsewhere, more of the hash. Looking at a referent during marking
+// keeps it for a cycle, so only those whose hash is the same so far are looked at: otherwise a key
+// in steady use could keep a dead binding with the same tag forever.
 func (t *table) lenOf(k key, h uint32) uint16 {
 	switch t.keys.class {
 	case words, pointers:
@@ -395,7 +395,7 @@ type verdict uint8
 const (
 	other verdict = iota // it is another key's
 	alive                // it is the key's, and the referent lives
-	dead                 // it is the key's, and the referent is dead. Of a referent that has the key that cannot be told: it is lost.
+	dead                 // it is the key's, and the referent is dead. If the referent has the key, that cannot be known: then it is lost.
 	lost                 // the referent is dead, and its hash was the key's, as far as slots have it
 	torn                 // the slot changed while it was read
 	alike                // its hash is the key's, and the referent lives: the Hasher must say whether it is the key's

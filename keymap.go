@@ -11,10 +11,10 @@ import (
 	"github.com/go-weak/weakmap/internal/escape"
 )
 
-// A KeyMap attaches values to objects that someone else owns: a concurrent map
+// A KeyMap attaches values to objects that other code owns: a concurrent map
 // whose keys are pointers, compared by identity or by a [Hasher], and held weakly.
-// When the garbage collector finds a key dead, its entry and the value go. It is
-// what Python calls a WeakKeyDictionary.
+// When the garbage collector finds a key dead, its entry and the value are removed.
+// Python calls it a WeakKeyDictionary.
 //
 // A value that reaches its own key keeps both alive: values are held strongly,
 // and Go has no ephemerons. Such an entry stays until it is deleted or the KeyMap
@@ -32,8 +32,8 @@ import (
 // all may be one key.
 //
 // With a Hasher, a key is found by any object that is the same, which may be on the
-// stack of the caller. One object of them is bound, and its entry lives as long as that
-// object: the one given to the last Store, Swap or Compute, or the first one given to
+// stack of the caller. One of these objects is bound, and the entry lives as long as
+// that one: the one given to the last Store, Swap or Compute, or the first one given to
 // LoadOrStore or LoadOrCompute. A lookup calls Hash once, and Equal for each key with
 // the same hash; it allocates nothing.
 //
@@ -41,15 +41,15 @@ import (
 type KeyMap[K, V any] struct {
 	Config Config
 
-	// Hasher says which keys are the same. If it is nil, a key is the same as
-	// itself alone. [ByValue] and [Comparable] compare what keys point to.
+	// Hasher says which keys are the same. If it is nil, a key is the same only
+	// as itself. [ByValue] and [Comparable] compare what keys point to.
 	Hasher Hasher[*K] `json:"-" xml:"-"`
 
 	// OnReap, if not nil, is called once with the value of each entry that was
-	// removed because its key had been collected, whoever noticed. Calls for one
-	// KeyMap never run at the same time; they run on a goroutine of this package
-	// and with no lock held, so they may block and may use any container. There
-	// are no calls after the KeyMap itself was collected. A panic crashes the
+	// removed because its key had been collected, whatever removed it. Calls for
+	// one KeyMap never run at the same time; they run on a goroutine of this
+	// package and with no lock held, so they may block and may use any container.
+	// There are no calls after the KeyMap itself was collected. A panic crashes the
 	// program.
 	OnReap func(value V) `json:"-" xml:"-"`
 
@@ -125,7 +125,7 @@ func (m *KeyMap[K, V]) Load(key *K) (value V, ok bool) {
 	return valueAt(bound)
 }
 
-// LoadKey is [KeyMap.Load], and returns the key that is bound as well: with a Hasher
+// LoadKey is like [KeyMap.Load], but also returns the key that is bound: with a Hasher
 // that may be another object than key, and without one it is key.
 func (m *KeyMap[K, V]) LoadKey(key *K) (bound *K, value V, ok bool) {
 	bound, at := m.find(key)
@@ -176,25 +176,25 @@ func (m *KeyMap[K, V]) storeIfAbsent(key *K, value V, unless *atomic.Bool) (actu
 // whose value was stored. A nil key panics.
 //
 // No lock is held while compute runs, and it may use the KeyMap. But loads that
-// wait for each other in a cycle wait for ever: one for the same key from inside its
-// own compute, and so two goroutines each of which computes what the other's compute
-// loads. With the build tag weakmapcheck that panics, unless compute has another
-// goroutine do the loading.
+// wait for each other in a cycle wait forever: a load of the same key from inside its
+// own compute, or two goroutines each of which computes what the other's compute
+// loads. With the build tag weakmapcheck that panics, unless compute loads on another
+// goroutine.
 //
 // In a bubble of testing/synctest, a call does not wait for a computation in another
 // bubble: it computes itself, and what is stored first wins.
 //
-// An error of compute is returned to its caller and to those who waited, and
-// nothing is stored. A panic or [runtime.Goexit] in compute goes to its caller,
-// and one of those who waited computes instead. A value stored by others
-// meanwhile wins, over an error too, and is what everyone gets.
+// An error of compute is returned to its caller and to those that waited, and
+// nothing is stored. A panic or [runtime.Goexit] in compute goes to its caller, and
+// one of those that waited computes instead. A value that another call stores while
+// compute runs wins, even over an error, and all callers get it.
 //
-// [KeyMap.Delete], [KeyMap.LoadAndDelete] and [KeyMap.Clear] meanwhile cut the
-// computation off. What it returns goes to its caller, with loaded false, and to those
-// who were waiting, with loaded true, whatever is stored later; it is not stored
+// [KeyMap.Delete], [KeyMap.LoadAndDelete] and [KeyMap.Clear] cut off a computation
+// that is running. What it returns goes to its caller, with loaded false, and to those
+// that were waiting, with loaded true, whatever is stored later; it is not stored
 // itself. Calls that begin after the Delete has returned start a computation of their
-// own. So what was computed from data that are no longer right is not bound: change the
-// data, and then call Delete.
+// own. So a value computed from outdated data is not bound: change the data, and then
+// call Delete.
 func (m *KeyMap[K, V]) LoadOrCompute(key *K, compute func() (V, error)) (actual V, loaded bool, err error) {
 	mustNotBeNil(key)
 	if actual, loaded = m.Load(key); loaded {
@@ -207,27 +207,28 @@ func (m *KeyMap[K, V]) LoadOrCompute(key *K, compute func() (V, error)) (actual 
 // returned whatever ctx says. Otherwise, if ctx has ended, its [context.Cause] is the
 // error, and compute is not called. A nil key panics.
 //
-// A caller whose ctx ends while it waits leaves, with the cause of that. The computation
-// goes on for the others, so no context of one becomes the error of another. compute's
-// context has the values of its first caller's, and neither its deadline nor its
-// cancellation; it is cancelled, for the cause of the last one, when all have left. Such
-// a computation is abandoned: nothing of it is stored, and the next caller begins
-// another. Where it has returned just before, its result is what the last one gets.
+// A caller whose ctx ends while it waits leaves, with the cause as its error. The
+// computation goes on for the others, so the end of one caller's context is never the
+// error of another. compute's context has the values of its first caller's, but neither
+// its deadline nor its cancellation; it is cancelled when all callers have left, with the
+// cause of the last one. Such a computation is abandoned: nothing of it is stored, and the
+// next caller begins another. If it has returned just before, the last caller gets its
+// result.
 //
-// At most one computation for a key runs at a time, save those that were abandoned or
-// cut off, and callers of LoadOrCompute share it. One caller at most sees loaded false:
-// the one that began, unless it has left.
+// At most one computation for a key runs at a time, not counting those that were
+// abandoned or cut off, and callers of LoadOrCompute share it. At most one caller sees
+// loaded false: the one that began, unless it has left.
 //
 // compute runs on another goroutine, in the caller's bubble of testing/synctest and
-// under its profiler labels. If it panics, one of the callers that are there panics,
+// under its profiler labels. If it panics, one of the callers that have not left panics
 // with an error that has the value and the stack of compute's panic in its text, and that
 // [errors.As] and [errors.Is] see through; if it calls [runtime.Goexit], one of them
-// ends so. One of the others computes instead. If an abandoned one panics, the program
-// crashes.
+// exits in the same way. One of the others computes instead. If an abandoned computation
+// panics, the program crashes.
 //
-// Callers in another bubble than compute's, or in one where compute is in none, or the
-// other way round, wait for it where LoadOrCompute does, but do not keep it from being
-// abandoned; then they compute themselves.
+// A caller outside compute's bubble, or in a bubble while compute is in none, waits for
+// it where LoadOrCompute would, but does not keep it from being abandoned; if it is, the
+// caller computes itself.
 func (m *KeyMap[K, V]) LoadOrComputeContext(ctx context.Context, key *K, compute func(context.Context) (V, error)) (actual V, loaded bool, err error) {
 	mustNotBeNil(key)
 	if actual, loaded = m.Load(key); loaded {
@@ -282,14 +283,14 @@ func (m *KeyMap[K, V]) Delete(key *K) {
 	runtime.KeepAlive(key)
 }
 
-// Compute binds key to next if f, called with what is bound now, returns keep,
-// and unbinds it otherwise. loaded tells f whether anything is bound. Compute
-// returns what is bound when it is done. If f keeps a value that is equal to the
-// one that is bound to this very object, by == where V is comparable, nothing
+// Compute calls f with the value bound to key. If f returns keep true, it binds key
+// to next; otherwise it unbinds key. loaded tells f whether anything is bound.
+// Compute returns what is bound when it is done. If f keeps a value that is equal to
+// the one that is bound to this very object, by == where V is comparable, nothing
 // changes. A nil key panics.
 //
-// No lock is held while f runs, and it may use the KeyMap. If the binding
-// changed meanwhile, f is called again.
+// No lock is held while f runs, and it may use the KeyMap. If the binding changes
+// before the result is stored, f is called again.
 func (m *KeyMap[K, V]) Compute(key *K, f func(current V, loaded bool) (next V, keep bool)) (actual V, ok bool) {
 	mustNotBeNil(key)
 	for {
@@ -322,8 +323,8 @@ func (m *KeyMap[K, V]) Compute(key *K, f func(current V, loaded bool) (next V, k
 	}
 }
 
-// equal reports whether x == y. It is false where V is not comparable, and where
-// an interface in it holds what is not.
+// equal reports whether x == y. It is false if V is not comparable, or if an
+// interface in it holds a value that is not.
 func equal[V any](x, y V) (same bool) {
 	if !reflect.TypeFor[V]().Comparable() {
 		return false
@@ -349,7 +350,7 @@ func (m *KeyMap[K, V]) Clear() {
 	m.core.clear()
 }
 
-// Range calls yield for what [KeyMap.All] yields until it returns false.
+// Range calls yield for each binding that [KeyMap.All] yields, until it returns false.
 func (m *KeyMap[K, V]) Range(yield func(key *K, value V) bool) {
 	if t := m.core.table.Load(); t != nil {
 		t.all(func(e listed) bool { return yield((*K)(e.referent), *(*V)(e.ref)) })
@@ -358,8 +359,8 @@ func (m *KeyMap[K, V]) Range(yield func(key *K, value V) bool) {
 
 // All returns an iterator over the bindings, in no particular order. No lock is
 // held while it yields, and the body may use the KeyMap. No key comes twice.
-// Every binding that was there all the time, with its key held, is yielded; one
-// that was made, replaced or deleted meanwhile may be or not.
+// Every binding that is there throughout, with its key held, is yielded; one that
+// is made, replaced or deleted during the iteration may or may not be.
 func (m *KeyMap[K, V]) All() iter.Seq2[*K, V] { return m.Range }
 
 // Keys returns an iterator over the keys, as [KeyMap.All] does over bindings.
@@ -376,8 +377,8 @@ func (m *KeyMap[K, V]) Values() iter.Seq[V] {
 	}
 }
 
-// Len returns the number of entries. That may include some whose key has died
-// and that are not removed yet.
+// Len returns the number of entries. It may include some whose key has died but
+// that are not removed yet.
 func (m *KeyMap[K, V]) Len() int { return m.core.length() }
 
 // Reap removes the entries of keys found dead by the collections so far, and

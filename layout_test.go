@@ -149,7 +149,7 @@ var subjects = map[string]func(c Config) subject{
 
 // A lookup may be anywhere between a layout's tags and what a slot names when that layout is replaced
 // and its bindings are removed. The collector does not see what a slot names, so the layout keeps
-// it, and only as long as somebody has the layout. Without layout.kept, with chunks that are not
+// it, and only as long as the layout is held. Without layout.kept, with chunks that are not
 // copied, and where records of the layout before are cleared, this fails in 20 of 20 runs. That
 // lookups keep the layout is tried with the tag weakmapsched.
 func TestAReplacedLayoutKeepsWhatItsSlotsName(t *testing.T) {

@@ -12,9 +12,9 @@ import (
 // Lookups. They take no lock, write nothing that others read (but see retain.go) and allocate
 // nothing.
 //
-// The short ways ask the first slot with the key's tag, in the key's home bucket and those where its
-// probe goes on, and are right in all but a few cases in a hundred. The others they leave to search.
-// Each kind of key has its own, so that a hit takes as few steps as it can: then the processor comes
+// The fast paths look at the first slot with the key's tag, in the key's home bucket and those where
+// its probe goes on, and suffice in all except a few cases in a hundred. Those they leave to search.
+// Each kind of key has its own, so that a hit takes as few steps as possible: then the processor gets
 // to the next lookup's memory while it waits for this one's.
 
 // A way is a lookup in one layout of a table, of the key at an address. It returns what the key is
@@ -34,7 +34,7 @@ func (c *core) current() (*table, *layout) {
 }
 
 // glance returns the head of bucket i, and what it says: first the version, and then
-// which slots have the tag, for row.SlotOf. It is no call.
+// which slots have the tag, for row.SlotOf. It is inlined.
 func (l *layout) glance(i uint32, tag uint64) (head *row.Head, version uint32, tags, m uint64) {
 	head = l.Head(i)
 	version, tags = head.Version(), head.Tags()
@@ -42,7 +42,7 @@ func (l *layout) glance(i uint32, tag uint64) (head *row.Head, version uint32, t
 	return head, version, tags, row.Matching(tags, tag)
 }
 
-// loadText is the short way for a Map of strings.
+// loadText is the fast path for a Map of strings.
 func loadText(t *table, l *layout, at unsafe.Pointer) (referent unsafe.Pointer, metDead bool) {
 	if len(*(*string)(at)) > xxh.Max {
 		return t.searchAt(at)
@@ -60,7 +60,7 @@ func loadText(t *table, l *layout, at unsafe.Pointer) (referent unsafe.Pointer, 
 	seam.Interleave("key read")
 	word := seam.Strong(b.Word(k)) // Where it is held.
 	seam.Interleave("slot read")
-	// With the version of before, all that was read of the slot is of one binding: see package row.
+	// If the version is the same as before, all that was read of the slot is of one binding: see package row.
 	s := *(*string)(at)
 	if int(head.Len(k)) != len(s) || head.Version() != version || !sameBytes(key, s) {
 		return t.goOn(l, h, at)
@@ -75,8 +75,8 @@ func loadText(t *table, l *layout, at unsafe.Pointer) (referent unsafe.Pointer, 
 	return t.searchAt(at)
 }
 
-// sameBytes reports whether the bytes at p, as many as s has, are those of s. It is no call for the
-// lengths that keys mostly have.
+// sameBytes reports whether the len(s) bytes at p are those of s. For the lengths that keys mostly
+// have it is inlined.
 func sameBytes(p unsafe.Pointer, s string) bool {
 	type word = [8]byte
 	n := len(s)
@@ -90,7 +90,7 @@ func sameBytes(p unsafe.Pointer, s string) bool {
 			*(*word)(unsafe.Add(p, n-16)) == *(*word)(unsafe.Add(q, n-16)))
 }
 
-// loadWord is the short way for a Map of numbers, or of pointers, which have the size of N.
+// loadWord is the fast path for a Map of numbers, or of pointers, which have the size of N.
 func loadWord[N uint8 | uint16 | uint32 | uint64](t *table, l *layout, at unsafe.Pointer) (referent unsafe.Pointer, metDead bool) {
 	n := uintptr(*(*N)(at))
 	h := hashWord(n)
@@ -119,7 +119,7 @@ func loadWord[N uint8 | uint16 | uint32 | uint64](t *table, l *layout, at unsafe
 	return t.searchAt(at)
 }
 
-// loadCanonicalText is the short way for an Interner of strings and for Strings.
+// loadCanonicalText is the fast path for an Interner of strings and for Strings.
 func loadCanonicalText(t *table, l *layout, at unsafe.Pointer) (referent unsafe.Pointer, metDead bool) {
 	if len(*(*string)(at)) > xxh.Max {
 		return t.searchAt(at)
@@ -152,7 +152,7 @@ func loadCanonicalText(t *table, l *layout, at unsafe.Pointer) (referent unsafe.
 	return v, false
 }
 
-// loadCompared is the short way for keys that a function compares: a copy beside the referent in a Map,
+// loadCompared is the fast path for keys that a function compares: a copy beside the referent in a Map,
 // or the referent itself in an Interner.
 func loadCompared(t *table, l *layout, at unsafe.Pointer) (referent unsafe.Pointer, metDead bool) {
 	h := uint32(t.keys.hash(at, comparableSeed))
@@ -188,7 +188,7 @@ func loadCompared(t *table, l *layout, at unsafe.Pointer) (referent unsafe.Point
 	return v, false
 }
 
-// loadRetaining is the end of a short way in a table that retains.
+// loadRetaining is the end of a fast path in a table that retains.
 func (t *table) loadRetaining(b *row.Bucket, head *row.Head, k uintptr, word, at unsafe.Pointer) (referent unsafe.Pointer, metDead bool) {
 	v := t.referent(word)
 	if v == nil {
@@ -220,8 +220,8 @@ func (t *table) searchAt(at unsafe.Pointer) (referent unsafe.Pointer, metDead bo
 	return found.referent, is == dead
 }
 
-// loadObject is find for a KeyMap or Set. A pointer that is no key of the table's is nothing
-// to it: its object is not looked at.
+// loadObject is find for a KeyMap or Set. It does not look at the object of a pointer that is not a
+// key of the table.
 func (t *table) loadObject(object unsafe.Pointer) bound {
 	l := t.layout.Load()
 	seam.Interleave("layout read")
@@ -286,8 +286,7 @@ func (t *table) find(k key) (bound, verdict) {
 	}
 }
 
-// probe is search in one layout. torn means that it must be looked again. v is that of judge, or
-// nil.
+// probe is search in one layout. torn means that it must be repeated. v is that of judge, or nil.
 func (t *table) probe(l *layout, h uint32, k key, v *verdicts) (bound, verdict) {
 	tag, miss := row.Tag(h), other
 	for i, end := l.Home(h), false; !end; {

@@ -27,7 +27,7 @@ type ticket struct {
 
 // tickets are those of a table whose cleanups have neither run nor been stopped. When the table
 // is gone, a cleanup of its own stops them, so that nothing piles up on values that outlive one
-// container after the other. That cleanup's argument are the tickets, so they must not lead to
+// container after the other. That cleanup's argument is the tickets, so they must not lead to
 // the table: a ticket knows its value weakly, and no key.
 type tickets struct {
 	mu    sync.Mutex // A leaf, held for a few instructions.
@@ -97,7 +97,7 @@ func (l *tickets) stopSome(n int) (more bool) {
 }
 
 // stopAll runs on the runtime's cleanup goroutine when the table is gone. What takes time goes
-// to a goroutine of this package, which others may need meanwhile.
+// to a goroutine of this package, since other cleanups may need the runtime's.
 func (l *tickets) stopAll() {
 	const atOnce = 64 // some microseconds
 	if l.stopSome(atOnce) {

@@ -19,30 +19,30 @@ import (
 // the collection that finds it dead starts the pass. It has a twin with a
 // finalizer, because cleanups can be held up: by one that blocks, since they may
 // share its goroutine, and by the runtime, which up to Go 1.27 leaves those on a
-// processor that GOMAXPROCS has just taken away until it is given back. What
-// comes first starts the pass.
+// processor that GOMAXPROCS has just taken away until it is given back. Whichever
+// runs first starts the pass.
 //
 // The next sentinel is made when the pass has ended, never before. Looking at a
 // weak pointer during a collection's mark phase keeps its referent for one more
 // cycle, so a pass that overlaps marking keeps what it should remove. An object
-// made during marking survives that collection. Hence a sentinel made after a
+// made during marking survives that collection. So a sentinel made after a
 // pass dies only in a collection whose whole mark phase no pass disturbed, and
 // the pass that follows finds all that this collection found dead.
 //
 // A pass asks nothing that was inserted after the last collection had been announced:
-// it cannot have died in that, and to ask it during the next one would keep it. So
+// it cannot have died in that, and asking it during the next one would keep it. So
 // announcements must not wait for a pass to end. They have an object of their own, the
-// clock: one more that nothing refers to, made anew at each collection.
+// clock: another object that nothing refers to, made anew at each collection.
 var reaper = reaperState{turn: make(chan struct{}, 1)}
 
 type reaperState struct {
-	// turn is held by whoever sweeps or must not be disturbed by a sweep: a
-	// pass, or Settle throughout its collections. Taken before mu.
+	// turn is held by a goroutine that sweeps or must not be disturbed by a sweep:
+	// a pass, or Settle throughout its collections. Taken before mu.
 	turn chan struct{}
 
-	// settlers is how many calls of Settle are under way. Meanwhile writers do
-	// not look for dead entries beyond their own key: a growth amid marking
-	// would keep what Settle waits for. Accessed atomically.
+	// settlers is how many calls of Settle are under way. While there are any,
+	// writers do not look for dead entries beyond their own key: a growth during
+	// marking would keep what Settle waits for. Accessed atomically.
 	settlers atomic.Int32
 
 	// announced is how many collections had ended when the last of them was
@@ -53,7 +53,7 @@ type reaperState struct {
 	mu      seam.Mutex
 	tables  []weak.Pointer[table] // the zero Pointer where a table is gone. Guarded by mu; what was listed is moved or taken out only with turn held.
 	rested  time.Time             // when the next pass may begin. Accessed by pass only, of which there is one at a time.
-	unpaid  time.Duration         // what the pass before has worked since it last rested. Accessed by pass only.
+	unpaid  time.Duration         // how long the previous pass has worked since it last rested. Accessed by pass only.
 	armed   atomic.Bool           // whether a sentinel or a pass under way will arm again. Read without lock, written only with mu held.
 	ticking atomic.Bool           // whether there is a clock
 	clock   sync.Mutex            // protects the next two, and that announced and announcedBefore are written together
@@ -90,8 +90,8 @@ func (t *table) retireIfEmpty() bool {
 		return true
 	}
 	seam.Interleave("found not empty")
-	// If an insertion has taken registration upon itself, it adds the table anew,
-	// and this listing goes.
+	// If an insertion has taken over registration, it adds the table anew, and this
+	// listing goes.
 	return !t.registered.CompareAndSwap(false, true)
 }
 
@@ -187,14 +187,14 @@ func (r *reaperState) announce(number uint64) {
 }
 
 // collectionsEnded takes about a microsecond. The runtime counts a collection while the
-// world is stopped, and from then on what it found dead is dead for everybody.
+// world is stopped, and from then on every goroutine sees as dead what it found dead.
 func collectionsEnded() uint64 {
 	sample := []metrics.Sample{{Name: "/gc/cycles/total:gc-cycles"}}
 	metrics.Read(sample)
 	return sample[0].Value.Uint64()
 }
 
-// A scope says for the victims of which collections a sweep looks.
+// A scope says which collections' victims a sweep looks for.
 type scope struct {
 	collections uint64 // of this many, the first that there were
 	everything  bool   // whether some of them have not been announced yet, so that everything must be asked
@@ -265,7 +265,7 @@ func (r *reaperState) sweep() (removed int) {
 
 // each calls visit for each table, and forgets those that are gone or empty. It holds
 // one table at a time and none across pause, so that a container which is dropped
-// meanwhile goes with the next collection. r.turn must be held.
+// during that goes with the next collection. r.turn must be held.
 func (r *reaperState) each(visit func(*table), pause func()) {
 	look := func(table weak.Pointer[table]) (stays bool) {
 		t := table.Value()
@@ -276,7 +276,7 @@ func (r *reaperState) each(visit func(*table), pause func()) {
 		return !t.retireIfEmpty()
 	}
 	r.mu.Lock()
-	listed := len(r.tables) // Others come behind these meanwhile.
+	listed := len(r.tables) // Those that are added from now on come behind these.
 	r.mu.Unlock()
 	var some [64]weak.Pointer[table]
 	for next := 0; next < listed; {
@@ -337,10 +337,10 @@ const (
 	// takes a tenth of each second and not all of one.
 	shift = 10 * time.Millisecond
 
-	// maxDoubt is how long at most a pass waits for news of a collection that may be
-	// near. No evidence for its exact size.
+	// maxDoubt is the longest time that a pass waits for news of a collection that may
+	// be near. There is no evidence for its exact value.
 	maxDoubt = 100 * time.Millisecond
 
-	// tablesKept is how many places for tables may be vacant beside as many as are taken.
+	// tablesKept is how many places for tables may be vacant in addition to as many as are taken.
 	tablesKept = 64
 )

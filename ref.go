@@ -8,16 +8,15 @@ import (
 	"github.com/go-weak/weakmap/internal/misuse"
 )
 
-// A Ref is a weak reference to an object, with a callback for its death. It is
-// what Python calls weakref.ref. [NewRef] makes one; the zero Ref refers to
-// nothing.
+// A Ref is a weak reference to an object, with a callback for its death. Python
+// calls it weakref.ref. [NewRef] makes one; the zero Ref refers to nothing.
 //
 // The callback runs once, after the object is gone, if the Ref is still
-// reachable then. To drop the Ref cancels the callback, and frees what it holds.
+// reachable then. Dropping the Ref cancels the callback, and frees what it holds.
 // In this a Ref differs from a [Finalizer].
 //
 // The callback runs on a goroutine of this package, with no lock held: it may
-// block, and may use anything. A panic there crashes the program, as in any
+// block, and may use any container. A panic in it crashes the program, as in any
 // goroutine.
 //
 // A Ref must not be copied. All methods may be called by any number of
@@ -28,7 +27,7 @@ type Ref[T any] struct {
 	own      runtime.Cleanup        // stops watch when the Ref is gone. Immutable.
 }
 
-// A watch is what a Ref has on its object.
+// A watch is how a Ref watches its object.
 type watch[T any] struct {
 	pointer weak.Pointer[T]
 	cleanup runtime.Cleanup // what calls back; zero if nothing will
@@ -39,9 +38,9 @@ type watch[T any] struct {
 // has found it unreachable and, if it has a runtime finalizer, that has run and
 // not brought it back.
 //
-// The callback must not refer to the object, or it would never go as long as the
-// Ref stays; NewRef panics if it is a closure that captured ptr, where [Finalize]
-// would. It panics if ptr is nil. As for objects that may never go, see there too.
+// The callback must not refer to the object, which would then stay as long as the
+// Ref does; NewRef panics if it is a closure that captured ptr, where [Finalize]
+// would. It panics if ptr is nil. Finalize also lists the objects that may never go.
 func NewRef[T any](ptr *T, callback func()) *Ref[T] {
 	if ptr == nil {
 		panic("weakmap: NewRef: nil ptr")
@@ -53,7 +52,7 @@ func NewRef[T any](ptr *T, callback func()) *Ref[T] {
 	misuse.Func("NewRef", "callback", ptr, callback)
 	r.callback.Store(&callback)
 	// The runtime holds the argument of a cleanup as long as the object lives,
-	// so this one is weak: all that the callback holds hangs on r alone.
+	// so this one is weak: what the callback holds is kept by r alone.
 	r.watch.cleanup = runtime.AddCleanup(ptr, referentGone[T], weak.Make(r))
 	if r.watch.cleanup != (runtime.Cleanup{}) { // else the object is not of those that go
 		followed.refs.Add(1)
@@ -75,7 +74,7 @@ func referentGone[T any](ref weak.Pointer[Ref[T]]) {
 }
 
 // stop stops the cleanup if the object lives. On a dead one Stop could crash
-// the process (golang/go#81435), so it is called only by someone who holds it.
+// the process (golang/go#81435), so it is called only while the object is held.
 func (w watch[T]) stop() {
 	if ptr := w.pointer.Value(); ptr != nil && w.cleanup != (runtime.Cleanup{}) {
 		w.cleanup.Stop()
@@ -90,13 +89,13 @@ func (w watch[T]) stop() {
 func (r *Ref[T]) Value() *T { return r.watch.pointer.Value() }
 
 // Pointer returns the weak pointer to the object. It is the same for every Ref
-// made from the same pointer, also when the object is gone: what to compare, or
-// to use as the key of a map.
+// made from the same pointer, even when the object is gone: use it to compare
+// Refs, or as the key of a map.
 func (r *Ref[T]) Pointer() weak.Pointer[T] { return r.watch.pointer }
 
 // Stop cancels the callback, lets go of it, and reports whether it did: false
 // means that there was none, that it was stopped before, or that it was queued
-// to run, whether or not it has. The Ref goes on referring to the object.
+// to run, whether or not it has run. The Ref still refers to the object.
 func (r *Ref[T]) Stop() (stopped bool) {
 	if r.callback.Swap(nil) == nil {
 		return false
@@ -107,9 +106,9 @@ func (r *Ref[T]) Stop() (stopped bool) {
 	return true
 }
 
-// A Method is a method bound to a receiver that it does not keep alive: an
-// element for a list of observers. It is what Python calls a WeakMethod. [Bind]
-// makes one; the zero Method is dead. A Method may be copied, and used by any
+// A Method is a method bound to a receiver that it does not keep alive, for
+// instance in a list of observers. Python calls it a WeakMethod. [Bind] makes one;
+// the receiver of the zero Method is gone. A Method may be copied, and used by any
 // number of goroutines at once.
 type Method[T, A any] struct {
 	receiver weak.Pointer[T]
@@ -117,10 +116,9 @@ type Method[T, A any] struct {
 }
 
 // Bind returns method, bound to recv. It is meant for a method expression,
-// such as (*Widget).OnClick: a function that refers to recv by itself, as the
-// method value recv.OnClick does, would keep it alive. Bind panics if recv or
-// method is nil and, where [Finalize] would, if method is a closure that captured
-// recv.
+// such as (*Widget).OnClick: a function that itself refers to recv, as the method
+// value recv.OnClick does, would keep it alive. Bind panics if recv or method is
+// nil and, where [Finalize] would, if method is a closure that captured recv.
 func Bind[T, A any](recv *T, method func(*T, A)) Method[T, A] {
 	if recv == nil {
 		panic("weakmap: Bind: nil receiver")
@@ -132,8 +130,8 @@ func Bind[T, A any](recv *T, method func(*T, A)) Method[T, A] {
 	return Method[T, A]{weak.Make(recv), method}
 }
 
-// Call calls the method with arg and returns true after it; or it returns
-// false, if the receiver is gone.
+// Call calls the method with arg and then returns true. If the receiver is gone,
+// it returns false.
 func (m Method[T, A]) Call(arg A) (called bool) {
 	recv := m.receiver.Value()
 	if recv == nil {
@@ -143,6 +141,6 @@ func (m Method[T, A]) Call(arg A) (called bool) {
 	return true
 }
 
-// Alive reports whether the receiver is there. It may be gone when Alive
+// Alive reports whether the receiver is alive. It may be gone by the time Alive
 // returns; to call the method if it can be called, use [Method.Call].
 func (m Method[T, A]) Alive() bool { return m.receiver.Value() != nil }

@@ -10,12 +10,12 @@ import (
 	"github.com/go-weak/weakmap/internal/fifo"
 )
 
-// callbacks runs all that the collector causes to be called, OnReap among it, and
+// callbacks runs all callbacks that follow a collection, including OnReap, and
 // what a cleanup could not do at once.
 var callbacks callback.Queue
 
-// reports are the attached parts of a table's dead entries, waiting for the
-// container's OnReap. They hang on the table, so they go with it.
+// reports are what is recorded of a table's dead entries, waiting for the
+// container's OnReap. They belong to the table, so they go with it.
 //
 // OnReap is called by one goroutine, which ends when nothing is left to report. It
 // belongs to the queue of callbacks, and so to no bubble of testing/synctest. What
@@ -34,8 +34,8 @@ type line struct {
 	tally *tally
 }
 
-// A tally counts the reports of one line that wait or are being made, for those who
-// wait for them. It keeps nothing of the table.
+// A tally counts the reports of one line that wait or are being made, for the
+// goroutines that wait for them. It keeps nothing of the table.
 type tally struct {
 	callback.Tally
 	calling *sync.Mutex // held while OnReap runs. All lines of a table have one. Immutable.
@@ -126,7 +126,7 @@ func serveReports(self weak.Pointer[table], of *tally) {
 		if returned {
 			return
 		}
-		// OnReap has called Goexit: somebody else goes on.
+		// OnReap has called Goexit: another goroutine goes on.
 		callbacks.Leave(&of.Tally, false)
 		if t := self.Value(); t != nil {
 			t.serve(of)

@@ -18,8 +18,8 @@ import (
 // no weak pointer. A hit clears the slot's marks, if there are any; passes and evictions set them.
 //
 // Everything but the marks is written with the shard's lock held. A hit of what is held takes no
-// lock; the first hit of what was let go does, to hold it again. What is not held has a mark: how
-// else would that hit know?
+// lock; the first hit of what was let go does, to hold it again. What is not held always has a
+// mark, by which that hit knows.
 
 // A retention is what a table that retains has for it.
 type retention struct {
@@ -36,7 +36,7 @@ type retention struct {
 	passes []overdue // those since which nothing has gone unused for long enough, oldest first
 }
 
-// An overdue is a pass, and when it was: what it found unused, and every pass since has, was used
+// An overdue is a pass, and when it was: what it and every pass since found unused was last used
 // before.
 type overdue struct {
 	number      uint32
@@ -104,9 +104,9 @@ func heldWord(strong, word unsafe.Pointer) unsafe.Pointer {
 	return word
 }
 
-// take counts one more referent that s is to hold, and lets others go for it if there are as many
-// as may be. So each shard goes beyond that by one at most, and only if it held none. Must be
-// called with the shard's lock held.
+// take counts one more referent that s is to hold, and lets others go for it if the bound is
+// reached. So each shard exceeds it by one at most, and only if it held none. Must be called with
+// the shard's lock held.
 func (t *table) take(s *shard) {
 	if r := t.retention; r.max != 0 {
 		for r.bounded.Load() >= r.max && t.evict(s) {
@@ -115,7 +115,7 @@ func (t *table) take(s *shard) {
 	t.retention.count(1)
 }
 
-// let lets go of what x, the extra of a binding that is no more, held, and returns its ticket. Must
+// let lets go of what x, the extra of a binding that was removed, held, and returns its ticket. Must
 // be called with the shard's lock held.
 func (t *table) let(s *shard, x journal.Extra) *ticket {
 	if x.Strong != nil {
@@ -128,9 +128,9 @@ func (t *table) let(s *shard, x journal.Extra) *ticket {
 // use notes that slot at of b, which had the word and is k's, was used, and that its referent is
 // v, which the caller holds: it is held from here on.
 //
-// Here the marks are cleared first and the slot looked at then; letGo takes the referent out of the
-// slot first and looks at the marks then. So one of the two sees the other, and what was used stays
-// held. With the layout it is the same: see carryUses.
+// use clears the marks first and then looks at the slot; letGo takes the referent out of the slot
+// first and then looks at the marks. So one of the two sees the other, and what was used stays
+// held. The same holds for the layout: see carryUses.
 func (t *table) use(b *row.Bucket, head *row.Head, at uintptr, word, v unsafe.Pointer, k key) {
 	head.Use(at)
 	seam.Interleave("use noted")
@@ -147,8 +147,8 @@ func (t *table) use(b *row.Bucket, head *row.Head, at uintptr, word, v unsafe.Po
 			continue
 		}
 		// The slot may be in a layout that was replaced, or another binding's. If there is none
-		// with this word, the binding was removed, or is held already. What the slot held it may
-		// have let go of since.
+		// with this word, the binding was removed, or is held already. If the slot held its
+		// referent, it may have let go of it since.
 		wanted := func(c *row.Bucket, at uintptr) bool {
 			w := c.Word(at)
 			return w == word || word == v && t.referent(w) == v
@@ -190,8 +190,8 @@ func (t *table) hold(l *layout, s *shard, b *row.Bucket, at uintptr, v unsafe.Po
 	seam.Interleave("held again")
 }
 
-// letGo has slot at of b hold its referent no more, unless the slot was used since mark was set, and
-// reports whether it lets go. Must be called with the shard's lock held.
+// letGo has slot at of b let go of its referent, unless the slot was used since mark was set, and
+// reports whether it did. Must be called with the shard's lock held.
 func (t *table) letGo(l *layout, s *shard, b *row.Bucket, at uintptr, mark uint32) bool {
 	pos := l.Pos(b, at)
 	x := s.journal.ExtraAt(pos)
@@ -214,7 +214,7 @@ func (t *table) letGo(l *layout, s *shard, b *row.Bucket, at uintptr, mark uint3
 // evict has s let go of one referent, and reports whether it held any.
 //
 // What is new waits in the small list, a tenth of what s holds, and leaves unless it was used before
-// its turn comes. Most of what comes once thus goes soon. What was used goes to the main list, and so
+// its turn comes. So most of what comes once goes soon. What was used goes to the main list, and so
 // does what comes again while its hash is remembered. That is S3-FIFO (Yang et al., SOSP 2023). The
 // main list is SIEVE (Zhang et al., NSDI 2024): the hand goes from old to new, and passes what was
 // used since it last came by. Must be called with the shard's lock held.
@@ -251,9 +251,9 @@ func (t *table) evict(s *shard) bool {
 	}
 }
 
-// ghosts are the hashes of what was let go of for Config.RetainMax while it was new: of about as many
-// as may be held. They stand in groups by hash, the latest first. Accessed atomically; two that meet in
-// a group may lose one. None is right once the keys have another hash.
+// ghosts are the hashes of what was let go for Config.RetainMax while it was new: about as many as
+// may be held. They are in groups by hash, the latest first. Accessed atomically; if two goroutines
+// write to a group at once, one hash may be lost. All are invalid once the keys have another hash.
 type ghosts []atomic.Uint32
 
 // ghostGroup is how many are in a group, unless there are fewer in all.
@@ -267,7 +267,7 @@ func newGhosts(n int) ghosts {
 	return make(ghosts, n)
 }
 
-// group returns where h is, if it is there, and what is there in its stead.
+// group returns the group of h, which has h if it is remembered.
 func (g ghosts) group(h uint32) []atomic.Uint32 {
 	n := min(ghostGroup, len(g))
 	i := int(uint64(h*0x9e3779b1) * uint64(len(g)/n) >> 32)
@@ -281,7 +281,7 @@ func (r *retention) remember(h uint32) {
 		made := newGhosts(int(r.max))
 		r.ghosts.CompareAndSwap(nil, &made)
 		if g = r.ghosts.Load(); g == nil {
-			return // All were forgotten meanwhile.
+			return // All have been forgotten.
 		}
 	}
 	group := g.group(h)
@@ -356,12 +356,12 @@ func (t *table) age(n uint64) {
 	}
 }
 
-// passesKept is how many passes are remembered. Where more are within the time that something may
-// go unused, every other is forgotten, and what that found goes with the one after it.
+// passesKept is how many passes are remembered. If more fall within the time that something may
+// go unused, every other one is forgotten, and what it found goes with the one after it.
 const passesKept = 128
 
-// begin begins a pass, and returns the last of those before it since which the time is up: what
-// that, or an earlier one, found unused is to go. It is 0 if there is none.
+// begin begins a pass, and returns the last pass before it that was long enough ago: what that, or
+// an earlier one, found unused is to go. It is 0 if there is none.
 func (r *retention) begin(collections uint64, now time.Time) (expired uint32) {
 	due := 0
 	for _, p := range r.passes {
@@ -439,7 +439,7 @@ func (t *table) saveMarks(l *layout) []uint32 {
 }
 
 // carryUses notes in next the uses that were noted in l since its marks were saved. It is called
-// once next is published: a use in l that is noted afterwards sees that, and is noted anew. Must be
+// once next is published: a use in l that is noted afterwards sees that, and is noted again. Must be
 // called with the locks of all shards held.
 func (t *table) carryUses(l, next *layout, saved []uint32) {
 	for n, marks := range saved {

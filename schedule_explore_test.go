@@ -176,7 +176,7 @@ const (
 	walkSeed = 1
 
 	// schedulesPerCollection keeps the heap small. No collection comes in between:
-	// one during a schedule would be seen by nobody, but by the engine's count of them.
+	// of one during a schedule, only the engine's count of them would show.
 	schedulesPerCollection = 5000
 )
 

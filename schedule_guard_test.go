@@ -10,8 +10,8 @@ import (
 	"github.com/go-weak/weakmap/internal/row"
 )
 
-// A schedule keeps all memory, so that a lookup which reads what nobody keeps gets what was
-// there. So each step of a schedule begins with a look at all slots that a lookup may read.
+// A schedule keeps all memory, so that a lookup which reads what the engine does not keep gets what
+// was there. So each step of a schedule begins with a look at all slots that a lookup may read.
 
 // A guard looks at one container.
 type guard struct {
@@ -92,8 +92,8 @@ func (g *guard) checkSlot(l *layout, b *row.Bucket, n uint32, at uintptr, word u
 	return fmt.Errorf("slot %d of bucket %d names what its record does not keep: its word is kept: %t", at, n, isKept)
 }
 
-// holds reports whether a binding of the container holds what is at p. What a layout held that was
-// replaced, it holds for those who are in it.
+// holds reports whether a binding of the container holds what is at p. What a replaced layout held,
+// it holds for the lookups that are in it.
 func (g *guard) holds(p unsafe.Pointer) bool {
 	g.update()
 	for _, l := range g.layouts {

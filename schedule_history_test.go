@@ -91,7 +91,7 @@ func (s *state) live(key int) int {
 	return v
 }
 
-// apply does o, and reports whether it gives what it gave.
+// apply does o, and reports whether the result is that of the run.
 func (s *state) apply(o *operation) bool {
 	live := s.live(o.key)
 	switch o.name {
@@ -176,7 +176,7 @@ func (h history) mayBeCut(o *operation) bool {
 }
 
 // explained reports whether the operations, each done at one moment between its call and its
-// return, give what they gave.
+// return, have the results that they had.
 func (h history) explained() bool {
 	done := make([]bool, len(h))
 	// Operations are in the order in which they returned, so the first that is left bounds when

@@ -27,7 +27,7 @@ func (p *pause) Yield(at string, _ func() bool) {
 }
 
 // A lookup has read the tags of a layout that is replaced just then, and its key is unbound. What
-// it is to find in the slot is kept by nothing but the layout, and that by nothing but the lookup.
+// it is to find in the slot is kept only by the layout, and that only by the lookup.
 func TestSchedulesOfALayoutReplacedDuringALookup(t *testing.T) {
 	release := reaper.hold()
 	defer release()

@@ -65,9 +65,9 @@ type loaded struct {
 	invalidate    func()
 }
 
-// isNotStale has the data change from which a computation makes its value, and the container
-// invalidated then: what was made of the data before must not be found after that. Histories do
-// not tell, since the computation may also be said to have come after the invalidation.
+// isNotStale changes the data from which a computation makes its value, and then invalidates the
+// container: what was made from the old data must not be found after that. Histories do not show
+// it, since the computation may also be said to have come after the invalidation.
 func isNotStale(r *run, l loaded) {
 	before, after := c1, c2
 	data := before
@@ -138,7 +138,7 @@ var loadScenarios = []scenario{
 		},
 	},
 	{
-		// A value that dies when it is not in the Cell any more is no miss: the second read.
+		// A value that dies when it is no longer in the Cell is not a miss: the second read.
 		name: "load of a Cell beside replacement", preemptions: 3, reaches: []string{"word read"},
 		stage: func(r *run) {
 			c := r.newCell()

@@ -99,19 +99,19 @@ func (m *weakMap[K]) compute(key int, first, second *cell) {
 	})
 }
 
-// reap is a pass over the map. Nobody sees anything of it.
+// reap is a pass over the map. No operation may see anything of it.
 func (m *weakMap[K]) reap() {
 	m.Reap()
 	m.run.forget()
 }
 
-// sweepAnnounced is what a pass does that goes by the announcements so far.
+// sweepAnnounced does what a pass does that goes by the announcements so far.
 func (m *weakMap[K]) sweepAnnounced() {
 	m.table().sweep(scope{collections: reaper.announced.Load()}, 1)
 	m.run.forget()
 }
 
-// makeHoles leaves so many holes in the journal that one more removal closes them.
+// makeHoles makes holes in the journal until one more removal would close them.
 func (m *weakMap[K]) makeHoles(v *cell) {
 	n := m.Len() + journal.Size/2
 	for k := range n {
@@ -245,7 +245,7 @@ func (m *weakMap[K]) held() (n int) {
 	return n
 }
 
-// balanced says what is wrong with the books of a container with so many live bindings.
+// balanced says what is wrong with the counts of a container with that many live bindings.
 func balanced(st Stats, live int) error {
 	if st.Inserts != st.Reaped+st.Deleted+uint64(st.Entries) || st.Entries != live {
 		return fmt.Errorf("%d keys are bound, but the books say: %v", live, st)

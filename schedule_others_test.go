@@ -139,7 +139,7 @@ func (r *run) bound(m *weakMap[int]) {
 // Scenarios of computations, of the other containers, and of the reaper's list.
 var otherScenarios = []scenario{
 	{
-		// The late caller deletes what was computed, and must not be given it then.
+		// The late caller deletes what was computed, and must not get it after that.
 		name: "computation beside deletion", preemptions: 3, reaches: []string{"await", "landed"},
 		stage: func(r *run) {
 			m := r.newMap(Config{})

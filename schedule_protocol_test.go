@@ -251,7 +251,7 @@ var protocolScenarios = []scenario{
 		},
 	},
 	{
-		// One removal more, and the journal has too many holes.
+		// With one more removal, the journal has too many holes.
 		name: "compaction during an iteration", preemptions: 3, reaches: []string{"listed", "compacted"},
 		stage: func(r *run) {
 			m := r.newMap(Config{Capacity: 100})

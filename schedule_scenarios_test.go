@@ -14,7 +14,7 @@ var c1, c2, c3 = cells[1], cells[2], cells[3]
 
 var scenarios = []scenario{
 	{
-		// A value that dies when it is bound no more is no miss: the second look.
+		// A value that dies when it is no longer bound is not a miss: the second look.
 		name: "lookup beside replacement", preemptions: 3, reaches: []string{"found dead"},
 		stage: func(r *run) {
 			m := r.newMap(Config{})
@@ -116,7 +116,7 @@ var scenarios = []scenario{
 		},
 	},
 	{
-		// The reader searches the old layout when the value that this has still is replaced and
+		// The reader searches the old layout when the value that this still has is replaced and
 		// dies. All keys have one hash, so that it must search.
 		name: "lookup beside growth and replacement", preemptions: 2, reaches: []string{"to place a shard", "found dead"},
 		stage: func(r *run) {
@@ -239,7 +239,7 @@ var scenarios = []scenario{
 		},
 	},
 	{
-		// For one key more the table takes four shards in place of two.
+		// For one more key the table takes four shards in place of two.
 		name: "iteration beside new shards", preemptions: 1, reaches: []string{"to place a shard"},
 		stage: func(r *run) {
 			m := r.newMap(Config{})

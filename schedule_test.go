@@ -14,19 +14,19 @@ import (
 
 // Controlled schedules. A scenario is a few goroutines that use one container. One of them runs
 // at a time, and wherever the engine calls seam.Interleave, takes a lock or waits, the schedule
-// picks who goes on. Objects die when a goroutine of the scenario kills them, which it may as
-// soon as nobody holds them. So a run depends on the picks alone, and can be had again.
+// picks which one goes on. Objects die when a goroutine of the scenario kills them, which it may as
+// soon as they are not held. So a run depends on the picks alone, and can be repeated.
 
 // A run is one schedule of one scenario.
 type run struct {
 	chooser chooser
 	actors  []*actor
-	running *actor // nil while nobody does: then the engine goes on undisturbed.
-	next    *actor // who goes on
+	running *actor // nil while none does: then the engine goes on undisturbed.
+	next    *actor // the one that goes on
 	objects []*object
 	kept    []*object // held to the end
 	guards  []*guard  // of the containers
-	muted   []string  // moments at which nobody else goes on: there would be hundreds
+	muted   []string  // moments at which no other actor goes on: there would be hundreds
 	history history
 	now     int
 	finish  []func() error // what must be true when all have ended; the last comes first
@@ -37,7 +37,7 @@ type run struct {
 }
 
 // A chooser picks one of n goroutines that can go on. The first is the one that runs, if it can;
-// then to pick another preempts it.
+// then picking another preempts it.
 type chooser interface {
 	choose(n int, preempts bool) int
 }
@@ -87,7 +87,7 @@ func (r *run) fail(err error) {
 	}
 }
 
-// stepsAtMost is far more than any scenario takes: who gets there goes round in circles.
+// stepsAtMost is far more than any scenario takes: one that gets there goes round in circles.
 const stepsAtMost = 10_000
 
 // drive runs the actors to their ends, or until something fails. Then it leaves those that have
@@ -105,7 +105,7 @@ func (r *run) drive() {
 	}
 }
 
-// pick decides who goes on, where current, if not nil, is who runs.
+// pick decides which actor goes on; current, if not nil, is the one that runs.
 func (r *run) pick(current *actor) {
 	for _, g := range r.guards {
 		if err := g.check(); err != nil {
@@ -293,7 +293,7 @@ func (a *actor) drop(c *cell) {
 	a.run.yield("drop", nil)
 }
 
-// reachable reports whether anybody holds o.
+// reachable reports whether o is held.
 func (r *run) reachable(o *object) bool {
 	for _, a := range r.actors {
 		if slices.Contains(a.held, o) || slices.Contains(a.seen, o) {
@@ -303,22 +303,21 @@ func (r *run) reachable(o *object) bool {
 	return slices.Contains(r.kept, o) || slices.ContainsFunc(r.guards, func(g *guard) bool { return g.holds(o.place) })
 }
 
-// forget has the actor that runs hold nothing any more but what it holds on purpose: an
-// operation has ended.
+// forget has the actor that runs hold only what it holds on purpose: an operation has ended.
 func (r *run) forget() {
 	if a := r.running; a != nil {
 		a.seen, a.made, a.since = a.seen[:0], a.made[:0], 0
 	}
 }
 
-// kill waits until nobody holds the object at p, which dies then.
+// kill waits until the object at p is not held, which dies then.
 func kill[T any](a *actor, p *T) {
 	o := a.run.object(unsafe.Pointer(p))
 	a.run.yield("kill", func() bool { return !a.run.reachable(o) })
 	o.die()
 }
 
-// killUnheld has the object at p die if nobody holds it now.
+// killUnheld has the object at p die if it is not held now.
 func killUnheld[T any](a *actor, p *T) {
 	a.run.yield("kill", nil)
 	if o := a.run.object(unsafe.Pointer(p)); !a.run.reachable(o) {

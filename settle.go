@@ -11,8 +11,8 @@ import (
 // Settle runs collections until every entry whose value was unreachable at the
 // call has left every container, and every callback that was due has returned:
 // OnReap, and the callbacks of every [Ref] and [Finalizer] whose object was
-// gone. It is for tests and orderly shutdown: each collection stops at nothing that
-// the program holds, and costs what runtime.GC costs.
+// gone. It is for tests and orderly shutdown: each collection is a full one, and
+// costs what runtime.GC costs.
 //
 // Where the end of one entry lets go of the next, as in a [KeyMap] whose values are
 // keys of it, each collection takes one link. Settle goes on to the end of the chain,
@@ -21,22 +21,23 @@ import (
 // ones of less than 16 bytes, which share memory, zero-size and global ones. Nor
 // does it wait for an object that its runtime finalizer has brought back, or that
 // is at the end of a chain of more than 30 objects with finalizers, of which each
-// collection takes one (before Go 1.26, of more than 3). A goroutine that loads
-// or iterates meanwhile may revive what it touches for one more cycle; the
-// promise holds for what nobody touches.
+// collection takes one (before Go 1.26, of more than 3). A goroutine that loads or
+// iterates during Settle may keep what it touches for one more cycle; the promise
+// holds for what no goroutine touches.
 //
 // If ctx is done first, Settle returns its error. It must not be called from a
-// callback, for whose return it would wait. Several calls wait for each other.
-// A cleanup or finalizer of the runtime that blocks, which is not one of ours,
-// keeps Settle for one second: then it goes on without what is behind that one.
+// callback, because it would wait for that callback to return. Several calls wait
+// for each other. A runtime cleanup or finalizer that blocks, and is not one of this
+// package, delays Settle by one second; then it goes on without what is queued behind
+// that one.
 //
-// What Config.Retain, RetainFor or RetainMax hold is reachable, and stays. A test
-// that wants such a container empty calls Clear, or drops it.
+// What Config.Retain, RetainFor or RetainMax hold is reachable, and stays. To empty
+// such a container, a test calls Clear, or drops it.
 //
 // In a bubble of testing/synctest, Settle first waits for the callbacks that run
-// in the bubble, whose clock goes on meanwhile. Then it waits for all others, and
+// in the bubble, while the bubble's clock advances. Then it waits for all others, and
 // for the collector, in real time: the bubble's clock stands still, and the time
-// up to the deadline of ctx is real.
+// until the deadline of ctx is real.
 func Settle(ctx context.Context) error {
 	in := bubble.ID()
 	if in == 0 {
@@ -64,7 +65,7 @@ func Settle(ctx context.Context) error {
 		}
 		result = settle(outside, func(of uint64) bool { return of != in })
 	})
-	if done == nil { // The runtime's cleanups and finalizers are blocked: nothing will come.
+	if done == nil { // The runtime's cleanups and finalizers are blocked: none will run.
 		return sweepOnce(ctx)
 	}
 	select {
@@ -75,8 +76,8 @@ func Settle(ctx context.Context) error {
 	}
 }
 
-// settle is Settle outside of all bubbles. It waits for the callbacks of those
-// bubbles that it is asked for.
+// settle is Settle outside all bubbles. It waits for the callbacks of the bubbles
+// for which in returns true.
 func settle(ctx context.Context, in func(bubble uint64) bool) error {
 	reaper.settlers.Add(1) // A pass that is under way does not pause any more.
 	defer reaper.settlers.Add(-1)
@@ -90,9 +91,9 @@ func settle(ctx context.Context, in func(bubble uint64) bool) error {
 	made := readLedger()
 	links := made.present // how many rounds can each have taken something that was there
 	// What dies can let go of more, and an object behind a runtime finalizer dies one
-	// collection later than what it hangs on. So we go on until nothing comes any
-	// more. What the program goes on dropping must not keep us here for ever: a round
-	// counts unless it took something and nothing was made since the one before.
+	// collection later than the object that has it. So we go on until nothing more dies.
+	// A program that keeps dropping things must not keep us here forever: a round counts
+	// unless it took something and nothing was made since the one before.
 	for quiet, rounds := 0, 0; quiet < backlog.quietRounds() && rounds < settleRounds; {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -122,16 +123,16 @@ func settle(ctx context.Context, in func(bubble uint64) bool) error {
 	return nil
 }
 
-// settleRounds bounds the collections of one Settle that are not each a link of a
-// chain. It is the length of the longest chain of objects with runtime finalizers;
-// such lists are not made.
+// settleRounds bounds the collections of one Settle that do not each take a link of
+// a chain. So it also bounds a chain of objects with runtime finalizers; longer ones
+// do not occur in practice.
 const settleRounds = 32
 
-// A ledger is how much was made that can die, how much of that has died, and how much
-// is there: of entries, and of the runtime cleanups that callbacks hang on.
+// A ledger counts what was made that can die, how much of that has gone, and how much
+// is there: entries, and the runtime cleanups that start callbacks.
 type ledger struct{ made, gone, present uint64 }
 
-// readLedger reads the books of all containers that have entries. One that gets its
+// readLedger reads the counts of all containers that have entries. One that gets its
 // first changes made, and one that loses its last changes gone.
 func readLedger() (l ledger) {
 	l.gone = uint64(followed.gone.Load())
@@ -183,8 +184,8 @@ func waitBriefly() {
 	}
 }
 
-// exitPatience is how long RunAtExit waits for what collections have started:
-// far longer than to remove a directory takes, and not so long that a callback
-// that blocks for ever, or that calls RunAtExit itself, makes it hang. No
-// evidence for its exact size.
+// exitPatience is how long RunAtExit waits for what collections have started: far
+// longer than removing a directory takes, but short enough that a callback that blocks
+// forever, or that calls RunAtExit itself, does not make it hang. There is no evidence
+// for its exact value.
 const exitPatience = time.Second

@@ -19,20 +19,20 @@ package weakmap
 //	               reaper          one pass after each collection                         reaper.go
 //
 // The engine has no type parameters. It knows a referent by its address and a key by one of a
-// few classes; so it is compiled once for a program, however many types that caches.
+// few classes, so it is compiled once for a program, however many types the program caches.
 //
 // # Terms
 //
 // A binding is what one insertion makes: a key, or what stands for it, is bound to a referent,
-// which may die. It stands in two places. Its slot is in a bucket of the row, where lookups find
+// which may die. It is in two places. Its slot is in a bucket of the row, where lookups find
 // it; package row has the diagram. Its record is in the journal of a shard:
 //
 //	word  8  the weak pointer to the referent
 //	ref   8  what the slot's key names, which the record keeps: a string's bytes, a copy of a key, a KeyMap's value
 //	bits  8  a number as it is; or the hash, and the length of a string
 //
-// and with PerValue or what retains, which few containers have, 32 bytes more. A shard is a lock, with
-// the counts and the journal of the bindings that it guards. A layout is a row with its shards.
+// With PerValue or retention, which few containers have, it takes 32 bytes more. A shard is a lock,
+// with the counts and the journal of the bindings that it guards. A layout is a row with its shards.
 //
 // # Life of a binding
 //
@@ -51,29 +51,29 @@ package weakmap
 //   - a writer that stores over it or deletes it (table.update), clears (core.clear), finds its
 //     bucket full (table.expelDead) or its shard (table.makeRoom).
 //
-// Each of these names the binding by the word of its weak pointer, and takes that away or
+// Each of these names the binding by the word of its weak pointer, and removes that binding or
 // nothing. A word whose referent is dead is never that of a live binding again. So a late removal
-// cannot take away what was bound to the same key since.
+// cannot remove what has been bound to the same key since.
 //
 // # Why a lookup may trust what it sees
 //
 // Package row says why what is read of one slot belongs together, and package journal the same of
 // a record. An insertion makes the record, fills the slot, raises the counts of the full buckets
-// that it passed, and then stores the tag; only that makes the binding findable. A removal clears
+// that it passed, and then stores the tag; only that makes the binding visible. A removal clears
 // the tag first. A replacement stores the new word over the old: the key is never unbound in
 // between. Where that changes the value of a KeyMap's key, it is the value that readers go by: see
 // paired. Nothing moves within a layout, and the row of a layout that was replaced does not change
-// any more. table.search says what follows for a miss.
+// any more. table.find says what follows for a miss.
 //
 // What a slot names must be there when it is read, although the collector does not follow slots.
-// The record keeps it: it is made before the slot is filled and cleared after the slot was
+// The record keeps it: the record is made before the slot is filled and cleared after the slot was
 // emptied. A layout that was replaced keeps the journals of its time (layout.kept, or its
 // shards), whose chunks are copied before they change (shard.own), and a lookup keeps its layout
 // until it has what it looks for.
 //
 // # Locks
 //
-// In this order; none is held while code of the user runs, but for tally.calling.
+// In this order; none is held while code of the user runs, except tally.calling.
 //
 //	lock               protects                                             taken by
 //	reaper.turn        one sweep of all tables at a time                    passes, Settle
@@ -83,16 +83,16 @@ package weakmap
 //	                   shards by number
 //	reaper.mu          the list of tables                                   first insertions, passes
 //	tickets.mu         the cleanups of one table that have not run          PerValue's writers, cleanups
-//	reports.mu         dead bindings that OnReap has not been told of       who unbinds them
-//	tally.calling      two calls of one OnReap from each other              who calls OnReap
+//	reports.mu         dead bindings that OnReap has not been told of       writers, sweeps
+//	tally.calling      two calls of one OnReap from each other              callers of OnReap
 //	flights.mu         the computations of a container                      LoadOrCompute
 //	claims.mu          which keys are being loaded, with a Hasher; a leaf   LoadOrCompute, Delete
-//	callback.Queue.mu  the queue of callbacks; a leaf                       who submits or runs them
+//	callback.Queue.mu  the queue of callbacks; a leaf                       those that submit or run them
 //
 // Hash runs before any lock is taken, and == on keys is Go's own. A Hasher is asked with no lock
 // held: see table.update.
 //
-// # Who calls what
+// # Calls of user code
 //
 //	function              on which goroutine       may use containers   a panic
 //	compute, Compute's f  the caller's             yes                  goes to the caller
@@ -109,8 +109,8 @@ package weakmap
 // # Where memory goes
 //
 // For one binding: 24 bytes of record, 30 to 51 of row (172 for seven slots, of which 13 in 16
-// are used at most, and two fifths fewer after growth), and what the runtime takes for a weak pointer, 16
-// on the heap and about 50 off it. A string's bytes are the caller's.
+// are used at most, and two fifths fewer after growth), and what the runtime takes for a weak
+// pointer, 16 on the heap and about 50 off it. A string's bytes are the caller's.
 
 import (
 	"sync/atomic"
@@ -153,7 +153,7 @@ type reaped struct {
 // of the keys that are bound throughout the call: a binding is counted as inserted before it is
 // published, and as removed after it was taken out or replaced.
 func (s *shard) used() int {
-	gone := s.reaped.Load() + s.deleted.Load() // before inserted: what comes meanwhile adds, and nothing is missing
+	gone := s.reaped.Load() + s.deleted.Load() // before inserted: an insertion in between only adds, and nothing is missing
 	return int(s.inserted.Load() - gone)
 }
 

@@ -10,18 +10,19 @@ import (
 	"github.com/go-weak/weakmap/internal/escape"
 )
 
-// Strings gives equal strings the same bytes, so that these take memory once. It is what an
-// [Interner] of strings is, without a pointer that must be held: an entry lives as long as any
-// string that shares the bytes, a substring too. When none is held any more, the entry goes.
+// Strings gives equal strings the same bytes, so that they take memory once. It is like an
+// [Interner] of strings, but without a pointer that must be held: an entry lives as long as
+// any string that shares its bytes, even a substring. When none is held any more, the entry
+// goes.
 //
 // The zero Strings is empty and ready to use. It must not be copied after first use. All methods
 // may be called by any number of goroutines at once; for a string that is there they take no
 // lock and allocate nothing.
 //
-// A string takes its bytes, and at least 16. The empty string is itself, and no entry; a string
-// of 4 GiB or more is copied each time.
+// A string takes as much memory as it has bytes, and at least 16. The empty string is returned as
+// it is and has no entry; a string of 4 GiB or more is copied each time.
 //
-// Config is settings: set it before the first use, never after.
+// Set Config before the first use, never after.
 type Strings struct {
 	Config Config
 
@@ -32,7 +33,7 @@ func (s *Strings) open() *table {
 	return s.core.open(func() options { return options{config: s.Config, keys: keyingOf[string](contents, nil)} })
 }
 
-// find returns the string that equals v and is there.
+// find returns the interned string that equals v, if there is one.
 func (s *Strings) find(v string) (interned string, ok bool) {
 	var p unsafe.Pointer
 	metDead := false
@@ -48,8 +49,8 @@ func (s *Strings) find(v string) (interned string, ok bool) {
 	return unsafe.String((*byte)(p), len(v)), true
 }
 
-// Intern returns the string that equals v and whose bytes all share. If there is none, it
-// becomes a copy of v; v itself is never kept.
+// Intern returns the interned string that equals v. If there is none, it interns a copy of v; v
+// itself is never kept.
 func (s *Strings) Intern(v string) string {
 	if v == "" || uint64(len(v)) > math.MaxUint32 {
 		return strings.Clone(v)
@@ -74,8 +75,8 @@ func (s *Strings) insert(v string) string {
 	return unsafe.String((*byte)(p), len(v))
 }
 
-// Lookup returns the string that equals v and whose bytes all share, if there is one. It makes
-// none. The empty string is always there.
+// Lookup returns the interned string that equals v, if there is one. It does not make one. The
+// empty string is always there.
 func (s *Strings) Lookup(v string) (interned string, ok bool) {
 	if v == "" {
 		return "", true
@@ -84,7 +85,7 @@ func (s *Strings) Lookup(v string) (interned string, ok bool) {
 }
 
 // All returns an iterator over the strings, in no particular order. No lock is held while it
-// yields, and the body may use the Strings. None comes twice.
+// yields, and the body may use the Strings. No string comes twice.
 func (s *Strings) All() iter.Seq[string] {
 	return func(yield func(string) bool) {
 		s.core.all(func(e listed) bool { return yield(unsafe.String((*byte)(e.referent), e.bits>>32)) })
@@ -92,11 +93,11 @@ func (s *Strings) All() iter.Seq[string] {
 }
 
 // Clear forgets all strings. Those that are still held stay as they are, but equal ones get
-// other bytes from now on.
+// other bytes from then on.
 func (s *Strings) Clear() { s.core.clear() }
 
-// Len returns the number of entries. That may include some whose string has died and that are
-// not removed yet.
+// Len returns the number of entries. It may include some whose string has died but that are not
+// removed yet.
 func (s *Strings) Len() int { return s.core.length() }
 
 // Reap removes the entries of strings found dead by the collections so far, and returns how many

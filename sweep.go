@@ -10,9 +10,9 @@ import (
 // What a pass does to one table.
 
 // collected is called after each collection, which ended at the given time, by one pass at a
-// time. It implements PerCycle. With PerValue it is there for what runtime cleanups leave behind:
-// the binding of a value that a finalizer has resurrected is dead although its cleanup does not
-// come, perhaps never.
+// time. It implements PerCycle. With PerValue it removes what runtime cleanups leave behind: the
+// binding of a value that a finalizer has resurrected is dead although its cleanup has not run, and
+// may never run.
 func (t *table) collected(ended time.Time, scope scope, workers int) {
 	t.passes++
 	if t.retains {
@@ -39,9 +39,9 @@ func (t *table) sweep(scope scope, workers int) (removed int) {
 // tables allocates nothing for those without dead.
 const fewShards = 8
 
-// sweepLocked is sweep with t.growth held, so that there is one layout throughout. What died in
-// the collections of an earlier sweep, that one has removed: where none has ended since, nothing
-// can be dead, and to ask would only keep what is dying.
+// sweepLocked is sweep with t.growth held, so that there is one layout throughout. An earlier sweep
+// has removed what died in its collections: if none has ended since, nothing can be dead, and asking
+// would only keep what is dying.
 func (t *table) sweepLocked(scope scope, workers int) (removed int) {
 	if t.sweptFor >= scope.collections {
 		return 0
@@ -100,8 +100,8 @@ func (t *table) removeSome(l *layout, s *shard, dead []journal.Deceased) (remove
 	return removed
 }
 
-// removeMost makes a new layout of those that are not dead, which is cheaper than to take them out
-// one by one. t.growth must be held.
+// removeMost makes a new layout of the bindings that are not dead, which is cheaper than taking out
+// the dead one by one. t.growth must be held.
 func (t *table) removeMost(l *layout, c *journal.Census) (removed int) {
 	t.lockAll(l)
 	current := make([]bool, len(l.shards))
@@ -135,6 +135,6 @@ const (
 	// dead entries itself.
 	passesPerStray = 8
 
-	// massDeath is how many deaths at least make a new layout worth its while.
+	// massDeath is the least number of deaths for which a new layout is worth its cost.
 	massDeath = 256
 )

@@ -37,7 +37,7 @@ type core struct {
 // for a cycle: a pass that asks for it while the collector marks keeps it.
 type life struct{ _ *byte }
 
-// A table is what a container's core leads to: all that may live on for a moment when the
+// A table is what a container's core leads to: all that may live on for a moment after the
 // container is gone.
 type table struct {
 	layout     atomic.Pointer[layout] // Read without lock, written with every shard of the old layout locked.
@@ -45,7 +45,7 @@ type table struct {
 	sweptFor   uint64                 // how many collections there had been whose victims the last sweep removed. Guarded by growth.
 	laidOut    uint64                 // how many entries had been removed when the layout was made. Guarded by growth.
 	unpaid     uint64                 // how many must have been before shrinking is tried again. Guarded by growth.
-	passes     uint32                 // how many there were. Accessed by reaper.pass only.
+	passes     uint32                 // how many there have been. Accessed by reaper.pass only.
 	registered atomic.Bool            // whether the reaper knows the table: see there
 	values     bool                   // Immutable, as all below but lastPass.
 	retains    bool                   // retention is not nil
@@ -60,7 +60,7 @@ type table struct {
 	*extras                                 // noExtras for most
 }
 
-// extras are what some containers ask for. They are immutable, but for the reports.
+// extras are what some containers ask for. They are immutable, except the reports.
 type extras struct {
 	capacity  int        // Config.Capacity
 	retention *retention // nil if it retains nothing
@@ -88,13 +88,13 @@ func newExtras(o options) *extras {
 	return &x
 }
 
-// misses are counted apart from hits, which so are one load away.
+// misses are counted apart from hits, so that the count of hits is one load away.
 type misses struct {
 	all  *xsync.Counter
 	dead *xsync.Counter // of all, those that met what had died. Raised after all, and read before it.
 }
 
-// A layout is where a table's bindings are. It is immutable but for what the shards protect,
+// A layout is where a table's bindings are. It is immutable except for what the shards protect,
 // and is replaced as a whole when the table grows or shrinks; lookups in the layout before it
 // see what was bound up to then, and look again where that was dead.
 type layout struct {
@@ -107,7 +107,7 @@ type layout struct {
 }
 
 const (
-	// bucketsPerShard buckets at least are there for each shard, up to maxShards, so that a
+	// bucketsPerShard is the least number of buckets for each shard, up to maxShards, so that a
 	// small map stays small.
 	bucketsPerShard = 8
 
@@ -188,7 +188,7 @@ func ceilPowerOfTwo(n int) int { return 1 << bits.Len(uint(n-1)) }
 
 func floorPowerOfTwo(n int) int { return 1 << (bits.Len(uint(n)|1) - 1) }
 
-// bucketsFor returns how many buckets a table has at least for n entries.
+// bucketsFor returns the least number of buckets of a table for n entries.
 func bucketsFor(n int) int {
 	buckets := 1
 	for row.LimitOf(buckets) < n {
@@ -266,8 +266,8 @@ func (c *core) count(hit, metDead bool) {
 	}
 }
 
-// countObject is count for a lookup of an object. Only a Hasher can miss because something died: else
-// who asks holds the key. It is asked once more then.
+// countObject is count for a lookup of an object. Only with a Hasher can it miss because something
+// died: otherwise the caller holds the key. It looks once more then.
 func (c *core) countObject(object unsafe.Pointer, found bool) {
 	metDead := false
 	if t := c.table.Load(); !found && object != nil && t != nil && t.keys.class == alikes {

@@ -12,9 +12,9 @@ import (
 // so that one which ends at once costs the same at any size.
 //
 // It goes through each journal as that was when the shard's turn came: a key that is unbound and
-// bound again meanwhile stands in it once. What is removed before it was taken is missing from it,
-// and may be. What is replaced is not: its key is bound all the time. So a replacement that gives
-// the binding another place keeps the key for the tours that have still to take it.
+// bound again after that is in it once. What is removed before it was taken is left out, which is
+// allowed. What is replaced is not left out: its key is bound all the time. So a replacement that
+// gives the binding another place keeps the key for the tours that have yet to take it.
 type tour struct {
 	journal    journal.Journal // that of the shard, as it was when its turn came
 	generation uint32          // of the shard when the last records were taken, or vacated if they were out of use then
@@ -37,7 +37,7 @@ type listed struct {
 	referent unsafe.Pointer
 }
 
-// all yields each binding that is live when it is its turn, no key twice.
+// all yields each binding that is live when its turn comes, no key twice.
 func (c *core) all(yield func(e listed) bool) {
 	if t := c.table.Load(); t != nil {
 		t.all(yield)
@@ -45,8 +45,8 @@ func (c *core) all(yield func(e listed) bool) {
 }
 
 func (t *table) all(yield func(e listed) bool) {
-	// If the bindings are distributed over other shards meanwhile, what these held before stays
-	// to be listed.
+	// If the bindings are distributed over other shards during the tour, what these shards held
+	// before is still listed.
 	shards := t.layout.Load().shards
 	var w tour
 	defer w.end()
@@ -72,7 +72,7 @@ func (w *tour) resolve(t *table, e *listed) bool {
 	seam.Interleave("listed")
 	e.referent = seam.Value(e.word)
 	seam.Interleave("referent read")
-	// A journal whose chunks were replaced does not tell whether e is bound still.
+	// A journal whose chunks were replaced does not tell whether e is still bound.
 	if e.record != nil && e.record.Word() == e.word && w.shard.generation.Load() == w.generation && w.generation != vacated {
 		if e.referent != nil && t.retains {
 			t.useListed(*e)
@@ -80,7 +80,7 @@ func (w *tour) resolve(t *table, e *listed) bool {
 		return e.referent != nil
 	}
 	if e.referent == nil && t.keys.class.isReferent() {
-		return false // What it was bound to went with it.
+		return false // What it was bound to has died with it.
 	}
 	found := t.search(t.keyOfListed(*e))
 	if found.referent != e.referent {

@@ -20,7 +20,7 @@ type fresh struct {
 	ticket *ticket        // of the cleanup on the referent, with PerValue
 }
 
-// prepare makes what binding k to b takes, without a lock.
+// prepare makes what it takes to bind k to b, without a lock.
 func (t *table) prepare(k key, b bound) fresh {
 	l := t.layout.Load()
 	h := t.hash(&l.hashing, k)
@@ -39,7 +39,7 @@ func (t *table) prepare(k key, b bound) fresh {
 	return n
 }
 
-// discard undoes prepare for a binding that was not published after all.
+// discard undoes prepare for a binding that was not published.
 func (t *table) discard(n *fresh) {
 	t.stopCleanup(n.ticket, n.referent)
 }
@@ -99,9 +99,9 @@ func (c *core) removeObject(object unsafe.Pointer, cond condition) (old bound, r
 // update binds k to n, or unbinds it if n is nil, if c is met. It returns what was bound, if
 // that lives. The caller keeps n's referent alive across the call.
 //
-// With a Hasher it judges what is alike to k before it takes the lock. What is alike, lives, and
-// was not judged when it has the lock has come since, and is judged first: so of two equal keys
-// that are bound at the same time, the later writer finds that of the other.
+// With a Hasher it judges what is alike to k before it takes the lock. If it then meets a live
+// binding that is alike and was not judged, that has come since, and is judged first: so of two
+// equal keys that are bound at the same time, the later writer finds that of the other.
 func (t *table) update(k key, n *fresh, c condition) (old bound, updated bool) {
 	var judged verdicts
 	for {
@@ -185,9 +185,9 @@ func (t *table) update(k key, n *fresh, c condition) (old bound, updated bool) {
 }
 
 // crowds reports whether slot at of b, which an insertion of another key with hash h met on its
-// way, is one of those that make a flood. What has died does not: the bindings of a value or a
-// key that dies and comes again have one hash, and go with the next pass. Must be called with the
-// shard's lock held.
+// way, counts towards a flood. What has died does not: the bindings of a value or a key that dies
+// and comes again have one hash, and go with the next pass. Must be called with the shard's lock
+// held.
 func (t *table) crowds(b *row.Bucket, head *row.Head, at uintptr, k key, h uint32) bool {
 	return !t.keys.class.isReferent() || head.Len(at) != t.lenOf(k, h) || t.referent(b.Word(at)) != nil
 }
@@ -301,9 +301,9 @@ func (t *table) unbindDead(l *layout, s *shard, h uint32, word unsafe.Pointer) b
 }
 
 // locate returns the slot of the binding with hash h and the word. One referent may be bound to several
-// keys, whose tags and buckets may be alike: who took another's slot for that of h would take it out of
-// the counts of the wrong buckets, and a lookup that goes by these would stop before it came to a
-// binding. Must be called with the lock of s, the shard of h, held.
+// keys, whose tags and buckets may be the same: if another key's slot were taken for that of h, it would
+// be taken out of the counts of the wrong buckets, and a lookup that goes by these would stop before it
+// came to a binding. Must be called with the lock of s, the shard of h, held.
 func (t *table) locate(l *layout, s *shard, h uint32, word unsafe.Pointer) (b *row.Bucket, at uintptr, ok bool) {
 	return l.Find(h, func(b *row.Bucket, at uintptr) bool {
 		r := s.journal.At(l.Pos(b, at))
@@ -335,12 +335,12 @@ func (t *table) compact(l *layout, s *shard, used int) {
 	s.generation.Add(1)
 }
 
-// fullSpared is how many full buckets of a shard are not looked into after one without dead.
+// fullSpared is how many full buckets of a shard are skipped after one that had no dead bindings.
 const fullSpared = 15
 
 // expelDead removes the dead bindings of the bucket that h leads to if it is full, so that an
-// insertion does not pass it for their sake. It looks at one, and at the others if that is
-// dead; if not, it lets the next fullSpared full buckets pass. Where many are dead that finds
+// insertion need not pass it because of them. It looks at one, and at the others if that is
+// dead; if not, it skips the next fullSpared full buckets. Where many are dead that finds
 // them, and where few are it costs little: looking into each full bucket was a tenth of a
 // churn. Must be called with the shard's lock held.
 func (t *table) expelDead(l *layout, s *shard, h uint32) {

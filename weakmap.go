@@ -14,18 +14,18 @@ import (
 
 // A Map is a concurrent map from keys to weakly held values: a value stays only
 // as long as something else refers to it, and when the garbage collector finds
-// it dead its entry goes. It is what Python calls a WeakValueDictionary.
+// it dead, its entry is removed. Python calls it a WeakValueDictionary.
 //
 // The zero Map is empty and ready to use. A Map must not be copied after first
 // use. All methods may be called by any number of goroutines at once; lookups
 // take no lock. In the terminology of the Go memory model, a call that binds a
 // value synchronizes before any call that returns it.
 //
-// A dead value is never returned and never counts as bound. What holds a value
-// is a pointer to it, or into it, until its last use: see [runtime.KeepAlive]. A
-// copy of what it points to does not: a Map[string, []byte] forgets its *[]byte
-// although the bytes are in use. So V is best the struct that callers keep a
-// pointer to.
+// A dead value is never returned and never counts as bound. A value is held by a
+// pointer to it, or into it, until that pointer's last use: see
+// [runtime.KeepAlive]. A copy of what the pointer points to does not hold it: a
+// Map[string, []byte] forgets its *[]byte although the bytes are in use. So V
+// should be the struct that callers keep a pointer to.
 //
 // A key that is not equal to itself, such as a NaN, can be stored but never
 // loaded; its entry goes when its value dies. A key whose dynamic type cannot
@@ -36,16 +36,16 @@ type Map[K comparable, V any] struct {
 	Config Config
 
 	// Hash replaces the built-in hash. It must return the same for keys that
-	// are equal; how well it spreads others decides about speed only. It must not
-	// keep its argument, whose strings may be on the stack of a caller of Load.
+	// are equal; how well it spreads others affects only speed. It must not keep
+	// its argument, whose strings may be on the stack of a caller of Load.
 	Hash func(K) uint64 `json:"-" xml:"-"`
 
-	// OnReap, if not nil, is called once for each entry that was removed
-	// because its value had been collected, whoever noticed. Calls for one Map
-	// never run at the same time; they run on a goroutine of this package and
-	// with no lock held, so they may block and may use any map. By the time of
-	// the call the key may be bound again. There are no calls after the Map
-	// itself was collected. A panic crashes the program.
+	// OnReap, if not nil, is called once for each entry that was removed because
+	// its value had been collected, whatever removed it. Calls for one Map never
+	// run at the same time; they run on a goroutine of this package and with no
+	// lock held, so they may block and may use any map. By the time of the call the
+	// key may be bound again. There are no calls after the Map itself was collected.
+	// A panic crashes the program.
 	OnReap func(key K) `json:"-" xml:"-"`
 
 	core    core
@@ -123,8 +123,9 @@ func (m *Map[K, V]) Load(key K) (value *V, ok bool) {
 	return (*V)(p), p != nil
 }
 
-// Store binds key to value. That keeps value only where Config says so: what
-// nothing else holds is gone after the next collection. A nil value panics.
+// Store binds key to value. The binding keeps value alive only if Config says so:
+// a value that nothing else holds is gone after the next collection. A nil value
+// panics.
 func (m *Map[K, V]) Store(key K, value *V) {
 	m.Swap(key, value)
 }
@@ -139,7 +140,7 @@ func (m *Map[K, V]) Swap(key K, value *V) (previous *V, loaded bool) {
 
 // LoadOrStore returns the value bound to key, or else binds it to value and
 // returns that. loaded tells which. Hold what it returns: as with Store, the
-// binding keeps it only where Config says so. A nil value panics.
+// binding keeps it alive only if Config says so. A nil value panics.
 func (m *Map[K, V]) LoadOrStore(key K, value *V) (actual *V, loaded bool) {
 	mustBeValue(unsafe.Pointer(value))
 	if actual, loaded = m.Load(key); loaded {
@@ -165,27 +166,27 @@ func (m *Map[K, V]) storeIfAbsent(key K, value *V, unless *atomic.Bool) (actual 
 // whose value was stored.
 //
 // No lock is held while compute runs, and it may use the Map. But loads that wait
-// for each other in a cycle wait for ever: one for the same key from inside its own
-// compute, and so two goroutines each of which computes what the other's compute
-// loads. With the build tag weakmapcheck that panics, unless compute has another
-// goroutine do the loading.
+// for each other in a cycle wait forever: a load of the same key from inside its own
+// compute, or two goroutines each of which computes what the other's compute loads.
+// With the build tag weakmapcheck that panics, unless compute loads on another
+// goroutine.
 //
 // In a bubble of testing/synctest, a call does not wait for a computation in another
 // bubble: it computes itself, and what is stored first wins.
 //
-// An error of compute is returned to its caller and to those who waited, and
-// nothing is stored. If it returns nil and no error, that error is
-// [ErrNilValue]. A panic or [runtime.Goexit] in compute goes to its caller, and
-// one of those who waited computes instead. A value stored by others meanwhile
-// wins, over an error too, and is what everyone gets. With a key that is not equal
-// to itself every call computes.
+// An error of compute is returned to its caller and to those that waited, and
+// nothing is stored. If it returns nil and no error, that error is [ErrNilValue]. A
+// panic or [runtime.Goexit] in compute goes to its caller, and one of those that
+// waited computes instead. A value that another call stores while compute runs wins,
+// even over an error, and all callers get it. With a key that is not equal to itself
+// every call computes.
 //
-// [Map.Delete], [Map.LoadAndDelete] and [Map.Clear] meanwhile cut the computation off.
-// What it returns goes to its caller, with loaded false, and to those who were
-// waiting, with loaded true, whatever is stored later; it is not stored itself. Calls
-// that begin after the Delete has returned start a computation of their own. So what
-// was computed from data that are no longer right is not bound: change the data, and
-// then call Delete.
+// [Map.Delete], [Map.LoadAndDelete] and [Map.Clear] cut off a computation that is
+// running. What it returns goes to its caller, with loaded false, and to those that
+// were waiting, with loaded true, whatever is stored later; it is not stored itself.
+// Calls that begin after the Delete has returned start a computation of their own. So
+// a value computed from outdated data is not bound: change the data, and then call
+// Delete.
 func (m *Map[K, V]) LoadOrCompute(key K, compute func() (*V, error)) (actual *V, loaded bool, err error) {
 	if actual, loaded = m.Load(key); loaded {
 		return actual, true, nil
@@ -197,27 +198,28 @@ func (m *Map[K, V]) LoadOrCompute(key K, compute func() (*V, error)) (actual *V,
 // returned whatever ctx says. Otherwise, if ctx has ended, its [context.Cause] is the
 // error, and compute is not called.
 //
-// A caller whose ctx ends while it waits leaves, with the cause of that. The computation
-// goes on for the others, so no context of one becomes the error of another. compute's
-// context has the values of its first caller's, and neither its deadline nor its
-// cancellation; it is cancelled, for the cause of the last one, when all have left. Such
-// a computation is abandoned: nothing of it is stored, and the next caller begins
-// another. Where it has returned just before, its result is what the last one gets.
+// A caller whose ctx ends while it waits leaves, with the cause as its error. The
+// computation goes on for the others, so the end of one caller's context is never the
+// error of another. compute's context has the values of its first caller's, but neither
+// its deadline nor its cancellation; it is cancelled when all callers have left, with the
+// cause of the last one. Such a computation is abandoned: nothing of it is stored, and the
+// next caller begins another. If it has returned just before, the last caller gets its
+// result.
 //
-// At most one computation for a key runs at a time, save those that were abandoned or
-// cut off, and callers of LoadOrCompute share it. One caller at most sees loaded false:
-// the one that began, unless it has left.
+// At most one computation for a key runs at a time, not counting those that were
+// abandoned or cut off, and callers of LoadOrCompute share it. At most one caller sees
+// loaded false: the one that began, unless it has left.
 //
 // compute runs on another goroutine, in the caller's bubble of testing/synctest and
-// under its profiler labels. If it panics, one of the callers that are there panics,
+// under its profiler labels. If it panics, one of the callers that have not left panics
 // with an error that has the value and the stack of compute's panic in its text, and that
 // [errors.As] and [errors.Is] see through; if it calls [runtime.Goexit], one of them
-// ends so. One of the others computes instead. If an abandoned one panics, the program
-// crashes.
+// exits in the same way. One of the others computes instead. If an abandoned computation
+// panics, the program crashes.
 //
-// Callers in another bubble than compute's, or in one where compute is in none, or the
-// other way round, wait for it where LoadOrCompute does, but do not keep it from being
-// abandoned; then they compute themselves.
+// A caller outside compute's bubble, or in a bubble while compute is in none, waits for
+// it where LoadOrCompute would, but does not keep it from being abandoned; if it is, the
+// caller computes itself.
 func (m *Map[K, V]) LoadOrComputeContext(ctx context.Context, key K, compute func(context.Context) (*V, error)) (actual *V, loaded bool, err error) {
 	if actual, loaded = m.Load(key); loaded {
 		return actual, true, nil
@@ -285,8 +287,8 @@ func (m *Map[K, V]) CompareAndDelete(key K, old *V) (deleted bool) {
 // there is none, and returns that. If f returns its argument nothing changes;
 // if it returns nil, key is unbound.
 //
-// No lock is held while f runs, and it may use the Map. If the binding changed
-// meanwhile, f is called again.
+// No lock is held while f runs, and it may use the Map. If the binding changes
+// before the result is stored, f is called again.
 func (m *Map[K, V]) Compute(key K, f func(current *V) *V) (actual *V) {
 	for {
 		current, _ := m.lookup(key)
@@ -328,7 +330,7 @@ func (m *Map[K, V]) Clear() {
 	m.core.clear()
 }
 
-// Range calls yield for what [Map.All] yields until it returns false.
+// Range calls yield for each binding that [Map.All] yields, until it returns false.
 func (m *Map[K, V]) Range(yield func(key K, value *V) bool) {
 	if t := m.core.table.Load(); t != nil {
 		t.all(func(e listed) bool { return yield(storedKey[K](t.keys.class, e.ref, e.bits), (*V)(e.referent)) })
@@ -337,8 +339,8 @@ func (m *Map[K, V]) Range(yield func(key K, value *V) bool) {
 
 // All returns an iterator over the bindings, in no particular order. No lock is
 // held while it yields, and the body may use the Map. No key comes twice. Every
-// binding that was there all the time, with its value held, is yielded; one
-// that was made, replaced or deleted meanwhile may be or not.
+// binding that is there throughout, with its value held, is yielded; one that is
+// made, replaced or deleted during the iteration may or may not be.
 func (m *Map[K, V]) All() iter.Seq2[K, *V] { return m.Range }
 
 // Keys returns an iterator over the keys, as [Map.All] does over bindings.
@@ -355,14 +357,14 @@ func (m *Map[K, V]) Values() iter.Seq[*V] {
 	}
 }
 
-// Len returns the number of entries. That may include some whose value has died
-// and that are not removed yet.
+// Len returns the number of entries. It may include some whose value has died
+// but that are not removed yet.
 func (m *Map[K, V]) Len() int { return m.core.length() }
 
 // Reap removes the entries of values found dead by the collections so far, and
 // returns how many it removed. It runs no collection, and returns 0 at once if none
-// has ended since the last search for dead entries. Entries are removed without
-// it; it is for those who want to see them gone now.
+// has ended since the last search for dead entries. Entries are removed without it
+// too; call it to have them gone now.
 func (m *Map[K, V]) Reap() (removed int) { return m.core.reap() }
 
 // Stats returns the counts of the Map.

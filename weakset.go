@@ -10,8 +10,8 @@ import (
 
 // A Set is a concurrent set of objects, compared by identity or by a [Hasher], and
 // held weakly: when the garbage collector finds an element dead, it leaves the set.
-// It is what Python calls a WeakSet. With a Hasher it has one object of all that are
-// the same, the first that was added, and [Set.LoadOrAdd] makes objects canonical:
+// Python calls it a WeakSet. With a Hasher it has one of all objects that are the
+// same, the first that was added, and [Set.LoadOrAdd] makes objects canonical:
 //
 //	same := weakmap.Set[Schema]{Hasher: byFields{}}
 //	schema, _ = same.LoadOrAdd(schema) // one object of each content, as long as it is held
@@ -19,14 +19,14 @@ import (
 // The zero Set is empty and ready to use. A Set must not be copied after first
 // use. All methods may be called by any number of goroutines at once; Contains
 // takes no lock and leaves no trace on the element. What [KeyMap] says of small
-// and global keys holds for elements, and of lookups by equal ones.
+// and global keys, and of lookups by equal ones, holds for elements too.
 //
 // Fields are settings: set them before the first use, never after.
 type Set[T any] struct {
 	Config Config
 
-	// Hasher says which elements are the same. If it is nil, an element is the
-	// same as itself alone. [ByValue] and [Comparable] compare what elements point to.
+	// Hasher says which elements are the same. If it is nil, an element is the same
+	// only as itself. [ByValue] and [Comparable] compare what elements point to.
 	Hasher Hasher[*T] `json:"-" xml:"-"`
 
 	core core
@@ -36,12 +36,12 @@ func (s *Set[T]) open() *table {
 	return s.core.open(func() options { return options{config: s.Config, keys: keyingBy(s.Hasher)} })
 }
 
-// Add adds elem, and reports whether it, or with a Hasher one that is the
-// same, was not there before. That keeps elem only where Config says so: who adds
-// an object and then waits must use it afterwards, be it by runtime.KeepAlive.
-// What is to leave at once when it is done with, such as a connection that was
-// closed, is for Remove: the collector takes until its next turn. A nil elem
-// panics.
+// Add adds elem, and reports whether it did: if elem, or with a Hasher one that is
+// the same, is there already, it returns false. The Set keeps elem alive only if
+// Config says so: code that adds an object and then waits must use it afterwards, for
+// instance by [runtime.KeepAlive]. To have an element leave at once, such as a
+// connection that was closed, call Remove: the collector takes until its next run. A
+// nil elem panics.
 func (s *Set[T]) Add(elem *T) (added bool) {
 	_, found := s.loadOrAdd(elem)
 	return !found
@@ -156,16 +156,16 @@ func (s *Set[T]) Clear() { s.core.clear() }
 
 // All returns an iterator over the elements, in no particular order. No lock is
 // held while it yields, and the body may use the Set. No element comes twice.
-// One that was there and held all the time is yielded; one that was added or
-// removed meanwhile may be or not.
+// One that is there and held throughout is yielded; one that is added or removed
+// during the iteration may or may not be.
 func (s *Set[T]) All() iter.Seq[*T] {
 	return func(yield func(*T) bool) {
 		s.core.all(func(e listed) bool { return yield((*T)(e.referent)) })
 	}
 }
 
-// Len returns the number of elements. That may include some that have died and
-// are not removed yet.
+// Len returns the number of elements. It may include some that have died but are
+// not removed yet.
 func (s *Set[T]) Len() int { return s.core.length() }
 
 // Reap removes the elements found dead by the collections so far, and returns
@@ -177,10 +177,10 @@ func (s *Set[T]) Stats() Stats { return s.core.stats() }
 
 // Union returns an iterator over the elements of a and of b, each once. It is
 // lazy, as are [Intersection], [Difference] and [SymmetricDifference]: the sets
-// are read while it runs, and either may change meanwhile, by the loop's body
-// too. Both must have the same Hasher, or none; of elements that are the same, one is
-// yielded. Like SymmetricDifference it remembers what it has yielded from a, weakly:
-// with a Hasher, one that is the same as one that has died since may follow.
+// are read while it runs, and either may change during that, even in the loop's
+// body. Both must have the same Hasher, or none; of elements that are the same, one is
+// yielded. Like SymmetricDifference it remembers, weakly, what it has yielded from a:
+// with a Hasher, an element may follow that is the same as one that has died since.
 func Union[T any](a, b *Set[T]) iter.Seq[*T] {
 	everything := func(*T) bool { return true }
 	return inTurn(a, everything, b, everything)
@@ -215,8 +215,8 @@ func SymmetricDifference[T any](a, b *Set[T]) iter.Seq[*T] {
 		b, func(elem *T) bool { return !a.Contains(elem) })
 }
 
-// inTurn yields the wanted elements of a and then those of b, none twice
-// although they may go from one set to the other meanwhile.
+// inTurn yields the wanted elements of a and then those of b, none twice even if
+// it moves from one set to the other during the iteration.
 func inTurn[T any](a *Set[T], fromA func(*T) bool, b *Set[T], fromB func(*T) bool) iter.Seq[*T] {
 	return func(yield func(*T) bool) {
 		yielded := newSeen(a.Hasher)

@@ -70,7 +70,7 @@ func TestBrokenLinksAreFound(t *testing.T) {
 	}
 }
 
-// markdown returns the Markdown files of a tree, but for what is hidden or no part of it.
+// markdown returns the Markdown files of a tree, except what is hidden or not part of it.
 func markdown(tree fs.FS) (files []string, err error) {
 	err = fs.WalkDir(tree, ".", func(name string, d fs.DirEntry, err error) error {
 		switch {
@@ -125,7 +125,7 @@ func brokenLinks(tree fs.FS, documents []string) (broken []string, err error) {
 	return broken, nil
 }
 
-// follow says what is wrong with a link that stands in a document, or "".
+// follow says what is wrong with a link in a document, or "".
 func follow(tree fs.FS, anchors map[string]map[string]bool, document, link string) (wrong string) {
 	target, err := url.Parse(link)
 	switch {

@@ -14,8 +14,8 @@ import (
 	"github.com/go-weak/weakmap"
 )
 
-// The code of migrate.md, but for what needs other modules: that is in examples/places. What stands between a line "doc: name" and a line "end" is the
-// block of that name there, and TestCodeOfTheDocs compares them.
+// The code of migrate.md, except what needs other modules: that is in examples/places. The lines
+// between "doc: name" and "end" are the block of that name there, and TestCodeOfTheDocs compares them.
 
 type Page struct {
 	Name  string
@@ -209,7 +209,7 @@ func (c *recentCache) Get(name string) (*Page, error) {
 
 // end
 
-// What was asked for last stays without anybody holding it, the rest goes.
+// What was asked for last stays without being held elsewhere, the rest goes.
 func Example_strongCacheAfter() {
 	var c recentCache
 	for i := range 100 {

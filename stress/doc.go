@@ -1,3 +1,3 @@
 // Package stress holds the tests that run every scenario of the stress command briefly, and a
-// fuzz target. What the scenarios are, README.md says.
+// fuzz target. README.md says what the scenarios are.
 package stress

@@ -137,7 +137,7 @@ func (g *game) move(operation byte, key, place int) {
 	}
 }
 
-// kill lets the item at a place go and waits for its death. The entries may be there still.
+// kill lets go of the item at a place and waits for its death. The entries may still be there.
 func (g *game) kill(place int) {
 	if g.items[place] == nil {
 		return
@@ -152,8 +152,8 @@ func (g *game) kill(place int) {
 	maps.DeleteFunc(g.model, func(_, bound int) bool { return bound == number })
 }
 
-// FuzzMap plays operations on few keys against a built-in map, with values that die anywhere
-// between. The first byte configures the map; of the others each is an operation.
+// FuzzMap plays operations on few keys against a built-in map, with values that die at any
+// time. The first byte configures the map; each of the others is an operation.
 func FuzzMap(f *testing.F) {
 	f.Fuzz(func(t *testing.T, program []byte) {
 		if len(program) == 0 || len(program) > 200 {

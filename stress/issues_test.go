@@ -32,10 +32,10 @@ func soon(t *testing.T, what string, cond func() bool) {
 // LoadOrCompute gave a caller what that caller had seen deleted before the call, when the
 // computation that had made it was just ending.
 //
-// To meet a computation there: when colliding keys flood a map, the insertion that goes too far
-// waits for its turn to change the table after its value was bound, and a Reap of many entries
-// takes that turn for milliseconds. Nothing here is left to chance but that a call of Reap does
-// not end in the tenth of a millisecond that this test takes to notice.
+// To meet a computation at that point: when colliding keys flood a map, the insertion that goes
+// too far waits for its turn to change the table after its value was bound, and a Reap of many
+// entries takes that turn for milliseconds. Only one thing is left to chance: that a call of Reap
+// does not end in the tenth of a millisecond that this test takes to notice.
 //
 // Without the fix it fails 5 times out of 5.
 func TestIssue01(t *testing.T) {
@@ -144,7 +144,7 @@ func TestIssue03(t *testing.T) {
 }
 
 // The pass after a collection waited for the runtime's cleanups, which may be held up: by one that
-// blocks, or, when GOMAXPROCS is lowered, by the runtime itself. Meanwhile no entry left, and
+// blocks, or, when GOMAXPROCS is lowered, by the runtime itself. Until then no entry left, and
 // nothing that Config.Retain held. Without the fix it fails 3 times out of 3.
 func TestIssue04(t *testing.T) {
 	gate, blocked := make(chan struct{}), make(chan struct{}, 64)

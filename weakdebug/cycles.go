@@ -35,7 +35,7 @@ func (p Path) String() string { return p.text }
 //
 // Cycles reads the values, unexported fields too, without any lock. While it runs,
 // nothing may write to what the values reach: that would be a data race, and a
-// built-in map that is written meanwhile ends the program. With Config.Retain each
+// built-in map that is written at that time ends the program. With Config.Retain each
 // entry counts as used. Nothing is kept alive afterwards. Cycles takes about 0.1 µs to
 // 1 µs for each object.
 func Cycles[K, V any](m *weakmap.KeyMap[K, V], max int) []Path {
@@ -67,7 +67,7 @@ func cycles(entries iter.Seq2[any, any], most int) (paths []Path) {
 // milliseconds' worth.
 const cyclesLimit = 100_000
 
-// cyclesCost is what the button says before somebody presses it.
+// cyclesCost is what the button says before it is pressed.
 const cyclesCost = "Looks at up to 100,000 objects that the values reach, for some 10 to 100 ms, and reads them without a lock: " +
 	"if the program writes to them meanwhile, that is a data race, and a map that is written ends the program. " +
 	"With Config.Retain each entry counts as used."

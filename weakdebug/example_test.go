@@ -17,8 +17,8 @@ type file struct{ _ [4 << 10]byte }
 
 var files weakmap.Map[string, file]
 
-// A program names its containers and serves what they show, here as a Prometheus
-// server would read it.
+// A program names its containers and serves their figures, here as a Prometheus
+// server would read them.
 func Example() {
 	weakdebug.Publish("open files", &files)
 	readme := &file{}
@@ -48,8 +48,8 @@ func Example() {
 	// weakmap_entries{container="open files"} 1
 }
 
-// A container that takes over a name cannot wait until the collector has found
-// the one before.
+// A container that takes over a name cannot wait until the previous one has been
+// collected.
 func ExampleUnpublish() {
 	first, second := new(weakmap.Set[file]), new(weakmap.Set[file])
 	weakdebug.Publish("recent", first)

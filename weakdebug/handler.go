@@ -10,8 +10,8 @@ import (
 // Handler returns a handler that shows the published containers: as a page, with
 // ?format=json as JSON, with ?format=prometheus as Prometheus text. With
 // ?format=cycles&name=… it looks for [Cycles] in a published KeyMap, at 100,000
-// objects at most, and answers with text; the page has a button for that. Another
-// format is a bad request. It does not care under which path it is served.
+// objects at most, and answers with text; the page has a button for that. Any other
+// format is a bad request. The handler can be served under any path.
 func Handler() http.Handler { return handler{} }
 
 type handler struct{}
@@ -78,7 +78,7 @@ func send(w http.ResponseWriter, r *http.Request, contentType string, body *byte
 	header.Set("Content-Type", contentType)
 	header.Set("Content-Length", strconv.Itoa(body.Len()))
 	if r.Method == http.MethodGet {
-		_, _ = w.Write(body.Bytes()) // If the client has gone, nobody is left to be told.
+		_, _ = w.Write(body.Bytes()) // If the client has gone, there is no one to report an error to.
 	}
 }
 

@@ -144,7 +144,7 @@ func TestNamesAreEscaped(t *testing.T) {
 }
 
 // full publishes a container of which everything is known, and one of which
-// nothing but its Stats is.
+// only its Stats are.
 func full(t *testing.T) {
 	m, plain := new(weakmap.Map[string, item]), &spy{}
 	publish(t, "plain", plain)
@@ -361,7 +361,7 @@ func TestNumbers(t *testing.T) {
 
 type note struct{ of *item }
 
-// What stands behind the button: each path once, with how many entries have it.
+// What the button shows: each path once, with how many entries have it.
 func TestCyclesOfAPublishedKeyMap(t *testing.T) {
 	m, keys := new(weakmap.KeyMap[item, *note]), [3]item{} //weakvet:ignore weakcycle a cycle that is to be found
 	for i := range keys {

@@ -24,21 +24,21 @@ var (
 
 	pageTemplate = template.Must(template.New("page").Parse(pageSource))
 
-	// securityPolicy lets the page use its own style and script, which stand in
-	// it, and fetch itself. Nothing else, from nowhere.
+	// securityPolicy lets the page use its own style and script, which are inline,
+	// and fetch itself. Nothing is loaded from elsewhere.
 	securityPolicy = "default-src 'none'; connect-src 'self'; img-src data:; " +
 		"style-src " + sourceHash(pageStyle) + "; script-src " + sourceHash(pageScript) + "; " +
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
-// sourceHash returns what allows an inline style or script in a policy.
+// sourceHash returns the source expression that allows an inline style or script.
 func sourceHash(source string) string {
 	sum := sha256.Sum256([]byte(source))
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
 
-// A cell is one figure on the page. What the page's script is to plot over time
-// stands in Count and Whole, as the attributes of the element.
+// A cell is one figure on the page. What the page's script plots over time is in
+// Count and Whole, as the attributes of the element.
 type cell struct {
 	Label, Help string
 	Text, Note  string // "" is shown as not known
@@ -159,7 +159,7 @@ type line struct {
 	Keyed                bool // whether there is a button that looks for cycles
 }
 
-// part matches what ends with a sign after which a name may be broken.
+// part matches text up to a character after which a name may be broken.
 var part = regexp.MustCompile(`[^][,./_:-]*[][,./_:-]*`)
 
 // cells returns the figures of a container.

@@ -113,10 +113,10 @@ func writePrometheus(w *bytes.Buffer, r *report) error {
 	return nil
 }
 
-// labelEscaper escapes what may not stand in the value of a label.
+// labelEscaper escapes what must not be in the value of a label.
 var labelEscaper = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
 
-// writeMetrics writes each metric with its samples, which must stand together.
+// writeMetrics writes each metric with its samples, which must be adjacent.
 func writeMetrics[From any](w *bytes.Buffer, all []metric[From], from []From, labels []string) {
 	for _, m := range all {
 		described := false

@@ -78,7 +78,7 @@ func (p *pass) live() (share float64, ok bool) {
 	return float64(p.Entries-p.Dead) / float64(p.Entries), p.Entries > 0
 }
 
-// show adds what the engine tells.
+// show adds the engine's figures.
 func (r *row) show(f inspect.Figures) {
 	r.Shards = f.Shards
 	r.ReportsDue = &f.ReportsDue
@@ -137,7 +137,7 @@ func newProcess() process {
 	return p
 }
 
-// importPath matches what stands before a package's name in a type's.
+// importPath matches the import path before a package's name in the name of a type.
 var importPath = regexp.MustCompile(`[^\s\[\](){},;*]*/`)
 
 // kindOf returns the name of T as one would write it in a program:
@@ -151,7 +151,7 @@ func kindOf[T any]() string {
 //
 //	expvar.Publish("weakmap", weakdebug.Vars{})
 //
-// It is no expvar.Func so that the import of this package does not bring the
+// It is not an expvar.Func, so that importing this package does not import the
 // handler that expvar registers.
 type Vars struct{}
 

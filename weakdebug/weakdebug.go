@@ -1,6 +1,6 @@
 // Package weakdebug shows the weak containers of a running program: what they
-// hold, how often lookups hit, and how promptly the dead leave. It serves the
-// figures over HTTP, beside net/http/pprof.
+// hold, how often lookups hit, and how promptly the dead are removed. It serves
+// the figures over HTTP, beside net/http/pprof.
 //
 //	var files weakmap.Map[string, File]
 //
@@ -11,30 +11,30 @@
 //	}
 //
 // Then http://localhost:6060/debug/weakmap is a page that refreshes itself. With
-// ?format=json it is the same as JSON, and with ?format=prometheus it is text
-// for a Prometheus server to scrape. [Vars] is for package expvar. As with
-// pprof, whoever can reach the address sees it: the names and types of the
+// ?format=json the figures come as JSON, and with ?format=prometheus as text for
+// a Prometheus server to scrape. [Vars] is for package expvar. As with
+// pprof, anyone who can reach the address sees it: the names and types of the
 // containers, and their figures, but no keys and no values.
 //
 // # Guarantees
 //
-// No container is kept alive by being shown. When the collector has taken it,
-// its row disappears and its name is free.
+// No container is kept alive by being shown. When it has been collected, its row
+// disappears and its name is free.
 //
 // Reading disturbs nothing. It takes no lock that a lookup or a writer waits for,
 // removes no entry, asks no weak pointer whether it is dead, starts no
 // collection, and costs the same whatever the number of entries. The exception
-// stands behind a button: looking for [Cycles] in a KeyMap costs what is said
-// there. The handler answers only GET and HEAD. The page loads nothing from elsewhere, and its
+// is behind a button: [Cycles] says what looking for them in a KeyMap costs. The
+// handler answers only GET and HEAD. The page loads nothing from elsewhere, and its
 // Content-Security-Policy forbids it.
 //
 // # What cannot be known
 //
-// Entries may include some that died a moment ago: to know, one would have to
-// ask each of them, and doing so while the collector marks keeps it alive. So
-// the live share that is shown is that of the last pass over the container.
-// Hits, misses, and misses of dead values are counted with Config.Stats only; without it
-// they are not shown.
+// Entries may include some that died a moment ago: to know, this package would
+// have to ask each of them, and doing so while the collector marks keeps it alive.
+// So the live share that is shown is that of the last pass over the container.
+// Hits, misses, and misses of dead values are counted only with Config.Stats;
+// without it they are not shown.
 //
 // A Cell counts nothing, so it has no Stats and cannot be published.
 package weakdebug

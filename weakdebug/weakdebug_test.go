@@ -287,8 +287,8 @@ func TestReadersPublishersAndWritersAtOnce(t *testing.T) {
 	all.Wait()
 }
 
-// What an insertion and a lookup cost while nobody reads, and while somebody does
-// so a hundred times a second.
+// What an insertion and a lookup cost while the page is not read, and while it is read
+// a hundred times a second.
 func BenchmarkStoreLoad(b *testing.B) {
 	for _, read := range []bool{false, true} {
 		b.Run(fmt.Sprintf("read=%t", read), func(b *testing.B) {

@@ -49,7 +49,7 @@ func ExampleLives() {
 	// true
 }
 
-// A container whose values nobody holds has no entries left.
+// A container whose values are not held has no entries left.
 func ExampleEmpty() {
 	type page struct{ _ [4 << 10]byte }
 	var pages weakmap.Map[string, page]
@@ -62,7 +62,7 @@ func ExampleEmpty() {
 	// true
 }
 
-// Whatever a collection is to bring about can be waited for.
+// A test can wait for anything that a collection brings about.
 func ExampleCollect() {
 	type file struct{ _ [64]byte }
 	var closed, opened int

@@ -14,8 +14,8 @@ import (
 	"github.com/go-weak/weakmap/internal/inspect"
 )
 
-// holders says what is known of who holds the object of p: a line for each fact,
-// and then what cannot be known.
+// holders says what is known of the holders of the object of p: a line for each
+// fact, and then what cannot be known.
 func holders[T any](p weak.Pointer[T]) string {
 	var lines []string
 	facts := undying(p)
@@ -140,7 +140,7 @@ func attached[T any](p weak.Pointer[T]) string {
 }
 
 const (
-	// objectsLimit is how many objects are looked at for who holds one.
+	// objectsLimit is how many objects are looked at to find the holders of one.
 	objectsLimit = 1_000_000
 
 	// pathsLimit is how many holders are named.

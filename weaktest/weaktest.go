@@ -1,10 +1,10 @@
 // Package weaktest helps to test code that uses weak references.
 //
-// When an object dies is the collector's affair, so a test must neither expect a
+// The collector decides when an object dies, so a test must neither expect a
 // death after exactly one collection nor wait for one by sleeping. The functions
-// here run collections until what is expected has come about, and fail the test
+// here run collections until what is expected has happened, and fail the test
 // if it has not when their time is up: after 10 seconds, or shortly before the
-// test's own deadline (go test -timeout) if that is sooner.
+// test's own deadline (go test -timeout) if that is earlier.
 //
 //	func TestCacheForgets(t *testing.T) {
 //		var cache weakmap.Map[string, page]
@@ -16,18 +16,18 @@
 //		weaktest.Empty(t, &cache) // nor its entry
 //	}
 //
-// As there, make and drop an object in a function of its own: in the test itself
-// a variable, or a copy of it that the compiler made, may be in use longer than
-// it seems. What must not die needs a use after the check, such as
+// As in this example, make and drop an object in a function of its own: in the test
+// itself a variable, or a copy of it that the compiler made, may be in use longer
+// than it seems. What must not die needs a use after the check, such as
 // [runtime.KeepAlive].
 //
-// In a bubble of testing/synctest time is real here, although the bubble's clock
-// stands still, and the test's own deadline is not known. The runtime runs cleanups
-// outside of all bubbles.
+// In a bubble of testing/synctest these functions wait in real time, while the
+// bubble's clock stands still, and the test's own deadline is not known. The runtime
+// runs cleanups outside all bubbles.
 //
 // A failure is reported by t.Errorf, at the caller's line, and the test goes on.
-// Tests that call these functions may run in parallel; but a collection stops at
-// nothing, so those that count collections may not.
+// Tests that call these functions may run in parallel, except those that count
+// collections: a collection concerns the whole program.
 package weaktest
 
 import (
@@ -61,7 +61,7 @@ func Collect(t testing.TB, what string, cond func() bool) bool {
 
 // Dies runs collections until the object of p is dead, and reports whether it
 // died in time. If it did not, the test fails with a message that says what is
-// known of who holds it: whether it is of a kind that never dies, which goroutines
+// known of its holders: whether it is of a kind that never dies, which goroutines
 // have it among the arguments of their calls, and what else to look for. Then it
 // follows the values of all KeyMaps, as far as [weakdebug.Cycles] does, and names the
 // path to the object if it finds one, above all from a value to its own key; that
@@ -90,8 +90,8 @@ func Dies[T any](t testing.TB, p weak.Pointer[T]) bool {
 // Lives runs a few collections and reports whether the object of p outlives
 // them. If it does not, or if p is zero, the test fails.
 //
-// It cannot tell an object that is held from one that the collector has not got
-// round to; several collections make that unlikely.
+// It cannot tell an object that is held from one that the collector has not reached
+// yet; several collections make that unlikely.
 func Lives[T any](t testing.TB, p weak.Pointer[T]) bool {
 	t.Helper()
 	if isZero(t, "Lives", p) {
@@ -108,8 +108,8 @@ func Lives[T any](t testing.TB, p weak.Pointer[T]) bool {
 	return true
 }
 
-// livesThrough is how many collections Lives runs. One is not enough for what a
-// stale word on some stack keeps; there is no evidence for more than two.
+// livesThrough is how many collections Lives runs. One is not enough for an object
+// that a stale word on some stack keeps; there is no evidence for more than two.
 const livesThrough = 3
 
 func isZero[T any](t testing.TB, caller string, p weak.Pointer[T]) bool {
@@ -222,13 +222,13 @@ func (w wait) rest(pause time.Duration) {
 		time.Sleep(pause)
 		return
 	}
-	for range yields { // To sleep here would let nothing but the bubble's clock go on.
+	for range yields { // Sleeping here would only advance the bubble's clock.
 		runtime.Gosched()
 	}
 }
 
-// yields is how often a pause in a bubble gives others the processor. No evidence
-// for its exact size.
+// yields is how often a pause in a bubble yields the processor. There is no evidence
+// for its exact value.
 const yields = 100
 
 // longestPause is the longest pause between two collections.

@@ -159,7 +159,7 @@ func findSites(pass *analysis.Pass) (any, error) {
 }
 
 // concerns reports whether pkg can call what is known. The packages that implement
-// it are left out: their tests are about what everybody else must not rely on.
+// it are left out: their tests are about what other code must not rely on.
 func concerns(pkg *types.Package) bool {
 	if importsLibrary(pkg) {
 		return true

@@ -12,8 +12,8 @@
 // # Precision
 //
 // An analyzer reports what is a fault as far as the syntax and the types of one
-// package tell, and is silent where it would have to guess. So silence proves
-// nothing: what holds an object may stand in another function.
+// package tell, and reports nothing where it would have to guess. So no finding does
+// not mean no fault: what holds an object may be in another function.
 //
 // # Suppression
 //

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/tools/go/types/typeutil"
 )
 
-// identity is what go/types has as Hasher from Go 1.27 on.
+// identity does what go/types.Hasher does from Go 1.27 on.
 var identity typeHasher
 
 type typeHasher struct{}

@@ -27,7 +27,7 @@ func (byContent) Hash(h *maphash.Hash, x *imports) {
 
 func (byContent) Equal(x, y *imports) bool { return slices.Equal(x.paths, y.paths) }
 
-// importsOf returns what a file imports, or nil if that cannot be told.
+// importsOf returns what a file imports, or nil if that is unknown.
 func importsOf(path string) *imports {
 	f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
 	if err != nil {

@@ -1,7 +1,7 @@
-// Command canonical makes objects canonical that have no == that would say they are the same.
+// Command canonical makes objects canonical for which == does not say whether they are the same:
 //
-// The types of all expressions of the standard library, as go/types gives them, by
-// types.Identical, in a weakmap.Set beside typeutil.Map of golang.org/x/tools. And the lists of
+// the types of all expressions of the standard library, as go/types gives them, by
+// types.Identical, in a weakmap.Set beside typeutil.Map of golang.org/x/tools; and the lists of
 // import paths of all Go files of a tree, by content, beside a list for each file. In the end it
 // lets go of what is canonical, and counts what the Set has left.
 package main
@@ -41,7 +41,7 @@ func run(args []string, stdout io.Writer) error {
 	return cmp.Or(reportTypes(stdout, pattern), reportImports(stdout, dir))
 }
 
-// A row is what one way of making objects canonical came to.
+// A row is the result of one way of making objects canonical.
 type row struct {
 	name     string
 	elapsed  time.Duration

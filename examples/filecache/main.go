@@ -1,5 +1,5 @@
-// Command filecache reads a directory tree with many goroutines through a cache that gives files
-// back as soon as nobody uses them, and sets it beside two caches made by hand:
+// Command filecache reads a directory tree with many goroutines through a cache that lets go of
+// files when they are no longer used, and compares it with two caches made by hand:
 //
 //   - weakmap: weakmap.Map and its LoadOrCompute;
 //   - sync.Map: strong references, so a file once read stays;

@@ -47,7 +47,7 @@ type visitors struct {
 	disk    disk
 	cache   cache
 	skipped []atomic.Bool // by index in Files
-	next    atomic.Int64  // the first task that nobody has taken
+	next    atomic.Int64  // the first task that has not been taken
 	visits  atomic.Int64
 	hits    atomic.Int64
 	failed  atomic.Int64          // visits to a file that could not be read
@@ -110,7 +110,7 @@ func (v *visitors) work(done *atomic.Int64) {
 			return
 		}
 		inUse[turn%s.Window] = v.visit(task)
-		// The seed is the task's, whoever does it: every variant is asked for the same files.
+		// The seed is the task's, whichever goroutine does it: every variant is asked for the same files.
 		source.Seed(uint64(task), 0)
 		for range min(s.Revisits, task) {
 			v.visit(task - 1 - random.IntN(min(reach, task)))

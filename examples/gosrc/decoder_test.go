@@ -37,7 +37,7 @@ func labels(d decoder) (names [][]byte, held []string) {
 	return names, held
 }
 
-// BenchmarkDecoder takes one name in each operation, and all are there but for those of plain.
+// BenchmarkDecoder takes one name in each operation, and all are there except those of plain.
 func BenchmarkDecoder(b *testing.B) {
 	for _, d := range decoders() {
 		b.Run("impl="+d.name, func(b *testing.B) {

@@ -178,7 +178,7 @@ func check[T text, H comparable](r *result, sources []source[T], handles [][]H, 
 }
 
 // left returns how many entries are left once all are gone that will go, and an error unless it
-// is as many as there should be. Where nobody can tell, it returns -1.
+// is as many as there should be. If that is unknown, it returns -1.
 func (h how[T, H]) left(want int) (int, error) {
 	if h.table == nil {
 		return -1, nil

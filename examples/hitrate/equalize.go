@@ -10,7 +10,7 @@ const (
 	// differ by as much now and then, so less could not be had.
 	tolerance = 0.03
 
-	// attempts is how many budgets are tried. It takes two to five, if there is one that will do.
+	// attempts is how many budgets are tried. It takes two to five, if there is a suitable one.
 	attempts = 6
 )
 

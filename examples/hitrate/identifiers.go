@@ -80,9 +80,9 @@ func cacheOfIdentifiers[H any](identifiers []string, intern func(text string) H,
 	}
 }
 
-// A witness sees whether an identifier was made anew: then its bytes are not where they were. It
-// keeps addresses, which keep nothing alive. That new bytes come to stand where the old ones of the
-// same identifier were is so rare that it does not show in a rate.
+// A witness sees whether an identifier was made again: then its bytes are not where they were. It
+// keeps addresses, which keep nothing alive. New bytes at the old place of the same identifier are
+// so rare that they do not show in a rate.
 type witness struct {
 	place  []atomic.Uintptr // by identifier, 0 if it was not seen yet
 	misses atomic.Int64

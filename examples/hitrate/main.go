@@ -2,9 +2,9 @@
 // as well. It asks caches for the files of a directory tree and for the identifiers in them, some
 // much more often than others, and tells how often each had what was asked for:
 //
-//   - weakmap: a Map of files, an Interner of identifiers. What they hold stays while somebody uses
-//     it, and until the next collection;
-//   - weakmap, Retain 1 and 4: it stays until so many collections have passed without a use;
+//   - weakmap: a Map of files, an Interner of identifiers. What they hold stays while it is used,
+//     and until the next collection;
+//   - weakmap, Retain 1 and 4: it stays until that many collections have passed without a use;
 //   - unique: handles made by unique.Make, which go with the last of them, like the first;
 //   - otter: a cache of fixed size, in as much memory as the cache that it is set beside.
 //

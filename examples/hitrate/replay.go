@@ -28,7 +28,7 @@ type line struct {
 	cells    []cell
 }
 
-// replayAll replays the traces with all policies, and prints what came of it.
+// replayAll replays the traces with all policies, and prints the results.
 func replayAll(s settings, all []trace, stdout io.Writer) error {
 	var lines []line
 	for _, t := range all {

@@ -114,7 +114,7 @@ func measureCache[H any](p plan, done *atomic.Int64, c cache[H]) (r result, err 
 	}, nil
 }
 
-// batch is how many requests a goroutine takes upon itself at a time. After each batch of the second
+// batch is how many requests a goroutine takes at a time. After each batch of the second
 // half it looks at the heap; caches fill in the first.
 const batch = 100
 

@@ -59,7 +59,7 @@ func (e *evictorByHand) Evict(before time.Time) {
 		return c == nil
 	})
 	e.mu.Unlock()
-	for _, c := range alive { // without the lock: a cache may take long, or be unwatched meanwhile
+	for _, c := range alive { // without the lock: a cache may take long, or be unwatched during that
 		c.evict(before)
 	}
 }

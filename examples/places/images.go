@@ -39,7 +39,7 @@ func (s *imageStatesByHand) forget(w weak.Pointer[image.RGBA]) {
 	delete(s.dirty, w)
 }
 
-// Take returns what is to be sent, and begins anew.
+// Take returns what is to be sent, and starts over.
 func (s *imageStatesByHand) Take(img *image.RGBA) image.Rectangle {
 	w := weak.Make(img)
 	s.mu.Lock()
@@ -59,7 +59,7 @@ func (s *imageStates) Mark(img *image.RGBA, part image.Rectangle) {
 	s.dirty.Compute(img, func(before image.Rectangle, _ bool) (image.Rectangle, bool) { return before.Union(part), true })
 }
 
-// Take returns what is to be sent, and begins anew.
+// Take returns what is to be sent, and starts over.
 func (s *imageStates) Take(img *image.RGBA) image.Rectangle {
 	part, _ := s.dirty.LoadAndDelete(img)
 	return part

@@ -24,8 +24,8 @@ type subject struct {
 	// makes: then there is again.
 	hold func(n int) any
 
-	// again takes the entry of what is held out and puts it in once more. nil where callers
-	// cannot: there the number is bound anew when what it was bound to has died.
+	// again takes out the entry of what is held and puts it in once more. nil where callers
+	// cannot: there the number is bound again when what it was bound to has died.
 	again func(held any)
 
 	// found reports whether the entry of what is held is there.
@@ -293,7 +293,7 @@ func stallCleanups(t *testing.T) (release func()) {
 	return release
 }
 
-// The handle of a folder is closed when the last who works in it is done, and not before.
+// The handle of a folder is closed when the last user is done, and not before.
 func TestRootsAreClosed(t *testing.T) {
 	for name, s := range map[string]rootTable{"before": new(rootsByHand), "after": new(roots)} {
 		t.Run(name, func(t *testing.T) {
@@ -320,8 +320,8 @@ func TestRootsAreClosed(t *testing.T) {
 	}
 }
 
-// What many ask for at once is one object. Once made, that is: some of the places by hand make
-// one for each who asks, and throw away all but one.
+// What many goroutines ask for at once is one object, once it is made: some of the places by hand
+// make one for each that asks, and throw away all but one.
 func TestOneForAll(t *testing.T) {
 	for name, s := range map[string]subject{
 		"sessions/before": ofSessions(new(sessionLocksByHand)), "sessions/after": ofSessions(new(sessionLocks)),

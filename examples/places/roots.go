@@ -9,7 +9,7 @@ import (
 	"github.com/go-weak/weakmap"
 )
 
-// A folder is opened once for all who work in it, and closed when the last of them is done.
+// A folder is opened once for all its users, and closed when the last of them is done.
 
 type root struct {
 	*os.Root

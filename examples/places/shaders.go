@@ -10,7 +10,7 @@ import (
 	"github.com/go-weak/weakmap"
 )
 
-// A shader is compiled once for all who draw with equal sources, for as long as one of them does.
+// A shader is compiled once for all users of equal sources, for as long as there is one.
 
 type shader struct {
 	id     [sha256.Size]byte

@@ -2,10 +2,10 @@
 // and leads out of it. The runtime has no exported name for either.
 //
 // What belongs to a bubble must stay there: a goroutine that is started in one,
-// a channel or a timer that is made in one. To use such a channel from elsewhere
+// a channel or a timer that is made in one. Using such a channel from elsewhere
 // ends the program. A channel that was made outside may be used everywhere, but
-// who waits for it in a bubble does not let the bubble's clock go on, nor does
-// who waits for a sync.Mutex.
+// while a goroutine of a bubble waits on one, or for a sync.Mutex, the bubble's
+// clock stands still.
 package bubble
 
 import (
@@ -27,7 +27,7 @@ func Inside() bool {
 }
 
 // ID returns the number of the bubble that the caller's goroutine belongs to. It
-// is 0 outside of all bubbles, and no two bubbles have the same one. Outside it
+// is 0 outside all bubbles, and no two bubbles have the same one. Outside it
 // takes as long as time.Now, in a bubble some microseconds.
 func ID() uint64 {
 	if now := time.Now(); now != now.Round(0) {
@@ -49,10 +49,10 @@ func number() uint64 {
 
 // Run has f called on a goroutine that belongs to no bubble, and returns a channel
 // that belongs to none either and is closed when f has returned. It is for callers
-// in a bubble: what they start belongs to it, so they need somebody outside who
-// starts it for them. That is the runtime, which calls cleanups and finalizers
-// there. Run runs collections until it has called one. Where both are blocked, it
-// gives up after a second of real time: then it returns nil, and f is not called.
+// in a bubble: the goroutines that they start belong to it, so f must be started from
+// outside. The runtime does that, which calls cleanups and finalizers there. Run runs
+// collections until it has called one. If both are blocked, it gives up after a second
+// of real time: then it returns nil, and f is not called.
 func Run(f func()) (done <-chan struct{}) {
 	var (
 		decided atomic.Bool // whether f will be called, or will not

@@ -80,7 +80,7 @@ func TestRunLeavesTheBubble(t *testing.T) {
 	})
 }
 
-// TestRunGivesUp where nobody is left who could call f.
+// TestRunGivesUp: where no goroutine of the runtime is left to call f.
 func TestRunGivesUp(t *testing.T) {
 	leave := make(chan struct{})
 	defer close(leave)

@@ -51,16 +51,16 @@ type batch struct {
 }
 
 const (
-	// workersMax and 4 for each processor can block at a time: few beside the
-	// 10,000 threads that a program may have, many beside what blocks by design.
+	// workersMax and 4 for each processor can block at a time: few compared with the
+	// 10,000 threads that a program may have, many compared with what blocks by design.
 	workersMax = 64
 
-	// workersPatience is what a function waits at most for each one that blocks
-	// before it beyond these. No evidence for its exact size.
+	// workersPatience is how long a function waits, at most, for each one that blocks
+	// before it beyond these. There is no evidence for its exact value.
 	workersPatience = 10 * time.Millisecond
 )
 
-// Submit has f run soon. It must be called outside of all bubbles.
+// Submit has f run soon. It must be called outside all bubbles.
 func (q *Queue) Submit(f func()) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -79,7 +79,7 @@ func (q *Queue) SubmitCounted(f func()) {
 }
 
 // Chore has f, which never blocks for long, run soon, whatever else blocks. It
-// must be called outside of all bubbles.
+// must be called outside all bubbles.
 func (q *Queue) Chore(f func()) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -93,10 +93,10 @@ func (q *Queue) Chore(f func()) {
 
 // Launch calls f on a new goroutine that has none of the caller's profiler labels,
 // as the child of another goroutine would: a timer starts it. It must be called
-// outside of all bubbles.
+// outside all bubbles.
 func Launch(f func()) { time.AfterFunc(0, f) }
 
-// startIfDue makes sure that somebody comes for what is due. Must be called with q.mu held.
+// startIfDue makes sure that a goroutine comes for what is due. Must be called with q.mu held.
 func (q *Queue) startIfDue() {
 	switch {
 	case q.due.Len() == 0 || q.starting:
@@ -116,7 +116,7 @@ func (q *Queue) start() {
 	Launch(q.serve)
 }
 
-// look starts one more goroutine if there was no progress since it was what is given.
+// look starts one more goroutine if progress is still what is given.
 func (q *Queue) look(seen uint64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -208,10 +208,10 @@ func (q *Queue) leave(b *batch) {
 	q.batches = slices.DeleteFunc(q.batches, func(other *batch) bool { return other == b })
 }
 
-// Wait returns once all that is due now in the bubbles that it is asked for, of
-// which 0 is one, has returned, or ctx is done. In a bubble it may be asked for that
-// bubble only: what it waits for is closed by those that it waits for, and to close
-// what was made in another bubble would end the program.
+// Wait returns once all that is due now in the bubbles that it is asked for has
+// returned, or ctx is done. Bubble 0 is outside all bubbles. In a bubble it may be
+// asked for that bubble only: the channel that it waits on is closed by those that
+// it waits for, and closing a channel of another bubble would end the program.
 func (q *Queue) Wait(ctx context.Context, in func(bubble uint64) bool) error {
 	var waiting []chan struct{}
 	q.mu.Lock()
@@ -241,16 +241,16 @@ func (q *Queue) Pending(in func(bubble uint64) bool) bool {
 	return slices.ContainsFunc(q.batches, func(b *batch) bool { return b.pending > 0 && in(b.bubble) })
 }
 
-// Everywhere is for Wait: in all bubbles, and outside of them.
+// Everywhere is for Wait: in all bubbles, and outside them.
 func Everywhere(uint64) bool { return true }
 
-// A Tally counts what waits or is being run by a goroutine of the caller's, for those who Wait.
+// A Tally counts what waits or is being run by a goroutine of the caller's, for callers of Wait.
 type Tally struct {
 	Bubble uint64    // in which it is; 0 = outside of all. Immutable.
 	runs   []tallied // oldest first. Guarded by Queue.mu.
 }
 
-// tallied is how many in a row are in one batch.
+// tallied is how many consecutive ones are in one batch.
 type tallied struct {
 	batch *batch
 	n     int

@@ -43,7 +43,7 @@ const (
 )
 
 // fromStock returns a new object from one of stocks, all of which are of B. The runtime
-// frees a stock that nobody takes from between two collections.
+// frees a stock that is not used between two collections.
 func fromStock[B any](stocks *sync.Pool) *B {
 	s, _ := stocks.Get().(*stock[B])
 	if s == nil {

@@ -13,7 +13,7 @@ import (
 // A Cloner makes canonical values of type T.
 type Cloner[T comparable] struct {
 	once    sync.Once
-	strings []uintptr  // where in a T strings stand. Written by once.
+	strings []uintptr  // the offsets of strings in a T. Written by once.
 	stocks  *sync.Pool // of T, or of roomy[T] where that is tiny. Written by once. Apart from the cloner, because the runtime keeps pools.
 }
 
@@ -36,8 +36,8 @@ func (c *Cloner[T]) Clone(value T) *T {
 	return c.Box(c.Own(value))
 }
 
-// Own returns value with strings of its own. To the compiler nothing of the argument is
-// in the result but what is no string: that of value may be on the caller's stack.
+// Own returns value with strings of its own. To the compiler, nothing of the argument is in
+// the result except what is not a string: the strings of value may be on the caller's stack.
 func (c *Cloner[T]) Own(value T) T {
 	c.prepare()
 	escape.RevealAddresses(value) // All but the strings is kept.
@@ -62,7 +62,7 @@ func (c *Cloner[T]) Box(value T) *T {
 	return b
 }
 
-// stringsIn appends the offsets of the strings in a t that stands at base.
+// stringsIn appends the offsets of the strings in a t at offset base.
 func stringsIn(offsets []uintptr, t reflect.Type, base uintptr) []uintptr {
 	switch t.Kind() {
 	case reflect.String:

@@ -1,11 +1,10 @@
-// Package cycle finds ways from a value to an object, by reflection. Packages
+// Package cycle finds paths from a value to an object, by reflection. Packages
 // weakdebug and weaktest share it: a value of a KeyMap that reaches its own key keeps
 // both alive.
 //
-// It reads without any lock, what is unexported too. Functions, unsafe.Pointers and
-// uintptrs cannot be looked into, nor can what waits in a channel; weak pointers hold
-// nothing, and the types of package weakmap are left out, for what they hold is not in
-// their fields.
+// It reads without any lock, unexported fields too. It cannot look into functions,
+// unsafe.Pointers, uintptrs and channels; weak pointers hold nothing, and the types of
+// package weakmap are left out, since what they hold is not in their fields.
 package cycle
 
 import (
@@ -30,7 +29,7 @@ func GoalOf(pointer any) Goal {
 // GoalAt is GoalOf for an object of which only the address and the size are known.
 func GoalAt(from, size uintptr) Goal { return Goal{from, max(size, 1)} }
 
-// Has reports whether address lies in the object.
+// Has reports whether address is in the object.
 func (g Goal) Has(address uintptr) bool { return address-g.from < g.size }
 
 // A Walk looks for goals, at a bounded number of objects in all.

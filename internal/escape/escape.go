@@ -31,8 +31,8 @@ func Reveal[T any](v T) {
 	}
 }
 
-// RevealAddresses is Reveal but for the bytes of strings: an address on a stack has no hash, so
-// the compiler leaves nothing there that might be hashed by its address.
+// RevealAddresses is Reveal for all that v refers to except the bytes of strings: an address on a
+// stack cannot be hashed, so the compiler leaves nothing there that might be hashed by its address.
 func RevealAddresses[T comparable](v T) {
 	if reveal {
 		maphash.Comparable(seed, v)

@@ -1,7 +1,7 @@
 // Package fifo has a queue whose memory follows what is in it.
 package fifo
 
-// A Queue stands in blocks, each of which is let go when the last of it was taken. The zero
+// A Queue is stored in blocks, each of which is let go when its last element was taken. The zero
 // Queue is empty.
 type Queue[T any] struct {
 	blocks [][]T // what is in it, oldest first: none is empty

@@ -19,7 +19,7 @@ import (
 const Patience = 20 * time.Second
 
 // Eventually waits until cond holds, with a collection between any two attempts. How many
-// collections a death takes is the collector's affair: a frame that was preempted is scanned
+// collections a death takes is up to the collector: a frame that was preempted is scanned
 // conservatively, and a pass that met a collection keeps what it looked at for another cycle.
 func Eventually(t testing.TB, what string, cond func() bool) {
 	t.Helper()
@@ -93,8 +93,8 @@ func PanicText(f func()) (text string) {
 	return ""
 }
 
-// MustPanic checks that f panics with a text that starts with want. It does not wait for ever
-// for one that hangs on a lock which an earlier panic left held.
+// MustPanic checks that f panics with a text that starts with want. It does not wait forever
+// for an f that hangs on a lock which an earlier panic left locked.
 func MustPanic(t testing.TB, call, want string, f func()) {
 	t.Helper()
 	var got string

@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// Engine tells figures. Package weakmap sets it when it is initialized, and
-// nobody changes it after that; nil means that there are none to tell.
+// Engine gives figures. Package weakmap sets it when it is initialized, and it does
+// not change after that; nil means that there are none.
 var Engine Source
 
-// Watched says whether anybody is to look at Figures.LastPass. Package weakdebug sets it when it
-// is initialized, and nobody changes it after that.
+// Watched says whether Figures.LastPass is used. Package weakdebug sets it when it is initialized,
+// and it does not change after that.
 var Watched bool
 
 // Attached returns the live entries of a KeyMap, which is given as a pointer: each
@@ -28,7 +28,7 @@ var Attached func(container any) (entries iter.Seq2[any, any], ok bool)
 // it does Engine.
 var HoldPasses func() (release func())
 
-// A Source tells figures without taking the lock of a shard and without
+// A Source gives figures without taking the lock of a shard and without
 // allocating anything that grows with the number of entries.
 type Source interface {
 	// Figures returns those of a container, which is given as a pointer, and
@@ -44,7 +44,7 @@ type Source interface {
 // Figures are what a container's table knows about itself.
 type Figures struct {
 	Shards     []int // the number of entries of each shard
-	LastPass   Pass  // the last search through all entries for dead ones; zero if there was none, or nobody has set Watched
+	LastPass   Pass  // the last search through all entries for dead ones; zero if there was none, or Watched is not set
 	ReportsDue int   // calls of OnReap that have not begun
 	Counts     bool  // whether hits and misses are counted
 	RetainMax  int   // Config.RetainMax

@@ -13,13 +13,13 @@ import (
 
 // A Census asks every record of a table whether its referent is dead, and remembers which
 // are. It takes no lock while it asks, and notes a bit for each record. A list of the dead
-// would be megabytes after a mass death: before its heap grows by so much, the runtime gives
+// would be megabytes after a mass death: before its heap grows by that much, the runtime gives
 // free memory back to the system, and each piece that is given back interrupts every other
 // thread.
 type Census struct {
 	Journals []Journal     // of all shards, as they were when the census began
 	Dead     int           // how many bits are set in marks
-	Helped   time.Duration // for how long goroutines beside the caller's have worked, less what the caller has waited
+	Helped   time.Duration // how long goroutines other than the caller's have worked, less the time that the caller has waited
 	marks    []mask        // by chunk and then by shard; nil as long as there are no dead
 }
 
@@ -27,7 +27,7 @@ type Census struct {
 type mask [Size / 64]uint64
 
 const (
-	// chunksPerWorker is how many rounds of chunks make another worker worth its start.
+	// chunksPerWorker is how many rounds of chunks make it worth starting another worker.
 	chunksPerWorker = 64
 
 	// Batch is how many bindings are taken out in one hold of a lock: 20 µs.
@@ -35,7 +35,7 @@ const (
 )
 
 // Take asks all records, by at most workers goroutines. It goes in the order of insertion:
-// chunk by chunk, in all shards side by side, since chunks of like age refer to the same
+// chunk by chunk, in all shards side by side, since chunks of similar age refer to the same
 // stretch of memory.
 func (c *Census) Take(workers int) {
 	rounds := 0

@@ -3,13 +3,13 @@
 // them whether they are dead walks through memory forwards: a tenth of what it costs in the
 // order of the buckets.
 //
-// A record is written before its binding is published in the row and cleared after that was
-// taken out, and so keeps what the row names. Its word is written last and cleared first: where a
-// reader without lock finds the word that it knows, the binding is there.
-// A place is never used twice within one list of chunks, but a replacement under the same key
-// stays where it was: of old and new word both belong to the key. A compaction makes new
-// chunks, and leaves the old ones to those who read them. A chunk that is shared with a row
-// which was replaced is copied before the first of its records changes: see Share and Own.
+// A record is written before its binding is published in the row and cleared after the binding
+// was taken out, and so keeps what the row names. Its word is written last and cleared first: where
+// a reader without lock finds the word that it knows, the binding is there.
+// A place is never reused within one list of chunks, but a replacement under the same key
+// stays where it was: the old and the new word both belong to the key. A compaction makes new
+// chunks, and leaves the old ones to their readers. A chunk that is shared with a row that was
+// replaced is copied before the first of its records changes: see Share and Own.
 package journal
 
 import (
@@ -18,7 +18,7 @@ import (
 	"unsafe"
 )
 
-// A Record is what a binding is beside its slot.
+// A Record is the part of a binding that is not in its slot.
 type Record struct {
 	word unsafe.Pointer // of the weak pointer; nil before the record is made and after it was cleared. Read without lock, written with the shard's lock held.
 	ref  unsafe.Pointer // what the slot's key names, if that is an address. As word.
@@ -31,7 +31,7 @@ type Extra struct {
 	Ticket unsafe.Pointer // of the referent's cleanup
 	Pass   uint32         // the first that found it unused
 	Queued uint32         // where it is in a list of the queue, plus one, and ToMain if that is the main one; 0 if it is in none
-	Marks  uint32         // those of its slot in a row that is no more
+	Marks  uint32         // those of its slot in a row that was replaced
 }
 
 // An extended record is one of a journal with extras.
@@ -42,7 +42,7 @@ type extended struct {
 
 // A Journal is guarded by its shard's lock.
 type Journal struct {
-	chunks   []unsafe.Pointer // to Size records each, but for the first; one byte further where the chunk is shared
+	chunks   []unsafe.Pointer // to Size records each, except the first; one byte further where the chunk is shared
 	end      uint32           // places given out
 	holes    uint32           // of these, those whose record was cleared
 	first    uint32           // at all places before it are holes
@@ -59,8 +59,8 @@ type epoch struct {
 }
 
 // Begin is called before an insertion, with the number of collections that were announced so
-// far. What is inserted from here on was alive when the last of them had ended, so nobody need
-// ask it before another has: asked while that one marks, what is dying would live on.
+// far. What is inserted from here on was alive when the last of them had ended, so it need not
+// be asked before another has: asked while that one marks, what is dying would live on.
 func (j *Journal) Begin(number uint32) {
 	if j.epochs[0].number != number {
 		j.epochs[0], j.epochs[1] = epoch{number, j.end}, j.epochs[0]
@@ -87,7 +87,7 @@ const (
 	// Size is the number of places in a chunk: 3 KiB.
 	Size = 1 << shift
 
-	// sparseFloor is how many holes a journal may have beside as many as it has records.
+	// sparseFloor is how many holes a journal may have in addition to as many as it has records.
 	sparseFloor = Size / 2
 
 	// Ahead is how many records are looked at together: more than the memory fetches that a
@@ -224,8 +224,8 @@ func (j *Journal) Clear(pos uint32) (old Extra) {
 // Sparse reports whether Compact is due when there are used records.
 func (j *Journal) Sparse(used int) bool { return int(j.holes) > used+sparseFloor }
 
-// Compact closes the holes: it makes new chunks of the records that keep says are to stay,
-// used of them at most, and calls it once for each record that there is. Copies stay valid.
+// Compact closes the holes: it makes new chunks of the records for which keep says so, used
+// of them at most, and calls keep once for each record. Copies stay valid.
 func (j *Journal) Compact(used int, keep func(r *Record, from uint32) (stays bool), moved func(r *Record, from, to uint32)) {
 	old := *j
 	*j = Journal{Extended: old.Extended, Queue: old.Queue, epochs: old.epochs}
@@ -283,8 +283,8 @@ func (j *Journal) Share() {
 	}
 }
 
-// Own is called before the record at a place is replaced or cleared. If its chunk is shared it copies
-// that, and reports so: records of the old chunk miss what happens to the new ones.
+// Own is called before the record at a place is replaced or cleared. If the record's chunk is shared,
+// Own copies it and returns true: records of the old chunk miss what happens to the new ones.
 func (j *Journal) Own(pos uint32) (copied bool) {
 	i := pos >> shift
 	old := chunkAt(j.chunks[i])
@@ -357,9 +357,9 @@ func (c Chunk) Len() int { return c.n }
 // At returns the record at place k of the chunk. Safety: k is below Len.
 func (c Chunk) At(k int) *Record { return (*Record)(unsafe.Add(c.base, uintptr(k)*c.stride)) }
 
-// Records yields the records that are there, oldest first, with their places. What was just
-// yielded may be cleared meanwhile. On a copy of a journal it needs no lock; then a record
-// may be cleared before the caller reads it.
+// Records yields the records that are there, oldest first, with their places. The caller may
+// clear the one just yielded. On a copy of a journal it needs no lock; then a record may be
+// cleared before the caller reads it.
 func (j *Journal) Records() func(yield func(r *Record, pos uint32) bool) { return j.records }
 
 func (j *Journal) records(yield func(r *Record, pos uint32) bool) {

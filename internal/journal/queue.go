@@ -18,7 +18,7 @@ type list struct {
 const (
 	vacant = ^uint32(0)
 
-	// gapsFloor is how many vacancies a list may have beside as many as it has places.
+	// gapsFloor is how many vacancies a list may have in addition to as many as it has places.
 	gapsFloor = 32
 
 	// ToMain is set in Extra.Queued of what is in the main list, or, without a place, is to be.
@@ -62,8 +62,8 @@ func (j *Journal) Dequeue(x *Extra) {
 	x.Queued = 0
 }
 
-// Requeue puts the record at a place into the queue: where it was, if its extra says so, else at the
-// end of the list that it says.
+// Requeue puts the record at a place into the queue: where it was, if its extra says so, or at the
+// end of the list that the extra names.
 func (j *Journal) Requeue(pos uint32) {
 	queued := j.ExtraAt(pos).Queued
 	if at := queued &^ ToMain; at != 0 {
@@ -119,7 +119,7 @@ func (j *Journal) closeGaps(l *list, queued uint32) {
 	}
 }
 
-// QueueIsSound reports whether the queue and the extras tell the same.
+// QueueIsSound reports whether the queue and the extras agree.
 func (j *Journal) QueueIsSound() bool {
 	queued := 0
 	for _, in := range []uint32{0, ToMain} {

@@ -6,11 +6,11 @@ import (
 	"unsafe"
 )
 
-// What tells that an argument refers to an object. It is looked for in the argument
-// itself, in the structs, arrays and interfaces there, and behind one pointer or
-// slice. What is in the argument belongs to the call. What is behind a pointer
-// others may be changing, so there single words are read and compared, and
-// nothing is followed.
+// This file finds out whether an argument refers to an object. It looks in the
+// argument itself, in the structs, arrays and interfaces there, and behind one
+// pointer or slice. What is in the argument belongs to the call. Other goroutines
+// may be changing what is behind a pointer, so there single words are read and
+// compared, and nothing is followed.
 
 // looks is how many words at most one call looks at, so that it takes no longer
 // for a large argument.
@@ -52,8 +52,8 @@ func Arg[T, A any](caller string, ptr *T, arg A) {
 	}
 }
 
-// mayRefer tells kinds of types whose values may refer to an object where that is
-// looked for.
+// mayRefer reports whether values of a type may refer to an object where this file
+// looks for it.
 func mayRefer(t reflect.Type) bool {
 	switch t.Kind() {
 	case reflect.Pointer, reflect.UnsafePointer, reflect.Func, reflect.Slice, reflect.Interface, reflect.Struct, reflect.Array:
@@ -91,7 +91,7 @@ func shapeOf(t reflect.Type) *shape {
 	return s
 }
 
-// add adds what is in a t that stands at base, all of it or words only.
+// add adds what is in a t at offset base, all of it or words only.
 func (s *shape) add(t reflect.Type, base uintptr, all bool) {
 	if len(s.words) == looks || !mayRefer(t) {
 		return
@@ -131,8 +131,8 @@ func (s *shape) add(t reflect.Type, base uintptr, all bool) {
 	}
 }
 
-// parts panics if something in a value of shape s at p refers to o, save for what
-// is in interfaces. The value must not change meanwhile.
+// parts panics if something in a value of shape s at p refers to o, except what
+// is in interfaces. The value must not change during the call.
 func (o *awaited) parts(p unsafe.Pointer, s *shape) {
 	for i := range s.plain {
 		part := &s.plain[i]
@@ -149,7 +149,7 @@ func (o *awaited) parts(p unsafe.Pointer, s *shape) {
 			o.span(to, uintptr(cap(header))*part.size)
 			o.words(to, len(header), part)
 		default:
-			// Objects of size zero share one address: only the type says that the same is meant.
+			// Objects of size zero share one address: only the type tells whether it is the same one.
 			if o.size == 0 && to == o.at && part.typ == o.typ {
 				o.refuse()
 			}
@@ -169,14 +169,14 @@ func (o *awaited) interfaces(p unsafe.Pointer, s *shape) {
 	}
 }
 
-// dynamic panics if v, which stands in an interface, refers to o.
+// dynamic panics if v, which is in an interface, refers to o.
 func (o *awaited) dynamic(v reflect.Value) {
 	if !v.IsValid() || !mayRefer(v.Type()) {
 		return
 	}
 	s := shapeOf(v.Type())
 	switch v.Kind() {
-	case reflect.Pointer, reflect.UnsafePointer, reflect.Func: // These stand in the interface themselves.
+	case reflect.Pointer, reflect.UnsafePointer, reflect.Func: // These are stored in the interface itself.
 		held := v.Interface()
 		o.parts(unsafe.Pointer(&(*[2]unsafe.Pointer)(unsafe.Pointer(&held))[1]), s)
 	default:

@@ -1,9 +1,9 @@
-// Package misuse tells that a callback or its argument keeps alive what it waits for.
-// That cannot be told in general. What can be told is whether an argument leads
-// to the object in a step or two (argument.go), and, since Go 1.26, whether a
-// closure captured a pointer to it: runtime.AddCleanup looks. It looks at its own
-// function only, which is never the user's, so the user's is shown to it in a
-// trial that is undone at once.
+// Package misuse detects that a callback or its argument keeps alive what it waits for.
+// That is not possible in general. It is possible if an argument leads to the object
+// in a step or two (argument.go), and, since Go 1.26, if a closure captured a pointer
+// to it: runtime.AddCleanup checks that. It checks only the function that it is given,
+// which is never the user's, so the user's is given to it in a trial that is undone at
+// once.
 package misuse
 
 import (
@@ -53,9 +53,9 @@ func refusal[A any](p unsafe.Pointer, f func(A), arg A) (text string) {
 }
 
 // capturedBy reports whether fn is a closure that captured a pointer into o, by
-// the runtime's judgement. fn need not be of the type it is passed as: since o is
-// held until the cleanup is stopped, it is never called. What the runtime has
-// against the object itself is none of the closure's fault.
+// the runtime's judgment. fn need not be of the type it is passed as: since o is
+// held until the cleanup is stopped, it is never called. If the runtime refuses the
+// object itself, that is not the closure's fault.
 func (o *awaited) capturedBy(fn unsafe.Pointer) bool {
 	defer runtime.KeepAlive(o.at)
 	if !strings.HasPrefix(refusal(o.at, *(*func(*byte))(unsafe.Pointer(&fn)), nil), closesOver) {
@@ -77,8 +77,8 @@ func (o *awaited) isTiny() bool {
 }
 
 // capturedAsTiny tells o from others in its tiny block, where the runtime has
-// found that fn captured one of them. Hence the search has an end inside the
-// closure. If fn captured several, the first one counts.
+// found that fn captured one of them. So the search ends inside the closure. If fn
+// captured several, the first one counts.
 func (o *awaited) capturedAsTiny(fn unsafe.Pointer) bool {
 	block := uintptr(o.at) &^ (tinyBlock - 1)
 	for word := fn; ; {
@@ -97,18 +97,18 @@ var runtimeSeesClosures = sync.OnceValue(func() bool {
 	return o.capturedBy(*(*unsafe.Pointer)(unsafe.Pointer(&fn)))
 })
 
-// lines are those that were tried of late, each a function literal, a method value
+// lines are those that were tried recently, each a function literal, a method value
 // or the like, for objects of one type: what one closure captures, the next one from
-// the same line does too. A trial costs as much as all the rest of Finalize, so
-// each is tried the first time, and after that in tests only. Of two lines with one
-// place each is tried again when the other has been.
+// the same line captures too. A trial costs as much as all the rest of Finalize, so
+// each is tried the first time, and after that in tests only. If two lines share a
+// place, each is tried again after the other has been.
 var lines [1 << 12]atomic.Uint64 // Read and written without lock: losing a race costs a trial.
 
-// isNone marks a line whose function is no closure.
+// isNone marks a line whose function is not a closure.
 const isNone = 1
 
-// inTest reports whether the program is one of go test. To ask package testing
-// for it would make every program larger by a twentieth.
+// inTest reports whether the program is a test binary. Asking package testing for
+// that would make every program larger by a twentieth.
 var inTest = isTest(os.Args)
 
 func isTest(args []string) bool {
@@ -125,7 +125,7 @@ func shouldTry(fn unsafe.Pointer, o *awaited) bool {
 	if !runtimeSeesClosures() {
 		return false
 	}
-	kind := uint64(uintptr((*[2]unsafe.Pointer)(unsafe.Pointer(&o.typ))[1])) // where the type stands
+	kind := uint64(uintptr((*[2]unsafe.Pointer)(unsafe.Pointer(&o.typ))[1])) // the address of the type
 	line := (bits.RotateLeft64(kind*0x9e3779b97f4a7c15, 32)^uint64(*(*uintptr)(fn)))*0x9e3779b97f4a7c15 | isNone
 	place := &lines[line>>(64-12)]
 	switch place.Load() {
@@ -134,7 +134,7 @@ func shouldTry(fn unsafe.Pointer, o *awaited) bool {
 	case line - isNone:
 		return inTest
 	}
-	if inTest && strings.HasPrefix(refusal(fn, func(int) {}, 0), notGos) { // It stands in the program's text.
+	if inTest && strings.HasPrefix(refusal(fn, func(int) {}, 0), notGos) { // It is in the program's text.
 		place.Store(line)
 		return false
 	}

@@ -1,14 +1,14 @@
-// Package row has the buckets of a table: where lookups look. All buckets stand in one
+// Package row has the buckets of a table: where lookups look. All buckets are in one
 // row, so that a lookup goes from the hash to its bucket in one step: a hash is taken for a
 // fraction of the row (Lemire, "Fast random integer generation in an interval", 2019), which
-// so may have any length. The buckets of a shard stand side by side; a writer holds the lock of
+// can therefore have any length. The buckets of a shard are adjacent; a writer holds the lock of
 // that shard, a reader holds nothing.
 //
 // # A bucket
 //
-// A bucket has seven slots. A lookup that finds nothing reads the bucket's head alone, so all heads
-// stand together, and stay in a cache long after the slots do not. What only writers read stands
-// apart from both.
+// A bucket has seven slots. A lookup that finds nothing reads only the bucket's head, so all heads
+// are stored together, and still fit a cache when the slots no longer do. What only writers read is
+// stored apart from both.
 //
 //	slot:    0  word     8  the weak pointer of the referent, or the referent itself while that is held
 //	         8  key      8  a number, or the address of the key
@@ -20,15 +20,15 @@
 //
 //	places:  0  pos     28  where in its shard's journal each binding is
 //
-// The addresses in slots are hidden from the collector, which would come to
-// what they name in the order of hashes, and miss the cache each time. The journal keeps
-// what they name, and the collector comes to that in the order in which it was made. So
-// a reader of a slot must find it kept: in the row that is in use it is, because a
-// record is made before its slot is filled and cleared after its slot was emptied.
+// The addresses in slots are hidden from the collector, which would visit what they name
+// in the order of hashes, and miss the cache each time. The journal keeps what they name,
+// and the collector visits that in the order in which it was made. So a reader of a slot
+// relies on the journal: in the row that is in use, a record is made before its slot is
+// filled and cleared after its slot was emptied.
 //
 // # Why a reader may trust what it sees
 //
-// An insertion fills the slot and then stores the tag: who sees the tag sees the slot. A
+// An insertion fills the slot and then stores the tag: a reader that sees the tag sees the slot. A
 // removal clears the tag, raises the version and then empties the slot. A reader takes the
 // version, the tags, the slot, and the version again. If it took the first version after
 // the rise, it did not see the old tag. If it took it before, and the slot was emptied or
@@ -37,10 +37,10 @@
 // binding's slot.) So with equal versions, what was read of a slot belongs together.
 //
 // The version has 32 bits: a reader that stops between its two loads while four billion
-// bindings are removed from one bucket is not told.
+// bindings are removed from one bucket does not notice.
 //
-// A replacement under the same key stores the word alone: old and new both are what the
-// key is bound to, one after the other.
+// A replacement under the same key stores only the word: the key is bound to the old and
+// the new one, one after the other.
 package row
 
 import (
@@ -68,7 +68,7 @@ type Bucket struct{ slots [Slots]slot }
 type slot struct{ word, key uintptr }
 
 // A Head is what a lookup reads of a bucket first. Read without lock, written only with the shard's
-// lock held, but for the marks.
+// lock held, except the marks.
 type Head struct {
 	// tags has one byte of hash for each slot, 0 if the slot is empty, and in its top byte how many
 	// bindings passed the bucket because it was full.
@@ -85,7 +85,7 @@ type places [Slots]uint32
 // Tags returns the tags, for Matching and Passed.
 func (h *Head) Tags() uint64 { return h.tags.Load() }
 
-// Version returns what rises with each removal.
+// Version returns the version, which rises with each removal.
 func (h *Head) Version() uint32 { return h.version.Load() }
 
 // at returns where slot k is. Safety: k is a result of SlotOf, and so below Slots.
@@ -141,8 +141,8 @@ func SlotOf(match uint64) uintptr { return uintptr(bits.TrailingZeros64(match)) 
 // Passed reports whether bindings passed a bucket with these tags.
 func Passed(tags uint64) bool { return tags>>passedShift != 0 }
 
-// Word returns the word of slot k, or nil. It is a pointer from the first: no moment is
-// left at which the collector could take it for a number.
+// Word returns the word of slot k, or nil. It is loaded as a pointer: there is no moment
+// at which the collector could take it for a number.
 func (b *Bucket) Word(k uintptr) unsafe.Pointer {
 	return atomic.LoadPointer((*unsafe.Pointer)(b.at(k)))
 }
@@ -178,7 +178,7 @@ func (h *Head) setLen(k uintptr, n uint16) {
 	atomic.StoreUint32(pair, atomic.LoadUint32(pair)&^(0xffff<<shift)|uint32(n)<<shift)
 }
 
-// The marks of a slot say since when it was not used.
+// The marks of a slot say since when it has not been used.
 const (
 	Idle = 1 << iota // since a pass came by
 	Cold             // since an eviction came by
@@ -207,7 +207,7 @@ func (h *Head) Use(k uintptr) {
 	}
 }
 
-// A Row is all buckets of a table. A binding lies in its home bucket, or in one after it
+// A Row is all buckets of a table. A binding is in its home bucket, or in one after it
 // in the same shard if that was full.
 type Row struct {
 	base  unsafe.Pointer // of the first bucket. Immutable, as all below.
@@ -232,7 +232,7 @@ const (
 // nothing is the memory of rows that hold nothing. It is never written.
 var nothing single
 
-// Make returns a row of n buckets, or of one that takes nothing if n is 0. The number of shards must be
+// Make returns a row of n buckets, or, if n is 0, of one that takes nothing. The number of shards must be
 // a power of two, and n a multiple of it.
 func Make(n, shards int) Row {
 	if n == 0 {
@@ -310,7 +310,7 @@ func (r *Row) Len() int {
 // Shards returns the number of shards.
 func (r *Row) Shards() int { return 1 << (32 - r.shift) }
 
-// ShardIn returns the number of the shard of bindings with hash h where there are a number of shards.
+// ShardIn returns the number of the shard of bindings with hash h, given the number of shards.
 func ShardIn(shards int, h uint32) uint32 { return uint32(uint64(h) * uint64(shards) >> 32) }
 
 // Shard returns the number of the shard of bindings with hash h.
@@ -351,7 +351,7 @@ func (r *Row) Next(h, i uint32, tags uint64) (next uint32, end bool) {
 }
 
 // Find returns the first slot with hash h, in the order in which a lookup comes to them,
-// of which wanted says so. Must be called with the shard's lock held.
+// for which wanted returns true. Must be called with the shard's lock held.
 func (r *Row) Find(h uint32, wanted func(b *Bucket, k uintptr) bool) (b *Bucket, k uintptr, ok bool) {
 	tag := Tag(h)
 	for i, end := r.Home(h), false; !end; {
@@ -415,7 +415,7 @@ func (r *Row) Place(h uint32, n Binding) {
 	}
 }
 
-// Remove takes the binding with hash h in slot k of b out. Must be called with the shard's
+// Remove takes out the binding with hash h in slot k of b. Must be called with the shard's
 // lock held.
 func (r *Row) Remove(h uint32, b *Bucket, k uintptr) {
 	// The order is what readers rely on: see Why a reader may trust what it sees.

@@ -12,8 +12,8 @@ import (
 
 // The seam with the build tag weakmapsched. While a schedule is installed, one of its
 // goroutines runs at a time, and it decides at each moment marked by Interleave, before each
-// lock is taken, and where a goroutine has to wait, who goes on. It also decides when objects
-// die. While none is installed, everything is as without the tag.
+// lock is taken, and where a goroutine has to wait, which one goes on. It also decides when
+// objects die. While none is installed, everything is as without the tag.
 
 // Schedule is the schedule that is installed, or nil. Written only while no other goroutine
 // uses the engine; a schedule has the engine for itself.

@@ -2,8 +2,8 @@
 
 // Package seam stands between the engine and what decides when things happen: the
 // collector, the runtime's cleanups, the scheduler of goroutines. With the build tag
-// weakmapsched a test decides instead (sched.go). Without it everything here is what
-// it stands for, and costs nothing: the compiler leaves no trace.
+// weakmapsched a test decides instead (sched.go). Without the tag everything here is
+// inlined to what it stands for, and costs nothing.
 package seam
 
 import (
@@ -44,7 +44,7 @@ func WhenGone[T, A any](t *T, f func(A), arg A) { runtime.AddCleanup(t, f, arg) 
 type Mutex = sync.Mutex
 
 // Interleave marks a moment at which what other goroutines do makes a difference, and
-// says what has just been done or is just to be done. After ToAsk a weak pointer is
+// says what has just been done or is about to be done. After ToAsk a weak pointer is
 // only asked whether it is nil.
 func Interleave(string) {}
 

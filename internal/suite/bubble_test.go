@@ -95,7 +95,7 @@ func TestOnReapOfABubbleRunsInIt(t *testing.T) {
 	})
 }
 
-// What others find dead is reported outside, whatever runs in a bubble meanwhile.
+// What others find dead is reported outside, whatever runs in a bubble at that time.
 func TestOthersCallbacksRunOutsideOfBubbles(t *testing.T) {
 	var inside, calls atomic.Int32
 	called := func(int) {

@@ -149,7 +149,7 @@ func TestSettleWaitsBehindGoexit(t *testing.T) {
 }
 
 // Settle does not wait for what dies after the call, or a container whose OnReap always has
-// something to do would keep it for ever.
+// something to do would keep it forever.
 func TestSettleReturnsFromABusyContainer(t *testing.T) {
 	var made, calls atomic.Int64
 	m := &objects{OnReap: func(int) { runtime.Gosched(); calls.Add(1) }}

@@ -60,7 +60,7 @@ func TestCapacityIsKept(t *testing.T) {
 	}
 }
 
-// A Capacity that cannot be meant is told at the first insertion, and at each that follows.
+// An invalid Capacity panics at the first insertion, and at each that follows.
 func TestCapacityThatIsTooLargePanics(t *testing.T) {
 	for _, capacity := range []int{math.MaxInt, math.MaxInt - 1, math.MaxInt / 2, math.MaxInt / 8} {
 		m := weakmap.Map[uint64, object]{Config: weakmap.Config{Capacity: capacity}}

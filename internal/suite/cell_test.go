@@ -133,7 +133,7 @@ func TestCellAllocatesNothingButTheWeakPointer(t *testing.T) {
 			t.Errorf("%s: %v allocations, want 0", what, n)
 		}
 	}
-	// After a load nothing stays but the weak pointer.
+	// After a load only the weak pointer stays.
 	const n = 10_000
 	cells := make([]weakmap.Cell[record], n)
 	before := heapInUse()
@@ -190,7 +190,7 @@ type cellEvent struct {
 }
 
 // Short histories of Store, Clear, Load and LoadOrCompute are linearizable, with the collector as
-// an actor that may empty the Cell when the value is held by nobody.
+// an actor that may empty the Cell when the value is not held.
 func TestCellIsLinearizable(t *testing.T) {
 	defer collectInBackground()()
 	const workers, calls = 3, 4
@@ -255,7 +255,7 @@ func TestCellIsLinearizable(t *testing.T) {
 
 // explainCell looks for an order of the calls that a Cell, of which one thing happens at a time,
 // would give the same results for. A computation that was cut off stores nothing: a Clear comes
-// between its beginning and its end. Who waited for one gets that value too.
+// between its beginning and its end. A caller that waited for one gets that value too.
 func explainCell(histories [][]cellEvent, mayDie bool) (deaths, cuts int, ok bool) {
 	type state struct {
 		at    [3]int
@@ -343,7 +343,7 @@ func explainCell(histories [][]cellEvent, mayDie bool) (deaths, cuts int, ok boo
 				}
 				continue
 			case 'W':
-				// Who waited gets what was computed, also if that was replaced or cleared since.
+				// A waiter gets what was computed, also if that was replaced or cleared since.
 				o, known := own[e.id]
 				waited := known && o.begin < e.end && e.begin < o.end
 				if s.value != e.id && !waited {

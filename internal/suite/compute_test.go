@@ -9,7 +9,7 @@ import (
 )
 
 // TestComputeOfAKeyMapLeavesABindingAsItIs: where f returns what is bound, nothing is inserted and
-// nothing is deleted. It is not taken for bound where it cannot be compared.
+// nothing is deleted. A value that cannot be compared is not taken for the bound one.
 func TestComputeOfAKeyMapLeavesABindingAsItIs(t *testing.T) {
 	var m weakmap.KeyMap[article, any]
 	key := new(article)
@@ -47,8 +47,7 @@ func TestComputeOfAKeyMapLeavesABindingAsItIs(t *testing.T) {
 	runtime.KeepAlive(key)
 }
 
-// TestComputeThatChangesNothing: returns what is bound, whatever f did meanwhile, and allocates
-// nothing.
+// TestComputeThatChangesNothing: returns what is bound, whatever f did, and allocates nothing.
 func TestComputeThatChangesNothing(t *testing.T) {
 	var m weakmap.KeyMap[article, any]
 	key := new(article)

@@ -32,8 +32,8 @@ func atOnce(milliseconds int, operations ...func(n int)) {
 }
 
 // Every method with every other, on keys that are held and on keys that die. Catches data races,
-// deadlocks, and an entry that is counted twice or never: afterwards the account balances, and
-// what is held no more goes.
+// deadlocks, and an entry that is counted twice or never: afterwards the counts balance, and
+// what is no longer held goes.
 func TestKeyMapEverythingAtOnce(t *testing.T) {
 	eachKeyMap(t, func(t *testing.T, m *weakmap.KeyMap[record, *record]) { //weakvet:ignore weakcycle cleared in the end
 		keys := newRecords(40)
@@ -202,7 +202,7 @@ func TestInternerEverythingAtOnce(t *testing.T) {
 	})
 }
 
-// A replacement is no excuse for a miss, and what was bound before a Load began is the oldest
+// A replacement must not cause a miss, and what was bound before a Load began is the oldest
 // that it may return. One goroutine binds ever larger numbers to a few keys that are held, while
 // strangers make the table grow, shrink and be reaped. Catches a reader that is left with an old
 // layout, and one that finds neither the old entry nor the new.

@@ -274,8 +274,8 @@ func atReusedAddresses(t *testing.T, crowded bool, insert func(*record), dead, r
 	}
 }
 
-// wantShrunk checks that the capacity, which was full, has fallen after a mass death. Nobody has
-// to call anything for that.
+// wantShrunk checks that the capacity, which was full, has fallen after a mass death. No call is
+// needed for that.
 func wantShrunk(t *testing.T, c container, full int) {
 	t.Helper()
 	eventually(t, fmt.Sprintf("Stats().Capacity falls from %d to an eighth", full), func() bool {

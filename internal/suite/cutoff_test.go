@@ -69,7 +69,7 @@ func TestACutOffLoadDoesNotReplaceALaterOne(t *testing.T) {
 	})
 }
 
-// Whatever is stored before or after the cut, who was cut off gets what it computed.
+// Whatever is stored before or after the cut, a caller that was cut off gets what it computed.
 func TestACutOffLoadReturnsWhatItComputed(t *testing.T) {
 	failure := errors.New("mine")
 	eachLoadingInABubble(t, func(t *testing.T, l *loading) {
@@ -108,7 +108,7 @@ func TestACutOffLoadReturnsWhatItComputed(t *testing.T) {
 	})
 }
 
-// A cut comes between two that Store or Swap made: who stores without a cut wins as ever.
+// A cut comes between two values from Store or Swap: a store without a cut wins as always.
 func TestAStoreWithoutACutWinsOverALoad(t *testing.T) {
 	eachLoadingInABubble(t, func(t *testing.T, l *loading) {
 		for bind, store := range l.binders {
@@ -181,7 +181,7 @@ func TestOnlyClearCutsOffTheLoadsOfAllKeys(t *testing.T) {
 	})
 }
 
-// After a panic of what was cut off one of those who waited computes, and stores.
+// After a panic of what was cut off one of those that waited computes, and stores.
 func TestAWaiterTakesOverACutOffLoadThatPanics(t *testing.T) {
 	eachLoadingInABubble(t, func(t *testing.T, l *loading) {
 		for how, cut := range l.cut {

@@ -13,7 +13,7 @@ import (
 )
 
 // Stats.Dead: of the misses, those that met what had died. Where a test wants an exact number,
-// cleanups and passes stand still, so that dead entries stay where lookups meet them.
+// cleanups and passes do not run, so that dead entries stay where lookups meet them.
 
 // countsDead checks a map with three dead entries under keys 0 to 2, a live one under 3 and none
 // under 4.
@@ -147,7 +147,7 @@ func TestDeadOfCanonicalValues(t *testing.T) {
 	})
 }
 
-// A lookup by identity cannot meet its own key dead, and other dead keys are nothing to it.
+// A lookup by identity cannot meet its own key dead, and does not count other dead keys.
 func TestDeadIsNoneByIdentity(t *testing.T) {
 	inBothModes(t, func(t *testing.T, c configuration) {
 		config := weakmap.Config{Reclaim: c.reclaim, Stats: true}

@@ -1,3 +1,3 @@
-// Package suite holds the black-box tests of package weakmap: what is promised,
-// tested without a look at how it is kept. A file stands for a promise.
+// Package suite holds the black-box tests of package weakmap: they test what is
+// promised, and do not look at how. There is a file for each promise.
 package suite

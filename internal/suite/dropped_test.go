@@ -33,7 +33,7 @@ func TestDroppedContainersLeaveNothingOnLiveValues(t *testing.T) {
 			gctest.Settle(t)
 			before := gctest.HeapObjects()
 			gctest.Elsewhere(round)
-			const tolerated = 1000 // what runtime and tests leave meanwhile
+			const tolerated = 1000 // what runtime and tests leave at the same time
 			var left int64
 			gctest.Eventually(t, reclaim.String()+", "+name+": what dropped containers left is gone", func() bool {
 				left = int64(gctest.HeapObjects() - before)

@@ -71,7 +71,7 @@ func TestZeroFinalizerIsOver(t *testing.T) {
 	}
 }
 
-// TestFinalizerRunsAfterCollection: though nobody keeps it, also with AtExit off.
+// TestFinalizerRunsAfterCollection: though it is not kept, also with AtExit off.
 func TestFinalizerRunsAfterCollection(t *testing.T) {
 	for _, atExit := range []bool{true, false} {
 		var ran []int

@@ -235,7 +235,7 @@ func awaitParked(t *testing.T, n int, method string) {
 
 // stallCleanups keeps the runtime from running any cleanup, and the reaper from any pass, until
 // the returned function is called: each goroutine that runs cleanups is given one that blocks.
-// Values die meanwhile, and whatever removes their entries is what the test called. Settle would
+// Values die in that time, and what removes their entries is what the test called. Settle would
 // wait.
 func stallCleanups(t *testing.T) (release func()) {
 	t.Helper()

@@ -50,7 +50,7 @@ func TestObjectsOfOneHashAreNoFlood(t *testing.T) {
 			if !s.Add(e) {
 				t.Fatalf("Add(%d) = false", i)
 			}
-			// Once by the lookup, and once by the insertion, or twice if the table grew meanwhile.
+			// Once by the lookup, and once by the insertion, or twice if the table grew in between.
 			if asked := calls - before; asked > 3*i {
 				t.Fatalf("Add(%d) compares %d times", i, asked)
 			}

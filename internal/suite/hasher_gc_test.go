@@ -105,7 +105,7 @@ func TestAnIterationYieldsAReplacedKeyOnce(t *testing.T) {
 	})
 }
 
-// A dead object that may be the same as a key, for all that its hash says, hides none behind it.
+// A dead object whose hash is that of a key hides no live one behind it.
 func TestADeadObjectHidesNoEqualOne(t *testing.T) {
 	m := &weakmap.KeyMap[schema, int]{Config: weakmap.Config{Shards: 1}, Hasher: byFields{"constant"}}
 	s := &weakmap.Set[schema]{Config: weakmap.Config{Shards: 1}, Hasher: byFields{"constant"}}

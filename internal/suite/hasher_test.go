@@ -12,8 +12,8 @@ import (
 	"github.com/go-weak/weakmap"
 )
 
-// KeyMap and Set with a Hasher: what is found by what, and which object is bound. That the
-// containers keep their other promises with one, the tests of eachKeying show.
+// KeyMap and Set with a Hasher: what is found by what, and which object is bound. The tests of
+// eachKeying show that the containers keep their other promises with one.
 
 // A schema is compared by its fields.
 type schema struct {

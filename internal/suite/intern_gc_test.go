@@ -13,8 +13,8 @@ import (
 	"github.com/go-weak/weakmap"
 )
 
-// dies checks that canonical values die: all when nobody holds one, all but one when that is
-// held. Catches values that share a block, where one keeps its neighbours.
+// dies checks that canonical values die: all when none is held, all but one when that is
+// held. Catches values that share a block, where one keeps its neighbors.
 func dies[T comparable](t *testing.T, values ...T) {
 	t.Helper()
 	bothInterners(t, func(t *testing.T, in *weakmap.Interner[T]) { diesIn(t, in, values...) })
@@ -98,7 +98,7 @@ func doesNotPin[T comparable](t *testing.T, with func(part string) T) {
 	})
 }
 
-// Strings are cloned wherever they stand in T.
+// Strings are cloned wherever they are in T.
 func TestInternerDoesNotPinTheSource(t *testing.T) {
 	type item struct {
 		n int
@@ -120,7 +120,7 @@ func TestInternerDoesNotPinTheSource(t *testing.T) {
 	})
 }
 
-// Short strings stand in one object with their header, of one size or another; long ones do not.
+// Short strings are in one object with their header, of one size or another; long ones are not.
 func TestInternerOfStringsOfEveryLength(t *testing.T) {
 	bothInterners(t, func(t *testing.T, in *weakmap.Interner[string]) {
 		for length := range 200 {

@@ -13,7 +13,7 @@ import (
 	"github.com/go-weak/weakmap"
 )
 
-// A ledger knows who holds which canonical pointer.
+// A ledger knows which canonical pointers are held.
 type ledger[T comparable] struct {
 	mu   sync.Mutex
 	held map[T]*holding[T]
@@ -24,8 +24,8 @@ type holding[T comparable] struct {
 	holders int
 }
 
-// take notes that the caller, who holds p, got it for v. It fails if somebody holds another
-// pointer for an equal value. Both are held at this moment, so it does not matter whose Intern
+// take notes that the caller, which holds p, got it for v. It fails if another pointer for an
+// equal value is held. Both are held at this moment, so it does not matter whose Intern
 // returned first.
 func (l *ledger[T]) take(v T, p *T) error {
 	l.mu.Lock()
@@ -53,7 +53,7 @@ func (l *ledger[T]) give(v T) {
 	}
 }
 
-// While anyone holds a canonical pointer, everyone gets it. Goroutines intern a few values that
+// While a canonical pointer is held, all callers get it. Goroutines intern a few values that
 // come and go, while others that only come make the table grow and shrink and the collector
 // runs. Catches two insertions of equal values that both win, a reclaim that removes the new
 // entry of a value that was interned again, and bytes that the caller still owns.
@@ -113,7 +113,7 @@ func TestInternerAllHoldersAgree(t *testing.T) {
 }
 
 // A first meeting: all goroutines intern the same new values at once and hold what they get.
-// Catches a value that is inserted twice when nobody has it yet.
+// Catches a value that is inserted twice when it is new.
 func TestInternerFirstComersAgree(t *testing.T) {
 	everywhere(t, func(t *testing.T, c configuration) {
 		in := newInterner[string](c)

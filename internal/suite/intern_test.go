@@ -219,7 +219,7 @@ func freshEachTime[T comparable](t *testing.T, in *weakmap.Interner[T], v T) {
 }
 
 // A dynamic type that cannot be hashed panics as in a built-in map and leaves the interner
-// usable, whoever hashes.
+// usable, with either hash.
 func TestInternerUnhashable(t *testing.T) {
 	eachInterner(t, func(t *testing.T, in *weakmap.Interner[any]) {
 		for range 2 { // An unused interner, then one in use.

@@ -50,7 +50,7 @@ func TestTakingOneAtATimeIsLinear(t *testing.T) {
 }
 
 // What is bound all the time is yielded once, also while it is replaced, and while what
-// stands around it comes and goes.
+// is around it comes and goes.
 func TestAnIterationYieldsOnceWhatIsBoundAllTheTime(t *testing.T) {
 	const n = 1000
 	rounds := 50

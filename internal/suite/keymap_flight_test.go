@@ -56,7 +56,7 @@ func (a *answer) want(t *testing.T, who string, value int, loaded bool, err erro
 }
 
 // Catches: two computations at a time; a waiter that computes after all, or that
-// is told that it stored; callers of other keys that wait; a lock held meanwhile.
+// is told that it stored; callers of other keys that wait; a lock held during compute.
 func TestKeyMapLoadOrComputeRunsOnce(t *testing.T) {
 	eachFlight(t, func(t *testing.T, m *weakmap.KeyMap[record, int], key *record) {
 		gate, other := make(chan struct{}), &record{}
@@ -200,7 +200,7 @@ func TestKeyMapLoadOrComputeTakeover(t *testing.T) {
 	}
 }
 
-// What was stored meanwhile wins, over a value and over an error.
+// What was stored during compute wins, over a value and over an error.
 func TestKeyMapLoadOrComputeStoreWins(t *testing.T) {
 	for name, fail := range map[string]error{"value": nil, "error": errors.New("mine")} {
 		t.Run(name, func(t *testing.T) {

@@ -136,7 +136,7 @@ func TestKeyMapOnReap(t *testing.T) {
 	})
 }
 
-// A dead entry counts as reaped and is reported whoever removes it: here Clear, and growth.
+// A dead entry counts as reaped and is reported whatever removes it: here Clear, and growth.
 func TestKeyMapOnReapWhoeverRemoves(t *testing.T) {
 	for name, remove := range map[string]func(m *weakmap.KeyMap[record, int], held []*record){
 		"Clear": func(m *weakmap.KeyMap[record, int], _ []*record) { m.Clear() },

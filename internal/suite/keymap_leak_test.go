@@ -70,8 +70,8 @@ func TestKeyMapCountsHitsAndMisses(t *testing.T) {
 	})
 }
 
-// A million strangers looked up and deleted leave nothing behind, on the heap or
-// off it. A weak.Make for each would leave 40 MB of specials.
+// Looking up and deleting a million objects that are no keys leaves nothing behind,
+// on the heap or off it. A weak.Make for each would leave 40 MB of specials.
 func TestStrangersLeaveNoTrace(t *testing.T) {
 	n := 1_000_000
 	if testing.Short() {

@@ -12,7 +12,7 @@ import (
 	"github.com/go-weak/weakmap"
 )
 
-// A dumbMap is the KeyMap that anyone would believe: a mutex, a map, and strong keys. It lets
+// A dumbMap is a KeyMap that is obviously correct: a mutex, a map, and strong keys. It lets
 // a key go when it is told that the key is dropped.
 type dumbMap struct {
 	mu sync.Mutex
@@ -105,7 +105,7 @@ func keyMapScript(t *testing.T, m *weakmap.KeyMap[record, int], script []byte) {
 				t.Fatalf("step %d: Compute = %v, %v", i/2, v, ok)
 			}
 			dumb.set(key, old+i, keep)
-		case 14, 15: // The object is let go; its entry is nobody's.
+		case 14, 15: // The object is let go; its entry has no owner.
 			dumb.set(key, 0, false)
 			pool[slot] = &record{}
 		case 16:
@@ -163,7 +163,7 @@ func TestKeyMapAgainstDumbMap(t *testing.T) {
 	})
 }
 
-// randomScript is so many random steps of two bytes each.
+// randomScript returns random steps of two bytes each.
 func randomScript(steps int) []byte {
 	script := make([]byte, 2*steps)
 	for i := range script {
@@ -191,7 +191,7 @@ func FuzzKeyMap(f *testing.F) {
 
 // pressure inserts objects through insert and lets them go, batch by batch, with collections
 // in between, until the returned function is called: so the container grows, is reaped and
-// shrinks under the feet of whoever tests it.
+// shrinks while a test uses it.
 func pressure(insert func(*record)) (stop func()) {
 	stopGC := collectInBackground()
 	quit := make(chan struct{})
@@ -212,7 +212,7 @@ func pressure(insert func(*record)) (stop func()) {
 	return func() { close(quit); wg.Wait(); stopGC() }
 }
 
-// underPressure is the end of an oracle's run of so many milliseconds, fewer in short runs.
+// underPressure is the end of an oracle's run of that many milliseconds, fewer in short runs.
 func underPressure(milliseconds int) time.Time {
 	return time.Now().Add(time.Duration(scaled(milliseconds)) * time.Millisecond)
 }

@@ -45,7 +45,7 @@ func (l *loading) call(ctx context.Context, compute loadContext) *outcome {
 	return o
 }
 
-// takes returns a compute that takes so long, if its context lasts.
+// takes returns a compute that takes that long, if its context lasts.
 func takes(d time.Duration, v *record, err error) loadContext {
 	return func(ctx context.Context) (*record, error) {
 		select {
@@ -57,7 +57,7 @@ func takes(d time.Duration, v *record, err error) loadContext {
 	}
 }
 
-// pause lets time pass. What happens meanwhile has happened when it returns.
+// pause lets time pass. What happens in that time has happened when it returns.
 func pause(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
@@ -150,7 +150,7 @@ func TestContextLoadOfNilIsAnError(t *testing.T) {
 }
 
 // Each one leaves at its own time with its own cause, the first one too; the last one gets the
-// value, and nobody sees loaded false.
+// value, and none sees loaded false.
 func TestContextCallersLeaveAndTheLoadGoesOn(t *testing.T) {
 	eachContextLoad(t, func(t *testing.T, l *loading) {
 		v := new(record)
@@ -218,8 +218,8 @@ func TestContextOfComputeHasTheFirstCallersValuesOnly(t *testing.T) {
 	})
 }
 
-// What all have left is cancelled at that moment, is not stored though it has a value, and does
-// not keep the next caller waiting.
+// A computation that all have left is cancelled at that moment, is not stored though it has a
+// value, and does not keep the next caller waiting.
 func TestContextLoadIsAbandonedByTheLast(t *testing.T) {
 	eachContextLoad(t, func(t *testing.T, l *loading) {
 		begin := time.Now()
@@ -449,7 +449,7 @@ func TestContextPanicGoesToOneAndAnotherTakesOver(t *testing.T) {
 	}
 }
 
-// A Goexit of what was abandoned harms nobody.
+// A Goexit of what was abandoned does no harm.
 func TestContextGoexitOfAnAbandonedLoad(t *testing.T) {
 	eachContextLoad(t, func(t *testing.T, l *loading) {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -556,7 +556,7 @@ func (c *computations) begin(t *testing.T, ctx context.Context, key int) (end fu
 }
 
 // A thousand callers leave at random. At any time one computation at most runs for a key that
-// was not abandoned, nobody gets the end of another's context, and no goroutine is left: the
+// was not abandoned, no caller gets the end of another's context, and no goroutine is left: the
 // bubble would not end.
 func TestContextStorm(t *testing.T) {
 	eachContextLoad(t, func(t *testing.T, l *loading) {
@@ -652,8 +652,8 @@ func TestContextStormInRealTime(t *testing.T) {
 	}
 }
 
-// A bubble and the world share a computation with a context. When all who are where it runs have
-// left, it is cancelled there, and who waited elsewhere computes for himself.
+// A bubble and the world share a computation with a context. When all callers on the side where it
+// runs have left, it is cancelled there, and a caller that waited on the other side computes itself.
 func TestContextLoadSharedByABubbleAndTheWorld(t *testing.T) {
 	for _, bubbles := range [][2]bool{{true, false}, {false, true}, {true, true}} {
 		for _, leaves := range []bool{false, true} {

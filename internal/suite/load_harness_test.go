@@ -147,7 +147,7 @@ func cellLoading() *loading {
 	}
 }
 
-// start has a goroutine make a call that loads. What it came to is there after synctest.Wait.
+// start has a goroutine make a call that loads. Its result is there after synctest.Wait.
 func start(call func() (*record, bool, error)) *outcome {
 	o := &outcome{ended: true}
 	go func() {

@@ -13,7 +13,7 @@ import (
 )
 
 // Eight callbacks block, more than the runtime has goroutines for cleanups and more than a
-// small pool would have. Whatever shares a goroutine with one of them stands still for good.
+// small pool would have. Whatever shares a goroutine with one of them is blocked for good.
 func TestABlockedOnReapDelaysNothingElse(t *testing.T) {
 	inBothModes(t, func(t *testing.T, c configuration) {
 		gate := make(chan struct{})
@@ -108,7 +108,7 @@ func TestReportsThatWaitedBehindABlockedOneAllCome(t *testing.T) {
 	})
 }
 
-// Goexit ends the goroutine it is called on. Whoever runs the callbacks must notice.
+// Goexit ends the goroutine it is called on. The queue of callbacks must notice.
 func TestGoexitInOnReapStopsNeitherLaterCallsNorOtherMaps(t *testing.T) {
 	inBothModes(t, func(t *testing.T, c configuration) {
 		quitter, other := newMap[int, record](c), newMap[int, record](c)

@@ -168,7 +168,7 @@ func TestComputeThatReturnsCurrentLeavesStatsAsTheyWere(t *testing.T) {
 }
 
 // A Compute that forgets to check whether the binding is still the one that f saw would
-// overwrite what was bound meanwhile.
+// overwrite what was bound since.
 func TestComputeRunsAgainIfTheBindingChangedMeanwhile(t *testing.T) {
 	everywhere(t, func(t *testing.T, c configuration) {
 		old, meanwhile, result := &record{id: 1}, &record{id: 2}, &record{id: 3}
@@ -263,7 +263,7 @@ func countUp(n, times int, add func(worker int)) {
 }
 
 // The values form a chain of numbers: a lost update leaves the last number too low. Each
-// worker holds what it bound last, so the bound value is always held by whoever bound it. A
+// worker holds what it bound last, so the bound value is always held by the worker that bound it. A
 // collector runs, to catch a compare that takes a dead entry for nil.
 func TestNoComputeIsLostAmongConcurrentOnes(t *testing.T) {
 	everywhere(t, func(t *testing.T, c configuration) {
@@ -320,7 +320,7 @@ func TestNoCompareAndSwapIsLostAmongConcurrentOnes(t *testing.T) {
 	})
 }
 
-// Exactly one of those who delete the same value may succeed.
+// Exactly one of those that delete the same value may succeed.
 func TestOneOfManyCompareAndDeletesWins(t *testing.T) {
 	everywhere(t, func(t *testing.T, c configuration) {
 		const workers = 4

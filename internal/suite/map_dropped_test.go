@@ -225,8 +225,8 @@ func TestADroppedLargeMapLeavesNothingOnTheHeap(t *testing.T) {
 				m.Store(key, v)
 			}
 		})
-		// A weak pointer's handle lives as long as its value, and so may what a cleanup that
-		// nobody stopped was given.
+		// A weak pointer's handle lives as long as its value, and so may the argument of a cleanup
+		// that was not stopped.
 		perValue := 32
 		if c.reclaim == weakmap.PerValue {
 			perValue = 192

@@ -10,7 +10,7 @@ import (
 	"github.com/go-weak/weakmap"
 )
 
-// outcome is what a call of LoadOrCompute came to.
+// outcome is the result of a call of LoadOrCompute.
 type outcome struct {
 	value  *record
 	loaded bool
@@ -29,7 +29,7 @@ type flight struct {
 	again   atomic.Int32 // computations begun by waiters
 }
 
-// takeOff starts a LoadOrCompute of key 1 whose computation stands still, and n more calls
+// takeOff starts a LoadOrCompute of key 1 whose computation blocks, and n more calls
 // that wait for it. A waiter that has to compute calls instead.
 func takeOff(t *testing.T, c configuration, n int, instead func() (*record, error)) *flight {
 	t.Helper()
@@ -71,7 +71,7 @@ func call(m *weakmap.Map[int, record], result chan<- outcome, compute func() (*r
 	o.ended = false
 }
 
-// land lets the first computation end with result and returns what the calls came to.
+// land lets the first computation end with result and returns the results of the calls.
 func (f *flight) land(t *testing.T, result func() (*record, error)) (first outcome, waiters []outcome) {
 	t.Helper()
 	f.proceed <- result
@@ -159,7 +159,7 @@ func TestAnErrorGoesToEveryoneWhoWaitedAndNothingIsStored(t *testing.T) {
 	})
 }
 
-// A call that ends without a result must leave neither the waiters waiting for ever nor the
+// A call that ends without a result must leave neither the waiters waiting forever nor the
 // key blocked, and must not send them all off to compute at once.
 func TestAfterAPanicOrGoexitOneWaiterTakesOver(t *testing.T) {
 	everywhere(t, func(t *testing.T, c configuration) {

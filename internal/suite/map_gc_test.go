@@ -68,8 +68,8 @@ func TestWhatLoadReturnsIsHeld(t *testing.T) {
 	})
 }
 
-// The pass after a collection is armed anew each time, also when every map was empty for a
-// while. A pass that is not would leave the second wave there for ever.
+// The pass after a collection is armed again each time, also when every map was empty for a
+// while. A pass that is not would leave the second wave there forever.
 func TestWaveAfterWaveIsReclaimed(t *testing.T) {
 	everywhere(t, func(t *testing.T, c configuration) {
 		m := newMap[int, record](c)
@@ -153,8 +153,8 @@ func TestReapNeedsNoHelpFromTheRuntimesCleanups(t *testing.T) {
 	})
 }
 
-// Insertions outrun the collector's callbacks for good here. Whoever inserts must then throw
-// the dead out, or the table grows with every value that ever lived.
+// Insertions outrun the collector's callbacks for good here. So insertions must remove the dead,
+// or the table grows with every value that ever lived.
 func TestDeadSpaceIsBoundedEvenIfNoCallbackComes(t *testing.T) {
 	stallCleanups(t)
 	inBothModes(t, func(t *testing.T, c configuration) {
@@ -218,7 +218,7 @@ func TestReapShrinksTheMap(t *testing.T) {
 }
 
 // Nothing forces a collection here: what the collector runs on its own must do. The dead that
-// nobody has reaped yet must not pile up.
+// have not been reaped yet must not pile up.
 func TestOrdinaryCollectionsBoundTheDead(t *testing.T) {
 	if testing.Short() || raceEnabled {
 		t.Skip("needs many entries")

@@ -104,8 +104,8 @@ func computeAndDelete(m *weakmap.Map[int, record], key int, v *record, err error
 	m.Delete(key)
 }
 
-// Whatever a binding attaches to its value must go with the binding: on a value that lives for
-// ever it would pile up. The runtime's structures are counted while the value lives, and the
+// Whatever a binding attaches to its value must go with the binding: on a value that lives
+// forever it would pile up. The runtime's structures are counted while the value lives, and the
 // cleanups that run when it dies.
 func TestBindingOneValueAgainAndAgainCostsNothingLasting(t *testing.T) {
 	inBothModes(t, func(t *testing.T, c configuration) {
@@ -256,7 +256,7 @@ var removals = map[string]func(m *weakmap.Map[*bulky, record], key *bulky, v *re
 }
 
 // A removed entry must not keep its key: not in its slot, not in the journal, not in the array
-// that the shard had before it grew; also if the map is empty now, and nobody calls it.
+// that the shard had before it grew; also if the map is empty now, and is not called.
 func TestARemovedEntryDoesNotKeepItsKey(t *testing.T) {
 	everywhere(t, func(t *testing.T, c configuration) {
 		for _, others := range []int{0, 5, 300} {

@@ -177,7 +177,7 @@ func TestACleanupOfTheProgramAndTheEntryBothGo(t *testing.T) {
 
 // A value with a runtime finalizer is dead, for a weak pointer, before the finalizer runs. The
 // runtime runs no cleanup for it as long as finalizers bring it back: an entry that waits for
-// its cleanup stays for ever.
+// its cleanup stays forever.
 func TestTheEntryOfAResurrectedValueLeaves(t *testing.T) {
 	everywhere(t, func(t *testing.T, c configuration) {
 		const n = 10

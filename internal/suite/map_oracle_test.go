@@ -11,7 +11,7 @@ import (
 
 // Lookups that must hit, because the bound value is held at every moment.
 
-// An owner holds the value of its key and nobody else touches that key, so every Load must
+// An owner holds the value of its key and no other goroutine touches that key, so every Load must
 // hit. It misses if a reclaim removes a live binding, if growth, shrinkage or a split loses
 // one, or if a lookup meets an array that is half built.
 func TestAnOwnedKeyIsAlwaysFound(t *testing.T) {
@@ -120,7 +120,7 @@ func TestAReplacedKeyIsAlwaysFound(t *testing.T) {
 
 // The same, with a lookup that takes its time between reading the entry and asking whether its
 // value lives: the key is megabytes long, and the lookup's copy of it is another, so that they
-// have to be compared. Meanwhile the value is replaced, the table moved to other arrays, and
+// have to be compared. In that time the value is replaced, the table moved to other arrays, and
 // the old value collected. Taking its death for a miss is then no rare event: with the second
 // look at the slot removed this fails nearly always.
 func TestALookupOvertakenByStoreAndCollectionHits(t *testing.T) {

@@ -73,8 +73,8 @@ func TestOnReapIsCalledOnceForEachDeadEntry(t *testing.T) {
 	})
 }
 
-// Whoever removes a dead entry, it counts as reaped and is reported. The runtime's cleanups
-// stand still, so it is the call under test that meets the dead.
+// Whatever removes a dead entry, it counts as reaped and is reported. The runtime's cleanups
+// do not run, so it is the call under test that meets the dead.
 func TestADeadEntryIsReportedWhoeverRemovesIt(t *testing.T) {
 	stallCleanups(t)
 	const n = 40

@@ -109,7 +109,7 @@ func TestNoReinsertionDuringReclamationIsLost(t *testing.T) {
 }
 
 // Each goroutine adds up what its calls did; the sums must be the map's. A removal that is
-// counted twice or not at all, by two who both think that they made it, breaks the balance.
+// counted twice, or not at all, breaks the balance.
 func TestTheBooksBalanceExactly(t *testing.T) {
 	underStress(t, func(t *testing.T, c configuration) {
 		const workers, keys = 4, 60
@@ -120,7 +120,7 @@ func TestTheBooksBalanceExactly(t *testing.T) {
 		countUp(workers, scaled(800), func(worker int) {
 			key, v := rand.IntN(keys), &record{}
 			held[worker][rand.IntN(8)] = v // so that some live for a while
-			// A LoadAndDelete cuts a load off, whose value is not inserted then: so they do not meet.
+			// A LoadAndDelete cuts off a load, whose value is then not inserted: so they do not meet.
 			switch rand.IntN(9) {
 			case 0, 1:
 				if _, loaded := m.LoadOrStore(key, v); !loaded {
@@ -209,7 +209,7 @@ func TestIterationUnderMutationYieldsAllThatIsHeld(t *testing.T) {
 }
 
 // A cache as people write it: get or make, use, let go. While a goroutine holds a value, its
-// key must give that value to everyone; and no two computations of a key may overlap.
+// key must give that value to all; and no two computations of a key may overlap.
 func TestACacheNeverGivesTwoLivingValuesForOneKey(t *testing.T) {
 	underStress(t, func(t *testing.T, c configuration) {
 		const keys = 12

@@ -26,7 +26,7 @@ func (t *thing) close(int) { t.small++ }
 func (t *thing) gone()     { t.small++ }
 func ignore[A any](A)      {}
 
-// A wrap is what a program makes where it has several things to say to its callback.
+// A wrap is what a program makes to give its callback several things.
 type wrap struct {
 	of   *thing
 	name string
@@ -48,7 +48,7 @@ func finalize[A any](ptr *thing, arg A) string {
 }
 
 // TestFinalizeFindsItsObjectInTheArgument: within structs, arrays and interfaces and one pointer
-// deep, wherever it stands there, and not beyond.
+// deep, wherever it is there, and not beyond.
 func TestFinalizeFindsItsObjectInTheArgument(t *testing.T) {
 	const refers = "weakmap: Finalize: arg refers to ptr"
 	p, q := new(thing), new(thing)
@@ -216,7 +216,7 @@ func init() {
 	os.Exit(0)
 }
 
-// TestTheFirstClosureOfALinePanics: in a program that is no test, too.
+// TestTheFirstClosureOfALinePanics: also in a program that is not a test.
 func TestTheFirstClosureOfALinePanics(t *testing.T) {
 	if !seesClosures() {
 		t.Skip("this runtime does not look at closures")
@@ -232,7 +232,7 @@ func TestTheFirstClosureOfALinePanics(t *testing.T) {
 	}
 }
 
-// TestClosuresBesideATinyObject: a pointer-free object below 16 bytes is told from its neighbours in
+// TestClosuresBesideATinyObject: a pointer-free object below 16 bytes is told from its neighbors in
 // one block, and a field of a larger object from what it is not, without a look beyond the closure.
 //
 //weakvet:ignore weakcapture the panic is what is tested

@@ -11,8 +11,8 @@ import (
 	"github.com/go-weak/weakmap/internal/gctest"
 )
 
-// What was stored after a collection is asked by nobody before the next one has
-// ended: not by the pass after the former, which may still be under way.
+// What was stored after a collection is not asked before the next one has ended: not even
+// by the pass after the former, which may still be under way.
 func TestWhatNobodyHoldsIsGoneAfterTheNextCollection(t *testing.T) {
 	const rounds = 300
 	var m weakmap.Map[int, object]
@@ -68,7 +68,7 @@ func TestReapInALoopRemovesWhatDied(t *testing.T) {
 	runtime.KeepAlive(ballast)
 }
 
-// Reap finds what the collections so far found dead, whoever has looked before.
+// Reap finds what the collections so far found dead, whatever has looked before.
 func TestReapAfterEachCollection(t *testing.T) {
 	const n = 1000
 	var m weakmap.Map[int, object]
@@ -89,7 +89,7 @@ func TestReapAfterEachCollection(t *testing.T) {
 	}
 }
 
-// A pass over one container must not keep another that was dropped meanwhile.
+// A pass over one container must not keep another that was dropped during it.
 func TestNoCallOfOnReapAfterTheMapWasCollected(t *testing.T) {
 	large := new(weakmap.Map[int, object])
 	values := make([]*object, 200_000)

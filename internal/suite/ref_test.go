@@ -58,7 +58,7 @@ func TestZeroRefIsDead(t *testing.T) {
 	}
 }
 
-// TestRefCallback covers who is called when an object dies.
+// TestRefCallback covers which callbacks are called when an object dies.
 func TestRefCallback(t *testing.T) {
 	for _, c := range []struct {
 		name string

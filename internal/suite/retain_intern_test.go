@@ -8,8 +8,8 @@ import (
 )
 
 // Values with one hash stand in one chain of buckets, so that the way to one leads past others. Those
-// are not used by that. If a use is noted before the contents are compared, be it in the short way of
-// lookups or in the long one, this fails in 5 runs of 5.
+// are not used by that. If a use is noted before the contents are compared, in the fast path of
+// lookups or in search, this fails in 5 runs of 5.
 func TestWhatALookupPassesIsNotUsed(t *testing.T) {
 	const values = 10 // more than one bucket takes
 	inBothModes(t, func(t *testing.T, c configuration) {

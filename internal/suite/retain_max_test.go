@@ -14,7 +14,7 @@ import (
 	"github.com/go-weak/weakmap"
 )
 
-// Every container keeps that many, and finds the others as long as somebody has them.
+// Every container keeps that many, and finds the others as long as they are held.
 func TestRetainMaxOfEveryContainer(t *testing.T) {
 	const n, max = 300, 50
 	for _, fresh := range keepers {

@@ -13,7 +13,7 @@ import (
 	"github.com/go-weak/weakmap"
 )
 
-// forever is a Retain that no test lives to see. Its low bits are 0: cut to 32 it would be none.
+// forever is a Retain that no test reaches. Its low bits are 0: cut to 32 bits it would be 0.
 const forever = 1 << (bits.UintSize / 2)
 
 type handle = weak.Pointer[record]
@@ -187,7 +187,7 @@ var keepers = []func(weakmap.Config) keeper{
 	retainingMap, retainingKeyMap, retainingSet, retainingInterner, retainingEqualKeyMap, retainingEqualSet,
 }
 
-// A useCase is one way to use or remove record 0 of a keeper that nobody else uses.
+// A useCase is one way to use or remove record 0 of a keeper that is not used otherwise.
 type useCase struct {
 	keeper
 	what string
@@ -224,7 +224,7 @@ func cycles() int { return int(metric("/gc/cycles/total:gc-cycles")) }
 
 func isDead(h handle) bool { return h.Value() == nil }
 
-// awaitPasses waits until so many passes have been that an unused record has gone.
+// awaitPasses waits until an unused record has gone, after the passes that this takes.
 func awaitPasses(t *testing.T, between func()) {
 	t.Helper()
 	m := retainingMap(weakmap.Config{Retain: 2})

@@ -9,8 +9,8 @@ import (
 	"github.com/go-weak/weakmap/internal/gctest"
 )
 
-// TestLargeCanonicalValuesTakeTheirSize: and little beside, whatever their number: no stock of
-// spare ones. A collection frees spare ones only when another has passed them by.
+// TestLargeCanonicalValuesTakeTheirSize: and little more, whatever their number: there is no stock
+// of spare ones. A collection frees spare ones only if they were not used since the one before.
 func TestLargeCanonicalValuesTakeTheirSize(t *testing.T) {
 	type page [64 << 10]byte
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))

@@ -194,7 +194,7 @@ func TestStringsCountHitsAndMisses(t *testing.T) {
 }
 
 // Beside a map that holds everything: an equal string that is held has the same bytes, whatever
-// the collector does meanwhile.
+// the collector does.
 func TestStringsBesideAModel(t *testing.T) {
 	inAllShapes(t, func(t *testing.T, s *weakmap.Strings) {
 		stop := collectInBackground()

@@ -14,7 +14,7 @@ import (
 	"github.com/go-weak/weakmap/internal/gctest"
 )
 
-// threadsVariable makes the test binary the program that must not be ended.
+// threadsVariable makes the test binary the program that the runtime must not end.
 const threadsVariable = "WEAKMAP_SUITE_CHILD"
 
 // Callbacks in system calls take a thread each, and the runtime ends a program that has too many.
@@ -34,7 +34,7 @@ func TestCallbacksInSystemCallsDoNotEndTheProgram(t *testing.T) {
 	}
 }
 
-// manySystemCalls has so many callbacks wait in system calls at a time that a thread for each
+// manySystemCalls has n callbacks wait in system calls at a time, so many that a thread for each
 // would be too many.
 func manySystemCalls(t *testing.T) {
 	n, span := 1500, 100*time.Millisecond

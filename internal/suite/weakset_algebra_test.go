@@ -181,8 +181,9 @@ func TestSetAlgebraIsLazy(t *testing.T) {
 	})
 }
 
-// No element twice, whatever the sets do meanwhile. Catches the obvious implementation, which
-// walks a and then what of b is not in a: an element that moves from a to b between comes twice.
+// No element twice, whatever the sets do during the iteration. Catches the obvious implementation,
+// which walks a and then what of b is not in a: an element that moves from a to b in between comes
+// twice.
 func TestSetAlgebraYieldsNoElementTwice(t *testing.T) {
 	eachSet(t, func(t *testing.T, a, b *weakmap.Set[record]) {
 		for name, move := range map[string]func(r *record){

@@ -117,7 +117,7 @@ func mix(s string, i, j int, seed uint64) uint64 {
 	return fold(read64(p, uintptr(i))^(read64(q, uintptr(j))+seed), read64(p, uintptr(i)+8)^(read64(q, uintptr(j)+8)-seed))
 }
 
-// fold returns the two halves of a*b, one upon the other.
+// fold returns the exclusive or of the two halves of a*b.
 func fold(a, b uint64) uint64 {
 	hi, lo := bits.Mul64(a, b)
 	return hi ^ lo

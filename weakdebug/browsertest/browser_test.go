@@ -274,7 +274,7 @@ func TestTheButtonLooksForCycles(t *testing.T) {
 	runtime.KeepAlive(views)
 }
 
-// When nobody answers any more the page says so, and goes on when somebody does.
+// When the server no longer answers the page says so, and goes on when it does again.
 func TestThePageSaysWhenNobodyAnswers(t *testing.T) {
 	tab := start(t)
 	var refusing atomic.Bool

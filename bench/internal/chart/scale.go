@@ -31,7 +31,7 @@ func Format(value float64, unit string) string {
 	return significant(value/math.Pow10(first+3*at), 3) + " " + prefixes[at] + symbol
 }
 
-// significant writes so many digits, but no zeros after a decimal point, and no exponent.
+// significant writes that many digits, but no trailing zeros after a decimal point, and no exponent.
 func significant(value float64, digits int) string {
 	if value == 0 {
 		return "0"

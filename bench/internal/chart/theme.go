@@ -20,8 +20,8 @@ var (
 	Dark  = Theme{"dark", rgb(0xc5ccd4), rgb(0x3a424b), 1}
 )
 
-// peerColors are the colors of participants, on light and on dark background. Who takes part with
-// strong pointers has the color of who does the same weakly, in dashes.
+// peerColors are the colors of participants, on light and on dark background. A participant with
+// strong pointers has the color of the weak one that does the same, in dashes.
 var peerColors = map[string][2]uint32{
 	"weakmap":          {0x1257c9, 0x6ea8ff},
 	"weakmap-pervalue": {0x0f9bbd, 0x62d6f0},

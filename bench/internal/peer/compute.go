@@ -8,7 +8,7 @@ import (
 
 // A Computer is a weak map that makes what it does not have.
 type Computer struct {
-	// LoadOrCompute returns the value of key, the same for all who call it at one time.
+	// LoadOrCompute returns the value of key, the same for all concurrent callers.
 	LoadOrCompute func(key string, compute func() *Value) *Value
 }
 
@@ -52,7 +52,7 @@ func singleflightComputer(int) Computer {
 	}}
 }
 
-// syncComputer lets everybody compute and keeps the first value.
+// syncComputer lets all callers compute and keeps the first value.
 func syncComputer(int) Computer {
 	c := newSyncCache[string, Value]()
 	return Computer{func(key string, compute func() *Value) *Value {

@@ -9,7 +9,7 @@ import (
 )
 
 // An Interner gives equal values one canonical form, a pointer or a handle, which stays the
-// same as long as anybody holds it. Both fields are safe for concurrent use.
+// same as long as something holds it. Both fields are safe for concurrent use.
 type Interner[T comparable] struct {
 	Intern func(value T) any
 	Value  func(canonical any) T

@@ -2,7 +2,7 @@
 // hand instead of it, and the limits that no weak map can pass.
 //
 // Every participant is a struct of closures. One operation is therefore one call through a
-// function value for all of them, and nobody is inlined into a benchmark's loop while another
+// function value for all of them, and none is inlined into a benchmark's loop while another
 // is not.
 package peer
 

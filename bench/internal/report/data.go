@@ -20,8 +20,8 @@ const (
 	ours       = peer.Ours
 )
 
-// environmentKeys are the configuration lines that a file must have: without them nobody can
-// tell what was measured on what.
+// environmentKeys are the configuration lines that a file must have: without them it is unknown
+// what was measured, and on what machine.
 var environmentKeys = []string{"goos", "goarch", "cpu", "commit", "go"}
 
 // sameKeys must be the same in all files: figures of different machines do not compare.

@@ -76,7 +76,7 @@ type Row struct {
 // A Value is a median as text.
 type Value struct {
 	Text string
-	Best bool // the least of those who do the same
+	Best bool // the least of those that do the same
 }
 
 // table makes the table of a workload.

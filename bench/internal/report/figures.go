@@ -23,7 +23,7 @@ type Chart struct {
 // A Section is one workload of the report.
 type Section struct {
 	Name   string
-	Impls  []string // those who take part
+	Impls  []string // those that take part
 	Charts []Chart
 	Table  Table
 }

@@ -23,7 +23,7 @@ func ServeChild() {
 	if name == "" {
 		return
 	}
-	go func() { // whoever started us holds the other end of our input for as long as it lives
+	go func() { // our parent process holds the other end of our input for as long as it lives
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(1)
 	}()

@@ -82,7 +82,7 @@ func churnCell(workload, key string, s size, writers int) Cell {
 type churner struct {
 	put     func(slot int, id uint64) // makes what is called id, and holds it in slot in place of what was there
 	holds   func(slot int, id uint64) bool
-	entries func() int // nil where nobody counts
+	entries func() int // nil if there is no count
 }
 
 // churn makes turns times as many new things as are held; older ones die. ns/op is the time per

@@ -27,13 +27,13 @@ const (
 
 // death lets s.n values die at once, between live entries, and forces one collection. ns-gone is
 // the time from the end of its mark phase, when the values are dead, until the last dead entry
-// has left; ns-gone-late is the part of it after runtime.GC has returned, which sweeps first and
-// lets cleanups run meanwhile. One goroutine loads live keys throughout and times each Load,
+// has left; ns-gone-late is the part of it after runtime.GC has returned, which sweeps first while
+// cleanups run. One goroutine loads live keys throughout and times each Load,
 // about 40 ns of clock included: pXX-ns is over the time from the call of runtime.GC until the
 // last entry has left, pXX-1s-ns goes on until one second after its return. collections is 1
 // unless entries had to be waited for so long that another collection was forced.
 func death[K comparable](kind keyKind[K], s size) Cell {
-	const every = 1000 // one entry in so many lives
+	const every = 1000 // one entry in this many lives
 	return isolated(Cell{
 		Workload: "MassDeath",
 		Params:   fmt.Sprintf("key=%s/dead=%d", kind.name, s.n),
@@ -59,7 +59,7 @@ func death[K comparable](kind keyKind[K], s size) Cell {
 		loads := make(chan readings)
 		go func() { loads <- readLive(m.Load, stream, &phase) }()
 		time.Sleep(pause)
-		runtime.KeepAlive(values) // until here; now all but live die
+		runtime.KeepAlive(values) // until here; now all except live die
 		result, err := awaitDeath(m, len(live), &phase)
 		seen := <-loads
 		if err != nil {

@@ -64,7 +64,7 @@ func smallMaps() []Cell {
 
 // smallMap measures how many resident bytes each of s.n maps of ten entries takes, beyond keys,
 // which all share, and values, which none share. 24 bytes of it are the adapter's. A map of 64
-// locks is left out: nobody would take it for ten entries.
+// locks is left out: it is not meant for ten entries.
 func smallMap(s size) Cell {
 	const entries = 10
 	participants := slices.DeleteFunc(mapPeers[string](storing...), func(p mapPeer[string]) bool {

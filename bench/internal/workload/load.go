@@ -40,9 +40,9 @@ func loads() []Cell {
 	}
 }
 
-// loadHit measures Load on all processors, in a map of live values that nobody changes. The keys
+// loadHit measures Load on all processors, in a map of live values that does not change. The keys
 // come in random order. A hit looks up the very strings that were stored, not copies of them:
-// their bytes are read by the hash anyway. No collection runs meanwhile; what collections cost
+// their bytes are read by the hash anyway. No collection runs during that; what collections cost
 // is measured elsewhere.
 func loadHit[K comparable](kind keyKind[K], s size, kinds []peer.Kind) Cell {
 	return lookups(lookupCell("LoadHit", "key="+kind.name, s), mapPeers[K](kinds...), true,

@@ -42,7 +42,7 @@ func zipf(s size) Cell {
 }
 
 // mixed draws keys and loads them on all processors; one operation in stores is a Store of a new
-// value under a key drawn, or a neighbour of it: each goroutine stores under keys of its own, and
+// value under a key drawn, or a neighbor of it: each goroutine stores under keys of its own, and
 // holds what it stored. So every key is always bound to a value that is held. misses/op are loads
 // that missed nevertheless, because they met a value that was being replaced. The values replaced
 // are collected as usual.

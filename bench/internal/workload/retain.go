@@ -18,8 +18,8 @@ func retentions() []Cell {
 	}
 }
 
-// retainHit is loadHit for values that nothing but Config.Retain holds, beside the weak hits of
-// this library, whose values the benchmark holds, and the best map with strong pointers.
+// retainHit is loadHit for values that only Config.Retain holds, beside the weak hits of this
+// library, whose values the benchmark holds, and the best map with strong pointers.
 func retainHit[K comparable](kind keyKind[K], s size) Cell {
 	maps := peer.Maps[K]()
 	participants := []mapPeer[K]{

@@ -18,7 +18,7 @@ func storms() []Cell {
 	}
 }
 
-// storm has so many goroutines ask for one key at once that is not there, and whose value takes
+// storm has that many goroutines ask at once for one key that is not there, and whose value takes
 // 20 µs of processor time to make. ns/op is the time until all have the value, their start
 // included; computes/op is how often the value was made. Each time the key is another.
 func storm(goroutines int, sets Set) Cell {

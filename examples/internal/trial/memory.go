@@ -8,7 +8,7 @@ import (
 )
 
 // Drain collects garbage until entries says 0 or no longer falls, and returns the last count.
-// It is for caches whose cleanups tell nobody when they have run.
+// It is for caches whose cleanups do not report when they have run.
 func Drain(entries func() int) int {
 	// Cleanups run on goroutines of the runtime some time after the collection that queued them,
 	// so one collection that changes nothing proves nothing. Ten of them with time between do.
@@ -44,8 +44,8 @@ func HeldMemory() uint64 {
 	}
 }
 
-// memoryInUse counts what the runtime got from the system, save what it holds no object in: gaps
-// that a scanner's garbage left would otherwise hide whatever is allocated into them.
+// memoryInUse counts what the runtime got from the system, except memory without objects: gaps
+// that a scanner's garbage left would otherwise hide what is allocated into them.
 func memoryInUse() uint64 {
 	samples := []metrics.Sample{
 		{Name: "/memory/classes/total:bytes"},

@@ -2,5 +2,5 @@
 
 package trial
 
-// PeakMemory returns 0: this system does not tell.
+// PeakMemory returns 0: this system does not report it.
 func PeakMemory() uint64 { return 0 }

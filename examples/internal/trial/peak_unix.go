@@ -11,7 +11,7 @@ import (
 )
 
 // PeakMemory returns the most bytes of memory that this process has had resident so far,
-// or 0 where the system does not tell.
+// or 0 where the system does not report it.
 func PeakMemory() uint64 {
 	// Linux counts into ru_maxrss what the parent had when it started this process, which
 	// belongs in no comparison; the figure in /proc begins with the process.

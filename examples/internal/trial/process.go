@@ -19,7 +19,7 @@ import (
 // input and reports leave on standard output. No flag set knows it, so -h does not show it.
 const childFlag = "-trial-child"
 
-// reportInterval is how often a child says how far it is: often enough for a smooth bar.
+// reportInterval is how often a child reports its progress: often enough for a smooth bar.
 const reportInterval = 100 * time.Millisecond
 
 // report is what a child sends: how much is done, and at the end either a result or an error.
@@ -36,7 +36,7 @@ func IsChild() bool {
 }
 
 // Run starts this program once more, has its Serve do plan, and returns the result.
-// If stderr is a terminal, a bar for total steps shows there meanwhile.
+// If stderr is a terminal, a bar for total steps shows there until then.
 func Run[P, R any](plan P, name string, total int, stderr io.Writer) (R, error) {
 	var result R
 	self, err := os.Executable()
@@ -89,7 +89,7 @@ func converse[P, R any](plan P, stdin io.WriteCloser, stdout io.Reader, bar *Bar
 }
 
 // Serve is a child's main: it does the work of the plan that Run sent, and reports to it. The work
-// counts what it has done in done. Serve returns an error only if nobody listens any more.
+// counts what it has done in done. Serve returns an error only if the parent no longer listens.
 func Serve[P, R any](work func(plan P, done *atomic.Int64) (R, error)) error {
 	var plan P
 	if err := gob.NewDecoder(os.Stdin).Decode(&plan); err != nil {

@@ -23,9 +23,9 @@ func GoSource() (string, error) {
 
 // Files returns the path of every file below dir that is wanted, in lexical order. It does not
 // descend into symbolic links, and leaves out what is neither a file nor a link to one. What cannot
-// be looked at, a subdirectory included, is returned as a path: whoever reads it meets the error
-// there. Files returns a UsageError if dir is no readable directory, or as soon as the files sum
-// up to more than limit bytes.
+// be looked at, a subdirectory included, is returned as a path: reading it gives the error. Files
+// returns a UsageError if dir is not a readable directory, or as soon as the files sum up to more
+// than limit bytes.
 func Files(dir string, limit int64, want func(path string) bool) ([]string, error) {
 	// The walk does not follow a link, not even the one it is given; several distributions of Go
 	// link GOROOT/src to somewhere else.

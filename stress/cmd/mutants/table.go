@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// A trial is a mutant and what came of it.
+// A trial is a mutant and its result.
 type trial struct {
 	mutant
 	result
@@ -21,7 +21,7 @@ func (t trial) Fault() string   { return t.fault }
 func (t trial) Killer() string  { return t.killer }
 func (t trial) Seconds() string { return seconds(t.elapsed) }
 
-// A table is what mutants.md tells.
+// A table is what mutants.md shows.
 type table struct {
 	Platform string
 	Trials   []trial

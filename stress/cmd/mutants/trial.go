@@ -72,7 +72,7 @@ func (m mutant) apply(text string) (string, error) {
 	return strings.Replace(text, m.old, m.new, 1), nil
 }
 
-// A result is what came of a trial.
+// A result is the result of a trial.
 type result struct {
 	killer  string        // the scenario or test that failed; "" = none
 	detail  string        // what it said

@@ -17,7 +17,7 @@ type leak struct {
 	Failed bool
 }
 
-// A leakTable is what leaks.md tells.
+// A leakTable is what leaks.md shows.
 type leakTable struct {
 	Command, Platform string
 	Leaks             []leak

@@ -76,7 +76,7 @@ func legsMatching(pattern string) ([]leg, error) {
 // errSkipped says that a leg cannot run on this machine.
 var errSkipped = errors.New("skipped")
 
-// runLegs runs the selected scenarios in a process for each leg. First it builds what is to be
+// runLegs runs the selected scenarios in a process for each leg. First it builds what must be
 // built; the legs that can run share the time. If none failed but some cannot run here, its error
 // is errSkipped.
 func runLegs(ctx context.Context, selected []leg, scenarios []scenario.Scenario, o options, stdout, stderr io.Writer) error {

@@ -147,7 +147,7 @@ func play(ctx context.Context, selected []scenario.Scenario, o options, stdout i
 	return nil
 }
 
-// command is what was called, as far as it decides what the scenarios do.
+// command is the command line, as far as it decides what the scenarios do.
 func (o options) command() string {
 	return fmt.Sprintf("go run ./stress/cmd/stress -run '%s' -seed %d -duration %v", o.pattern, o.Seed, o.Duration)
 }

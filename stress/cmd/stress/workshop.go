@@ -20,7 +20,7 @@ type workshop struct {
 // ownPackage is the package of the own program.
 const ownPackage = "github.com/go-weak/weakmap/stress/cmd/stress"
 
-// nothing is a program that can be built and run wherever anything can.
+// nothing is a program that does nothing: it can be built and run wherever any program can.
 const nothing = "package main\n\nfunc main() {}\n"
 
 func newWorkshop(ctx context.Context) (*workshop, error) {

@@ -10,7 +10,7 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// A Verdict is what a check comes to.
+// A Verdict is the result of a check.
 type Verdict uint8
 
 const (

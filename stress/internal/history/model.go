@@ -10,7 +10,7 @@ import (
 type Rules uint8
 
 const (
-	WeakValues Rules = iota // Map: the bound value may die; whoever made it pins it first
+	WeakValues Rules = iota // Map: the bound value may die; its maker pins it first
 	Canonical               // Interner: the same, and values are made by Intern
 	WeakKeys                // KeyMap, Set: callers pin the key, and nothing that is bound dies
 )
@@ -29,7 +29,7 @@ const unmade = 255
 
 func (s *state) isDead(v uint8) bool { return s.dead[v/8]>>(v%8)&1 != 0 }
 
-// dies marks v as dead. It reports false if somebody holds it.
+// dies marks v as dead. It reports false if v is held.
 func (s *state) dies(v uint8) bool {
 	if s.pins[v-1] != 0 {
 		return false
@@ -44,7 +44,7 @@ func (s *state) dies(v uint8) bool {
 // A keyed is an operation as it concerns one key: its values are numbered as that key's are.
 type keyed struct {
 	Operation
-	foreign       bool // of another key; all that matters is whom it gives a value
+	foreign       bool // of another key; all that matters is which client it gives a value
 	new, old, out uint8
 	immortal      bool // what is bound does not die
 	cut           bool // a computation that a Delete or LoadAndDelete may have cut off, or one that waited for such
@@ -61,7 +61,7 @@ func (o keyed) hits(s *state, v uint8) bool {
 	return true
 }
 
-// misses is legal if nothing is bound, or something that nobody holds: then it is dead for ever.
+// misses is legal if nothing is bound, or something that is not held: then it is dead forever.
 func (o keyed) misses(s *state) bool {
 	return s.bound == 0 || !o.immortal && s.dies(s.bound)
 }

@@ -2,11 +2,10 @@
 // there an order of the operations, each at one moment between its call and its return, in which
 // every result was right?
 //
-// Values are numbered. A value is pinned while anybody holds it; whoever makes one, or is given
-// one by an operation, pins it until he records a Release. A value that is not pinned may die,
-// and nobody sees when: only that a lookup misses it, or that a Death is recorded. Death is
-// final. Reclamation is no operation at all: it may only unbind what is dead, which nobody can
-// see.
+// Values are numbered. A value is pinned while a client holds it; a client that makes one, or is
+// given one by an operation, pins it until it records a Release. A value that is not pinned may
+// die, and the moment is not seen: only that a lookup misses it, or that a Death is recorded. Death
+// is final. Reclamation is not an operation: it may only unbind what is dead, which cannot be seen.
 package history
 
 import "fmt"
@@ -85,7 +84,7 @@ func (o Operation) found() string {
 	return "none"
 }
 
-// gives returns the value that the operation gave to its caller, who pins it from then on.
+// gives returns the value that the operation gave to its caller, which pins it from then on.
 func (o Operation) gives() Value {
 	switch o.Kind {
 	case Load, LoadOrStore, LoadOrCompute, Swap, LoadAndDelete:

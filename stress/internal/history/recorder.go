@@ -11,7 +11,7 @@ type Recorder struct {
 	clients []*Client
 }
 
-// NewRecorder returns a recorder for so many clients.
+// NewRecorder returns a recorder for that many clients.
 func NewRecorder(clients int) *Recorder {
 	r := &Recorder{begun: time.Now(), clients: make([]*Client, clients)}
 	for i := range r.clients {
@@ -30,8 +30,8 @@ type Client struct {
 // Client returns one of the recorder's clients, from 0.
 func (r *Recorder) Client(number int) *Client { return r.clients[number] }
 
-// Do runs an operation, which fills in what came of it, and records it. If run returns false, it
-// was none.
+// Do runs an operation, which fills in its result, and records it. If run returns false, there was
+// no operation.
 func (c *Client) Do(o Operation, run func(*Operation) bool) {
 	o.Client = c.number
 	o.Call = int64(time.Since(c.recorder.begun))

@@ -7,8 +7,8 @@ import (
 	"github.com/go-weak/weakmap"
 )
 
-// What went in is what came out: each goroutine adds up what its calls did, and the container
-// must say the same.
+// What went in came out: each goroutine adds up what its calls did, and the container must say the
+// same.
 var accounts = []Scenario{
 	{"account/books", "a removal that is counted twice or not at all, by two who both think that they made it",
 		needDeaths | needCollections, rounds(books)},
@@ -29,7 +29,7 @@ func books(r *Round) {
 		for w.goOn() {
 			key, v := w.rng.IntN(keys), &object{}
 			current.keep(w, v)
-			// A LoadAndDelete cuts a load off, whose value is not inserted then: so they do not meet.
+			// A LoadAndDelete cuts off a load, whose value is then not inserted: so they do not meet.
 			switch w.rng.IntN(9) {
 			case 0, 1:
 				if _, loaded := m.LoadOrStore(key, v); !loaded {
@@ -137,7 +137,7 @@ func reportedOnce(r *Round) {
 			w.did++
 		}
 	})
-	r.start(1, func(w *worker) { // Others who remove what is dead.
+	r.start(1, func(w *worker) { // Others that remove what is dead.
 		for w.goOn() {
 			m.Reap()
 			w.did++

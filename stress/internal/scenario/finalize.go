@@ -8,7 +8,7 @@ import (
 	"github.com/go-weak/weakmap"
 )
 
-// Functions that run once, by whatever comes first.
+// Functions that run once, for whichever reason comes first.
 var finalizers = []Scenario{
 	{"finalize/once", "a function that runs twice, or never, or after Detach, when collection, Call, Detach and RunAtExit meet",
 		needAll, rounds(finalizeOnce)},

@@ -7,7 +7,7 @@ import (
 )
 
 // What is bound and held throughout an iteration is yielded, once, whatever dies, comes and goes
-// meanwhile.
+// during it.
 var iterations = []Scenario{
 	{"iterate/map", "an iteration that leaves out what is held, or yields a key twice or with another's value, while the table grows and shrinks",
 		needAll, rounds(iterateMap)},

@@ -14,10 +14,10 @@ import (
 // is fitted to the measurements: what is lost in each round gives it a slope.
 
 const (
-	// A leak scenario has so many rounds at least. The first quarter is warming up.
+	// A leak scenario has at least this many rounds. The first quarter is warming up.
 	minRounds = 16
 
-	// maxPoints is how many measurements are kept. When there are so many, every second one goes,
+	// maxPoints is how many measurements are kept. When there are that many, every second one goes,
 	// and half as many are made from then on.
 	maxPoints = 400
 
@@ -26,8 +26,8 @@ const (
 	residentJudged = time.Minute
 
 	// The runtime takes memory for its own structures in chunks of 256 KiB, and one of some kinds
-	// may come late, when each kind has been warmed up but for a rare case. The fit takes steps for
-	// a slope with confidence, because they are no independent noise. In a short run of 12 rounds of
+	// may come late, when each kind has been warmed up except for a rare case. The fit takes steps for
+	// a slope with confidence, because they are not independent noise. In a short run of 12 rounds of
 	// 2,000 operations two chunks are 22 bytes each: less than a runtime special.
 	offHeapStep = 512 << 10
 	heapStep    = 64 << 10
@@ -50,7 +50,7 @@ type Slope struct {
 // A memory is one measure of memory, taken after rounds.
 type memory struct {
 	what    string
-	step    float64        // bytes that it may rise by at once for reasons of the runtime's own: a slope that comes to no more says nothing
+	step    float64        // bytes that it may rise by at once for reasons of the runtime's own: a slope that amounts to less says nothing
 	from    time.Duration  // how long a run must be for it to be judged
 	measure func() float64 // bytes
 	points  []float64
@@ -120,7 +120,7 @@ func (m *memory) add() {
 	m.points = append(m.points, m.measure())
 }
 
-// judge fits a line to what came after the warm-up, measured every so many rounds of ops
+// judge fits a line to what came after the warm-up, measured at intervals of several rounds of ops
 // operations, and says what it is worth.
 func (r *Run) judge(m *memory, every, ops int) {
 	warm := len(m.points) / 4

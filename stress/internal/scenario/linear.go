@@ -35,7 +35,7 @@ const (
 	// judging is how long the judgement of one key may take: nearly all take microseconds.
 	judging = time.Second
 
-	// A history has so many goroutines at least, and so many operations of each.
+	// A history has at least this many goroutines, and this many operations of each.
 	minClients, maxClients = 6, 8
 	clientOps              = 6
 	historyKeys            = 3
@@ -150,7 +150,7 @@ func (s *session) run(operation func(*client), end func(*client)) {
 }
 
 // recordDeaths records which values have died since the last time. It asks right after a
-// collection, because asking amid marking keeps what is dying.
+// collection, because asking during marking keeps what is dying.
 func (s *session) recordDeaths(c *history.Client) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

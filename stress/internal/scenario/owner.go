@@ -86,7 +86,7 @@ func (w *worker) looked() {
 	runtime.Gosched()
 }
 
-// disturbMap stores, deletes and drops under keys that nobody owns, so that the table grows and
+// disturbMap stores, deletes and drops under keys without an owner, so that the table grows and
 // shrinks, beside the owners' keys.
 func disturbMap[K comparable](w *worker, m *weakmap.Map[K, object], key func(int) K) {
 	const first = 1000

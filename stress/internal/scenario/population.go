@@ -107,7 +107,7 @@ func settled(r *Round) {
 	km := &weakmap.KeyMap[object, int]{Config: r.config()}
 	in := newInterner[string](r.configuration)
 	n := r.many(300)
-	r.start(1, func(w *worker) { // Somebody else's garbage, in another map.
+	r.start(1, func(w *worker) { // Other garbage, in another map.
 		other := newMap[int](r.configuration)
 		for w.goOn() {
 			other.Store(w.rng.IntN(n), &object{})

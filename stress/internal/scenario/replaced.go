@@ -132,7 +132,7 @@ func moveBetweenKeys(r *Round) {
 	r.start(2, func(w *worker) {
 		for w.goOn() {
 			for range 100 {
-				// Found under 0, or else under 1 or 0 again, since it moves on meanwhile.
+				// Found under 0, or else under 1 or 0 again, since it moves on at the same time.
 				for tries, found := 0, false; !found; tries++ {
 					v, ok := m.Load(tries % 2)
 					if found = ok; found && v != value {

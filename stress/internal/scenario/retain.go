@@ -10,8 +10,8 @@ import (
 	"github.com/go-weak/weakmap"
 )
 
-// Config.Retain, RetainFor and RetainMax: a container holds what was used lately, and nothing else,
-// on all containers side by side. The last two stand in bound.go.
+// Config.Retain, RetainFor and RetainMax: a container holds what was used recently, and nothing else,
+// on all containers side by side. The last two are in bound.go.
 var retentions = []Scenario{
 	{"retain/used", "a value that is let go although lookups use it, or held although nothing does",
 		needAll, rounds(lookedUp)},
@@ -32,10 +32,10 @@ var retentions = []Scenario{
 }
 
 const (
-	// used objects are used all the time, each kind of container has its own.
+	// used objects are used all the time; each kind of container has its own.
 	used = 30
 
-	// unused ones stand beside them.
+	// unused ones are in the container beside them.
 	unused = 100
 
 	// maxCollections is how many collections containers hold what is not used here, at most.
@@ -49,7 +49,7 @@ const (
 	forEver = math.MaxInt/2 + 1
 )
 
-// passes waits until the reaper has gone over the containers so many times.
+// passes waits until the reaper has gone over the containers that many times.
 func (r *Run) passes(n int) {
 	canary := &weakmap.Map[int, object]{}
 	for range n {
@@ -80,7 +80,7 @@ func (u *user) bind(id int64) {
 	u.objects[id] = weak.Make(u.of.add(id))
 }
 
-// found says whether an object was found by a use that began when so many collections had ended.
+// found says whether an object was found by a use that began when that many collections had ended.
 // It may be gone only if the container has let it go, and a collection came after that.
 func (u *user) found(id int64, found bool, began int64) {
 	switch since := collections() - u.last[id]; {
@@ -200,7 +200,7 @@ func usedAgain(r *Round) {
 	r.allLeave(containers, retain)
 }
 
-// allLeave waits until the containers, which nobody uses any more, are empty.
+// allLeave waits until the containers, which are no longer used, are empty.
 func (r *Round) allLeave(containers []retainer, retain int) {
 	r.passes(retain + passesSpare)
 	for _, c := range containers {
@@ -289,7 +289,7 @@ func countedAfterAll(r *Round) {
 	})
 	r.start(len(containers), func(w *worker) {
 		for c := containers[w.number]; w.goOn(); {
-			for range 1000 { // A reader that is interrupted amid its sum is what can go wrong.
+			for range 1000 { // A reader that is interrupted within its sum is what can go wrong.
 				if held := c.Stats().Retained; held < 0 {
 					w.violation("%v: %v: %d are held", w.configuration, c, held)
 					return
@@ -306,7 +306,7 @@ func countedAfterAll(r *Round) {
 	}
 }
 
-// counts checks that a container that nobody uses counts what it holds: none after all was
+// counts checks that a container that is not in use counts what it holds: none after all was
 // removed, and all right after all was used.
 func (r *Round) counts(c retainer) bool {
 	const n = 50

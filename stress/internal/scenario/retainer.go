@@ -8,7 +8,7 @@ import (
 	"github.com/go-weak/weakmap"
 )
 
-// A retainer is a container that retains. Whatever it uses them for, it holds objects, and
+// A retainer is a container that retains. It holds objects, as keys, values or elements, and
 // each has a number.
 type retainer interface {
 	// add binds a new object with the number.
@@ -27,7 +27,7 @@ type retainer interface {
 	String() string
 }
 
-// retainers returns one container of each kind, which holds what it has for so many collections.
+// retainers returns one container of each kind, which holds what it has for that many collections.
 func retainers(c configuration, collections int) []retainer {
 	return retaining(c, weakmap.Config{Retain: collections})
 }

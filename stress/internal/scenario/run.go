@@ -34,7 +34,7 @@ type Run struct {
 	slopes     []Slope  // Guarded by mu.
 }
 
-// violationsKept is how many violations are told in words.
+// violationsKept is how many violations are described in words.
 const violationsKept = 5
 
 func newRun(ctx context.Context, name string, b Budget) *Run {
@@ -87,7 +87,7 @@ func (r *Run) done() bool {
 	return r.ctx.Err() != nil || r.Ops > 0 && r.ops.Load() >= r.Ops
 }
 
-// hangs ends the process: a goroutine that waits for ever cannot be stopped.
+// hangs ends the process: a goroutine that waits forever cannot be stopped.
 func (r *Run) hangs() {
 	_ = pprof.Lookup("goroutine").WriteTo(os.Stderr, 2)
 	fmt.Fprintf(os.Stderr, "stress: %s: VIOLATION: hangs\n%v\nreplay: %s\n", r.name, r.report(), Replay(r.name, r.Budget))
@@ -125,7 +125,7 @@ func (r *Run) settle() {
 	}
 }
 
-// balance waits until the counts of a container that nobody uses balance, and returns them.
+// balance waits until the counts of a container that is not in use balance, and returns them.
 func (r *Run) balance(of interface{ Stats() weakmap.Stats }) (s weakmap.Stats) {
 	r.within("Inserts == Reaped + Deleted + Entries", func() bool {
 		s = of.Stats()

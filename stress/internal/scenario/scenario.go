@@ -59,7 +59,7 @@ type Budget struct {
 	Folder   string        // where to leave files; "" = nowhere
 }
 
-// A Report is what came of a run.
+// A Report is the result of a run.
 type Report struct {
 	Ops, Hits, Deaths, Collections int64
 	Elapsed                        time.Duration
@@ -79,7 +79,7 @@ const goesOn = 20
 
 // Play runs s until its budget is used up or ctx is done. If it has seen too little then, it goes on
 // until it has, each time for twice as long, up to goesOn times the budget in all. A run that was
-// interrupted is not blamed for what it did not come to see.
+// interrupted is not blamed for what it has not seen.
 func (s Scenario) Play(ctx context.Context, b Budget) Report {
 	report := s.playOnce(ctx, b)
 	left := (goesOn - 1) * b.Duration
@@ -108,7 +108,7 @@ func (s Scenario) playOnce(ctx context.Context, b Budget) Report {
 	return r.report()
 }
 
-// plus returns what came of two runs, of which more is the last.
+// plus returns the result of two runs, of which more is the last.
 func (r Report) plus(more Report) Report {
 	more.Ops += r.Ops
 	more.Hits += r.Hits

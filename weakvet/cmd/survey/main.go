@@ -56,7 +56,7 @@ func run(args []string, out io.Writer) error {
 	}
 	packages.Visit(loaded, nil, func(p *packages.Package) {
 		if len(p.Errors) == 0 {
-			p.IllTyped = false // Some dependencies are, for want of bodies.
+			p.IllTyped = false // Some dependencies are, because they have no bodies.
 		}
 	})
 	units, all := unitsOf(loaded)

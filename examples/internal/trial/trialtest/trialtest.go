@@ -37,7 +37,7 @@ func Run(t *testing.T, args ...string) (stdout, stderr string, status int) {
 	}
 	var out, errs bytes.Buffer
 	program := exec.Command(self, args...)
-	// The race detector has processes wait for a second at their end, in case of late reports.
+	// The race detector makes processes wait for a second at their end, for late reports.
 	program.Env = append(os.Environ(), programEnv+"=1", "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 	program.Stdout, program.Stderr = &out, &errs
 	err = program.Run()
