@@ -264,8 +264,10 @@ func (r *reaperState) sweep() (removed int) {
 }
 
 // each calls visit for each table, and forgets those that are gone or empty. It holds
-// one table at a time and none across pause, so that a container which is dropped
-// during that goes with the next collection. r.turn must be held.
+// one table at a time, and none across pause, which is called between two, so that a
+// container which is dropped during that goes with the next collection. There is no
+// pause after the last: a collection that came then would have no sentinel.
+// r.turn must be held.
 func (r *reaperState) each(visit func(*table), pause func()) {
 	look := func(table weak.Pointer[table]) (stays bool) {
 		t := table.Value()
@@ -285,10 +287,12 @@ func (r *reaperState) each(visit func(*table), pause func()) {
 		r.mu.Unlock()
 		gone := uint64(0)
 		for i := range n {
+			if next+i > 0 {
+				pause()
+			}
 			if !look(some[i]) {
 				gone |= 1 << i
 			}
-			pause()
 		}
 		if gone != 0 {
 			r.mu.Lock()

@@ -62,6 +62,42 @@ func TestPassesTakeATenthOfAProcessor(t *testing.T) {
 	runtime.KeepAlive(value)
 }
 
+// TestACollectionSoonAfterALongPassHasItsOwn: what dies is removed after that collection, and not after
+// one more. Where a pass rests before it is over, this fails in 9 of 10 runs.
+func TestACollectionSoonAfterALongPassHasItsOwn(t *testing.T) {
+	var m Map[int, thing]
+	value, doomed := new(thing), new(thing)
+	m.Store(1, value)
+	m.Store(2, doomed)
+	within := func(what string, done func() bool, meanwhile func()) {
+		t.Helper()
+		for end := time.Now().Add(10 * time.Second); !done(); time.Sleep(time.Millisecond) {
+			if meanwhile(); time.Now().After(end) {
+				t.Fatalf("%s within 10 seconds", what)
+			}
+		}
+	}
+	alone := func() bool {
+		reaper.mu.Lock()
+		defer reaper.mu.Unlock()
+		return len(reaper.tables) == 1
+	}
+	within("other tests have left tables, which do not go", alone, runtime.GC)
+	armed := func() bool { return reaper.awaited.Load() != 0 }
+	within("no sentinel waits", armed, func() {})
+	growth := &m.core.table.Load().growth
+	growth.Lock() // The pass takes long.
+	runtime.GC()
+	within("no pass begins", func() bool { return !armed() }, func() {})
+	time.Sleep(3 * shift)
+	growth.Unlock()
+	time.Sleep(2 * shift) // It is over, and would rest for 270 ms.
+	runtime.KeepAlive(doomed)
+	runtime.GC()
+	within("what died is still there", func() bool { return m.Len() == 1 }, func() {})
+	runtime.KeepAlive(value)
+}
+
 // TestAPassHoldsNoTableThatItHasNotComeTo: a map that is dropped while a pass is busy with another one
 // goes with the next collection, and its OnReap is not called by that pass.
 func TestAPassHoldsNoTableThatItHasNotComeTo(t *testing.T) {
