@@ -276,13 +276,16 @@ func ExampleRef_Stop() {
 	// true false
 }
 
-type meter struct{ n int }
+type meter struct {
+	name string
+	n    int
+}
 
 func (c *meter) add(by int) { c.n += by }
 
 // A Method does not keep its receiver: once that is gone, it calls nothing.
 func ExampleMethod_Call() {
-	c := new(meter)
+	c := &meter{name: "litres"}
 	add := weakmap.Bind(c, (*meter).add)
 	fmt.Println(add.Call(5), c.n, add.Alive())
 	runtime.KeepAlive(c)
