@@ -72,10 +72,12 @@ var columns = []column{
 				c.Note = "of " + short(uint64(*r.RetainMax)) + ", " + short(r.Stats.Evicted) + " evicted"
 			}
 		}},
-	{"Hit rate", "Lookups that found a live value, of all. Counted with Config.Stats. Plotted: of those since the last refresh.",
+	{"Hit rate", "Lookups that found a live value, of all. Counted if Config.Stats is set. Plotted: of those since the last refresh.",
 		func(c *cell, r *row) {
 			if r.HitRate == nil {
-				c.Note = "none counted: see Config.Stats"
+				if c.Note = "none counted"; !r.counts {
+					c.Note = "needs Stats"
+				}
 				return
 			}
 			c.Text, c.Note = percent(*r.HitRate), "of "+short(r.lookups())
@@ -108,7 +110,7 @@ var columns = []column{
 				c.Note = "at collection " + decimal(r.LastPass.Collection)
 			}
 		}},
-	{"OnReap waiting", "Calls of OnReap that have not begun.",
+	{"OnReap due", "Calls of OnReap that have not begun.",
 		func(c *cell, r *row) {
 			if r.ReportsDue != nil {
 				c.level(*r.ReportsDue)
