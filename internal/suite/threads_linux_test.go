@@ -34,8 +34,8 @@ func TestCallbacksInSystemCallsDoNotEndTheProgram(t *testing.T) {
 	}
 }
 
-// manySystemCalls has n callbacks wait in system calls at a time, so many that a thread for each
-// would be too many.
+// manySystemCalls has n callbacks wait in system calls at a time. A thread for each would exceed the
+// limit that it sets.
 func manySystemCalls(t *testing.T) {
 	n, span := 1500, 100*time.Millisecond
 	if testing.Short() {
