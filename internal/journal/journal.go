@@ -277,7 +277,7 @@ func larger(room uint8) uint8 {
 // Share leaves the records that there are to the copies of j, which a row that was replaced keeps:
 // from here on a chunk is copied by Own before one of its records changes.
 func (j *Journal) Share() {
-	j.chunks = slices.Clone(j.chunks)
+	j.chunks = slices.Clip(slices.Clone(j.chunks)) // What is appended goes to another list: see Snapshot.
 	for i, p := range j.chunks {
 		j.chunks[i] = unsafe.Add(chunkAt(p), 1)
 	}
@@ -316,7 +316,7 @@ func (j *Journal) Renew() {
 // Snapshot returns a copy that may be read without lock: see Chunk.
 func (j *Journal) Snapshot() Journal {
 	s := *j
-	if len(s.chunks) > 1 { // A single one is never replaced in place.
+	if len(s.chunks) > 1 { // A single one is never replaced in place, nor is there room behind it where it is shared.
 		s.chunks = slices.Clone(s.chunks)
 	}
 	return s
