@@ -354,6 +354,21 @@ func TestASnapshotKeepsItsChunks(t *testing.T) {
 	}
 }
 
+// A list of one chunk is not copied for a snapshot. Where a pointer has four bytes, and a shared list has
+// room behind its last, this fails.
+func TestASnapshotOfOneChunkKeepsItWhenOthersFollow(t *testing.T) {
+	m := &model{}
+	for range Size {
+		m.append(t)
+	}
+	m.Share()
+	snapshot := m.Snapshot()
+	m.append(t)
+	if m.Own(0); snapshot.Shares(&m.Journal, 0) {
+		t.Error("a snapshot has a chunk that was made after it")
+	}
+}
+
 func TestACompactedJournalHasRoomForWhatStays(t *testing.T) {
 	for _, extended := range []bool{false, true} {
 		for _, stay := range []int{0, 1, 2, 4, 5, 12, 13, 36, 37, 108, 109, 128, 129, 300} {
