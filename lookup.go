@@ -67,6 +67,9 @@ func loadText(t *table, l *layout, at unsafe.Pointer) (referent unsafe.Pointer, 
 	}
 	runtime.KeepAlive(l) // What the slot names was kept up to here.
 	if t.retains {
+		if held(word) && head.Marks(k) == 0 {
+			return word, false
+		}
 		return t.loadRetaining(b, head, k, word, at)
 	}
 	if v := seam.Value(word); v != nil {
@@ -111,6 +114,9 @@ func loadWord[N uint8 | uint16 | uint32 | uint64](t *table, l *layout, at unsafe
 	}
 	runtime.KeepAlive(l)
 	if t.retains {
+		if held(word) && head.Marks(k) == 0 {
+			return word, false
+		}
 		return t.loadRetaining(b, head, k, word, at)
 	}
 	if v := seam.Value(word); v != nil {

@@ -241,13 +241,16 @@ func (t *table) slotWord(word unsafe.Pointer) unsafe.Pointer {
 // referent returns what a slot's word refers to, or nil if it is dead.
 func (t *table) referent(word unsafe.Pointer) unsafe.Pointer {
 	if t.retains {
-		if uintptr(word)&1 == 0 {
+		if held(word) {
 			return seam.Strong(word)
 		}
 		word = unsafe.Add(word, -1)
 	}
 	return seam.Value(word)
 }
+
+// held reports whether the word of a slot in a table that retains is the referent itself.
+func held(word unsafe.Pointer) bool { return uintptr(word)&1 == 0 }
 
 // count counts a hit, or a miss that met what had died or did not, with Config.Stats.
 func (c *core) count(hit, metDead bool) {
