@@ -23,7 +23,7 @@ import (
 // pointer on the heap.
 type Cell[T any] struct {
 	word    unsafe.Pointer // of the weak pointer: see package seam. Accessed atomically; written by storeIfAbsent with flights.mu held.
-	flights flights[struct{}, *T]
+	flights flights[struct{}]
 }
 
 // Load returns the value. It misses only if, at some moment during the call, the Cell was
@@ -80,25 +80,32 @@ func (c *Cell[T]) LoadOrCompute(compute func() (*T, error)) (actual *T, loaded b
 	if actual, loaded = c.Load(); loaded {
 		return actual, true, nil
 	}
-	return c.flights.do(struct{}{}, request[*T]{
-		lookup:  c.Load,
-		compute: notNil(func(context.Context) (*T, error) { return compute() }),
-		store:   c.storeIfAbsent,
+	p, loaded, err := c.flights.do(struct{}{}, request{
+		lookup: func() (unsafe.Pointer, bool) {
+			v, ok := c.Load()
+			return unsafe.Pointer(v), ok
+		},
+		compute: func(context.Context) (unsafe.Pointer, error) {
+			v, err := compute()
+			return unsafe.Pointer(v), err
+		},
+		store: c.storeIfAbsent,
 	})
+	return (*T)(p), loaded, err
 }
 
 // storeIfAbsent stores value if there is none and unless is not set, and returns what is
 // there, or value. It does so under the lock that guards setting unless, so that what Clear
 // has cut off is not stored after it: see flights.
-func (c *Cell[T]) storeIfAbsent(value *T, unless *atomic.Bool) (actual *T, loaded bool) {
+func (c *Cell[T]) storeIfAbsent(value unsafe.Pointer, unless *atomic.Bool) (actual unsafe.Pointer, loaded bool) {
 	defer runtime.KeepAlive(value)
-	fresh := seam.Make(unsafe.Pointer(value))
+	fresh := seam.Make(value)
 	c.flights.mu.Lock()
 	defer c.flights.mu.Unlock()
 	for !unless.Load() {
 		bound, word := c.read()
 		if bound != nil {
-			return bound, true
+			return unsafe.Pointer(bound), true
 		}
 		if atomic.CompareAndSwapPointer(&c.word, word, fresh) {
 			break

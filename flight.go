@@ -6,12 +6,14 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/go-weak/weakmap/internal/bubble"
 )
 
 // flights are the computations under way in one container, at most one for each
-// key. The zero value has none. R is what a computation yields: a *V or a V.
+// key. The zero value has none. What a computation yields is an address: of the value, or
+// of a copy. So the code is the same for all types of values.
 //
 // # How an invalidation cuts a computation off
 //
@@ -28,23 +30,23 @@ import (
 //
 // A call that begins after the Delete has returned does not find the computation in
 // aloft, and begins another.
-type flights[K comparable, R any] struct {
+type flights[K comparable] struct {
 	mu    mutex
-	aloft atomic.Pointer[aloft[K, R]] // nil while there are none. Read without lock, written only with mu held.
+	aloft atomic.Pointer[aloft[K]] // nil while there are none. Read without lock, written only with mu held.
 }
 
 // aloft are the computations that others can wait for or cut off.
-type aloft[K comparable, R any] struct {
-	calls map[K]*flight[R]        // Guarded by flights.mu, as the next one.
-	loose map[*flight[R]]struct{} // those with a key that is not equal to itself
+type aloft[K comparable] struct {
+	calls map[K]*flight        // Guarded by flights.mu, as the next one.
+	loose map[*flight]struct{} // those with a key that is not equal to itself
 }
 
 // A flight is one computation. Its fields that do not say otherwise are written
 // before done is closed and read after.
-type flight[R any] struct {
+type flight struct {
 	loader  loader                  // for the detection of cycles, which only the build tag weakmapcheck has
 	bubble  uint64                  // of testing/synctest, in which it is computed; 0 = none. Immutable.
-	next    *flight[R]              // of the same key, in another bubble. Guarded by flights.mu.
+	next    *flight                 // of the same key, in another bubble. Guarded by flights.mu.
 	done    chan struct{}           // made in bubble. Immutable.
 	outside chan struct{}           // as done, for those outside of all bubbles; nil unless one waits for a flight in one. Guarded by flights.mu.
 	cancel  context.CancelCauseFunc // of the context of compute; nil without one. Written by its first caller before that may leave.
@@ -55,22 +57,22 @@ type flight[R any] struct {
 	over    bool                    // whether no caller waits for it any more: it has landed, or was abandoned. Guarded by flights.mu.
 	failure *failure                // of compute on a goroutine of its own, until one of the callers takes it. Guarded by flights.mu once done is closed.
 	ended   bool                    // whether there is a result: compute neither panicked nor called Goexit
-	result  R
+	result  unsafe.Pointer
 	loaded  bool // for the one that began it
 	err     error
 }
 
 // A request is what a caller asks of flights.
-type request[R any] struct {
+type request struct {
 	// ctx lets the caller leave, and is where compute's context comes from. If it is
 	// nil the caller stays, and computes on its own goroutine.
 	ctx     context.Context
-	lookup  func() (R, bool)
-	compute func(context.Context) (R, error)
+	lookup  func() (bound unsafe.Pointer, ok bool)
+	compute func(context.Context) (value unsafe.Pointer, err error)
 
 	// store binds the key to a value if it is unbound and unless is not set, and
 	// returns what it is bound to, or the value.
-	store func(value R, unless *atomic.Bool) (actual R, loaded bool)
+	store func(value unsafe.Pointer, unless *atomic.Bool) (actual unsafe.Pointer, loaded bool)
 }
 
 // do returns what is bound to key, or else what r computes and stores. loaded is
@@ -84,7 +86,7 @@ type request[R any] struct {
 // bubbles, and the other way round. But a context belongs to a bubble, or to none, and
 // only callers that do too can cancel it: so others do not keep a computation from
 // being abandoned, and begin one of their own when it is.
-func (f *flights[K, R]) do(key K, r request[R]) (result R, loaded bool, err error) {
+func (f *flights[K]) do(key K, r request) (result unsafe.Pointer, loaded bool, err error) {
 	in := bubble.ID()
 	for {
 		if r.ctx != nil && r.ctx.Err() != nil {
@@ -134,7 +136,7 @@ func (f *flights[K, R]) do(key K, r request[R]) (result R, loaded bool, err erro
 
 // waitable returns a flight of key that a goroutine in the given bubble can wait
 // for, or nil. Must be called with f.mu held.
-func (f *flights[K, R]) waitable(key K, in uint64) *flight[R] {
+func (f *flights[K]) waitable(key K, in uint64) *flight {
 	up := f.aloft.Load()
 	if up == nil {
 		return nil
@@ -147,22 +149,22 @@ func (f *flights[K, R]) waitable(key K, in uint64) *flight[R] {
 }
 
 // begin returns a new flight of key. Must be called with f.mu held, in the bubble.
-func (f *flights[K, R]) begin(key K, in uint64) *flight[R] {
-	c := &flight[R]{bubble: in, done: make(chan struct{}), first: true}
+func (f *flights[K]) begin(key K, in uint64) *flight {
+	c := &flight{bubble: in, done: make(chan struct{}), first: true}
 	up := f.aloft.Load()
 	if up == nil {
-		up = new(aloft[K, R])
+		up = new(aloft[K])
 		f.aloft.Store(up)
 	}
 	if key != key { // What a NaN is bound to no other caller can find.
 		if up.loose == nil {
-			up.loose = make(map[*flight[R]]struct{})
+			up.loose = make(map[*flight]struct{})
 		}
 		up.loose[c] = struct{}{}
 		return c
 	}
 	if up.calls == nil {
-		up.calls = make(map[K]*flight[R])
+		up.calls = make(map[K]*flight)
 	}
 	c.next = up.calls[key]
 	up.calls[key] = c
@@ -173,7 +175,7 @@ func (f *flights[K, R]) begin(key K, in uint64) *flight[R] {
 // bubble or outside all bubbles, as the runtime requires for closing it, and in the
 // given bubble or outside, as it requires for waiting on it. Must be called with
 // flights.mu held.
-func (c *flight[R]) doneFor(in uint64) <-chan struct{} {
+func (c *flight) doneFor(in uint64) <-chan struct{} {
 	if in == c.bubble || c.bubble == 0 {
 		return c.done
 	}
@@ -186,13 +188,13 @@ func (c *flight[R]) doneFor(in uint64) <-chan struct{} {
 // cutOff ensures that what is being computed for key is not stored, and that no
 // further caller begins to wait for it. It must be called before the key is unbound.
 // While nothing is being computed it costs one load.
-func (f *flights[K, R]) cutOff(key K) {
+func (f *flights[K]) cutOff(key K) {
 	if f.aloft.Load() != nil {
 		f.cutOffKey(key)
 	}
 }
 
-func (f *flights[K, R]) cutOffKey(key K) {
+func (f *flights[K]) cutOffKey(key K) {
 	f.mu.Lock()
 	defer f.mu.Unlock() // A key that cannot be hashed panics.
 	up := f.aloft.Load()
@@ -207,7 +209,7 @@ func (f *flights[K, R]) cutOffKey(key K) {
 }
 
 // cutOffAll is cutOff for all keys.
-func (f *flights[K, R]) cutOffAll() {
+func (f *flights[K]) cutOffAll() {
 	if f.aloft.Load() == nil {
 		return
 	}
@@ -230,14 +232,14 @@ func (f *flights[K, R]) cutOffAll() {
 
 // settle lets go of up if it is empty: a map does not shrink by itself. Must be
 // called with f.mu held.
-func (f *flights[K, R]) settle(up *aloft[K, R]) {
+func (f *flights[K]) settle(up *aloft[K]) {
 	if len(up.calls) == 0 && len(up.loose) == 0 {
 		f.aloft.Store(nil)
 	}
 }
 
 // remove takes c out of aloft if it was not cut off before. Must be called with f.mu held.
-func (f *flights[K, R]) remove(key K, c *flight[R]) {
+func (f *flights[K]) remove(key K, c *flight) {
 	up := f.aloft.Load()
 	if up == nil || c.cut.Load() {
 		return
@@ -260,7 +262,7 @@ func (f *flights[K, R]) remove(key K, c *flight[R]) {
 }
 
 // land ends c, whether it computed or not, unless it was abandoned.
-func (f *flights[K, R]) land(key K, c *flight[R]) {
+func (f *flights[K]) land(key K, c *flight) {
 	f.mu.Lock()
 	over := c.over
 	if !over {
@@ -274,7 +276,7 @@ func (f *flights[K, R]) land(key K, c *flight[R]) {
 }
 
 // wake wakes the callers that wait for c. It must be called in c's bubble.
-func (f *flights[K, R]) wake(c *flight[R]) {
+func (f *flights[K]) wake(c *flight) {
 	f.mu.Lock()
 	outside := c.outside // No further caller asks for it.
 	f.mu.Unlock()
@@ -290,7 +292,7 @@ func (f *flights[K, R]) wake(c *flight[R]) {
 var noContext context.Context
 
 // compute computes on the caller's goroutine.
-func (f *flights[K, R]) compute(key K, c *flight[R], r *request[R]) (result R, loaded bool, err error) {
+func (f *flights[K]) compute(key K, c *flight, r *request) (result unsafe.Pointer, loaded bool, err error) {
 	defer f.land(key, c)
 	// A computation before ours stored its value before it was taken out of aloft.
 	// The callers that wait for us look for themselves.
@@ -303,7 +305,7 @@ func (f *flights[K, R]) compute(key K, c *flight[R], r *request[R]) (result R, l
 
 // launch has another goroutine compute, in the caller's bubble and under its
 // labels, unless the key is bound.
-func (f *flights[K, R]) launch(key K, c *flight[R], r *request[R]) (result R, loaded bool) {
+func (f *flights[K]) launch(key K, c *flight, r *request) (result unsafe.Pointer, loaded bool) {
 	launched := false
 	defer func() {
 		if !launched {
@@ -324,7 +326,7 @@ func (f *flights[K, R]) launch(key K, c *flight[R], r *request[R]) (result R, lo
 
 // fly computes on a goroutine of its own. A panic or Goexit is left to one of the
 // callers that have not left. If there is none, it takes its course.
-func (f *flights[K, R]) fly(ctx context.Context, key K, c *flight[R], r *request[R]) {
+func (f *flights[K]) fly(ctx context.Context, key K, c *flight, r *request) {
 	returned := false
 	defer func() {
 		if !returned {
@@ -347,8 +349,11 @@ func (f *flights[K, R]) fly(ctx context.Context, key K, c *flight[R], r *request
 }
 
 // run computes and stores for c.
-func (f *flights[K, R]) run(ctx context.Context, c *flight[R], r *request[R]) {
+func (f *flights[K]) run(ctx context.Context, c *flight, r *request) {
 	computed, err := r.compute(ctx)
+	if computed == nil && err == nil {
+		err = ErrNilValue
+	}
 	f.mu.Lock()
 	c.landing = true // Before what is stored can be seen.
 	abandoned := c.over
@@ -365,8 +370,7 @@ func (f *flights[K, R]) run(ctx context.Context, c *flight[R], r *request[R]) {
 		}
 	} else {
 		bound, ok := r.lookup()
-		var none R
-		if result = none; ok && !c.cut.Load() {
+		if result = nil; ok && !c.cut.Load() {
 			result, loaded, err = bound, true, nil // What another call has stored wins over an error too.
 		}
 	}
@@ -374,7 +378,7 @@ func (f *flights[K, R]) run(ctx context.Context, c *flight[R], r *request[R]) {
 }
 
 // wait returns when c has ended, or true when ctx has and the caller has left.
-func (f *flights[K, R]) wait(key K, c *flight[R], ctx context.Context, in uint64, done <-chan struct{}, began bool) (left bool) {
+func (f *flights[K]) wait(key K, c *flight, ctx context.Context, in uint64, done <-chan struct{}, began bool) (left bool) {
 	stays := false
 	defer func() {
 		if !stays && !left {
@@ -396,7 +400,7 @@ func (f *flights[K, R]) wait(key K, c *flight[R], ctx context.Context, in uint64
 
 // leave has a caller that waits for c leave. If no caller is left, c is
 // abandoned. It is too late, and false, if c is about to end.
-func (f *flights[K, R]) leave(key K, c *flight[R], in uint64, began bool, cause error) (left bool) {
+func (f *flights[K]) leave(key K, c *flight, in uint64, began bool, cause error) (left bool) {
 	f.mu.Lock()
 	if c.landing || c.over {
 		f.mu.Unlock()
@@ -424,7 +428,7 @@ func (f *flights[K, R]) leave(key K, c *flight[R], in uint64, began bool, cause 
 
 // suffer ends one caller as compute ended: the one that began it or, if that has
 // left, the first that gets here.
-func (f *flights[K, R]) suffer(c *flight[R], began bool) {
+func (f *flights[K]) suffer(c *flight, began bool) {
 	f.mu.Lock()
 	failure := c.failure
 	if failure == nil || c.first && !began {

@@ -54,7 +54,7 @@ type KeyMap[K, V any] struct {
 	OnReap func(value V) `json:"-" xml:"-"`
 
 	core    core
-	flights flights[*K, V]
+	flights flights[*K]
 	claims  claims[K] // of the keys in flights, with a Hasher
 }
 
@@ -110,12 +110,6 @@ func valueAt[V any](p *V) (value V, ok bool) {
 	return *p, true
 }
 
-// lookup is Load without counting.
-func (m *KeyMap[K, V]) lookup(key *K) (value V, ok bool) {
-	_, bound := m.find(key)
-	return valueAt(bound)
-}
-
 // Load returns the value bound to key. A nil key is bound to nothing.
 func (m *KeyMap[K, V]) Load(key *K) (value V, ok bool) {
 	_, bound := m.find(key)
@@ -156,14 +150,7 @@ func (m *KeyMap[K, V]) LoadOrStore(key *K, value V) (actual V, loaded bool) {
 	if actual, loaded = m.Load(key); loaded {
 		return actual, true
 	}
-	return m.storeIfAbsent(key, value, nil)
-}
-
-// storeIfAbsent is LoadOrStore after a miss. If unless is set, it does nothing.
-func (m *KeyMap[K, V]) storeIfAbsent(key *K, value V, unless *atomic.Bool) (actual V, loaded bool) {
-	c := ifAbsent
-	c.unless = unless
-	if old, _ := m.insert(key, value, c); old != nil {
+	if old, _ := m.insert(key, value, ifAbsent); old != nil {
 		return *old, true
 	}
 	return value, false
@@ -239,18 +226,34 @@ func (m *KeyMap[K, V]) LoadOrComputeContext(ctx context.Context, key *K, compute
 
 // compute is LoadOrCompute after a miss, or LoadOrComputeContext if ctx is not nil.
 func (m *KeyMap[K, V]) compute(ctx context.Context, key *K, compute func(context.Context) (V, error)) (actual V, loaded bool, err error) {
-	r := request[V]{
-		ctx:     ctx,
-		lookup:  func() (V, bool) { return m.lookup(key) },
-		compute: compute,
-		store:   func(value V, unless *atomic.Bool) (V, bool) { return m.storeIfAbsent(key, value, unless) },
+	r := request{
+		ctx: ctx,
+		lookup: func() (unsafe.Pointer, bool) {
+			_, bound := m.find(key)
+			return unsafe.Pointer(bound), bound != nil
+		},
+		compute: func(ctx context.Context) (unsafe.Pointer, error) {
+			value, err := compute(ctx)
+			return unsafe.Pointer(&value), err
+		},
+		store: func(p unsafe.Pointer, unless *atomic.Bool) (unsafe.Pointer, bool) {
+			c := ifAbsent
+			c.unless = unless
+			if old, _ := m.insert(key, *(*V)(p), c); old != nil {
+				return unsafe.Pointer(old), true
+			}
+			return p, false
+		},
 	}
-	if m.Hasher == nil {
-		return m.flights.do(key, r)
+	of := key
+	if m.Hasher != nil {
+		c := m.claims.take(m.Hasher, key)
+		defer m.claims.leave(c)
+		of = c.key
 	}
-	c := m.claims.take(m.Hasher, key)
-	defer m.claims.leave(c)
-	return m.flights.do(c.key, r)
+	p, loaded, err := m.flights.do(of, r)
+	actual, _ = valueAt((*V)(p))
+	return actual, loaded, err
 }
 
 // cutOff cuts off what is being computed for key. It must be called before key is unbound.

@@ -31,13 +31,13 @@ func (p *pause) Yield(at string, _ func() bool) {
 func TestSchedulesOfALayoutReplacedDuringALookup(t *testing.T) {
 	release := reaper.hold()
 	defer release()
-	find := lookup{func(c *core, at unsafe.Pointer) (unsafe.Pointer, bool) {
+	find := reader{func(c *core, at unsafe.Pointer) (unsafe.Pointer, bool) {
 		t, l := c.current()
 		return l.load(t, l, at)
 	}, "key read"}
-	search := lookup{func(c *core, at unsafe.Pointer) (unsafe.Pointer, bool) { return c.table.Load().searchAt(at) }, "tags read"}
+	search := reader{func(c *core, at unsafe.Pointer) (unsafe.Pointer, bool) { return c.table.Load().searchAt(at) }, "tags read"}
 	t.Run("text", func(t *testing.T) {
-		for name, f := range map[string]lookup{"find": find, "search": search} {
+		for name, f := range map[string]reader{"find": find, "search": search} {
 			t.Run(name, func(t *testing.T) { replaceDuring(t, new(Map[string, int]), strings.Repeat("k", 20), f) })
 		}
 	})
@@ -45,24 +45,24 @@ func TestSchedulesOfALayoutReplacedDuringALookup(t *testing.T) {
 		replaceDuring(t, new(Map[string, int]), strings.Repeat("k", longText+1), search)
 	})
 	t.Run("word", func(t *testing.T) {
-		for name, f := range map[string]lookup{"find": find, "search": search} {
+		for name, f := range map[string]reader{"find": find, "search": search} {
 			t.Run(name, func(t *testing.T) { replaceDuring(t, new(Map[int, int]), 1, f) })
 		}
 	})
 	t.Run("box", func(t *testing.T) {
-		for name, f := range map[string]lookup{"find": find, "search": search} {
+		for name, f := range map[string]reader{"find": find, "search": search} {
 			t.Run(name, func(t *testing.T) { replaceDuring(t, new(Map[[2]string, int]), [2]string{"a", "b"}, f) })
 		}
 	})
 }
 
-// A lookup is one of a key at an address, and a moment before it reads all that it reads of a slot.
-type lookup struct {
+// A reader is a lookup of a key at an address, and a moment before it reads all that it reads of a slot.
+type reader struct {
 	of func(c *core, at unsafe.Pointer) (unsafe.Pointer, bool)
 	at string
 }
 
-func replaceDuring[K comparable](t *testing.T, m *Map[K, int], key K, f lookup) {
+func replaceDuring[K comparable](t *testing.T, m *Map[K, int], key K, f reader) {
 	v := new(int)
 	m.Store(key, v)
 	table := m.core.table.Load()

@@ -49,7 +49,7 @@ type Map[K comparable, V any] struct {
 	OnReap func(key K) `json:"-" xml:"-"`
 
 	core    core
-	flights flights[K, *V]
+	flights flights[K]
 }
 
 // ErrNilValue is returned by LoadOrCompute, of [Map] and [Cell], and by
@@ -94,15 +94,26 @@ func remove[K comparable](c *core, key K, cond condition) (old unsafe.Pointer, r
 	return b.referent, removed
 }
 
-// lookup is Load without counting.
-func (m *Map[K, V]) lookup(key K) (value *V, ok bool) {
-	t, l := m.core.current()
+// lookup returns what key is bound to, or nil.
+func lookup[K comparable](c *core, key K) (bound unsafe.Pointer, ok bool) {
+	t, l := c.current()
 	if t == nil {
 		mustBeHashable(key)
 		return nil, false
 	}
-	p, _ := l.load(t, l, escape.Hide(unsafe.Pointer(&key)))
-	return (*V)(p), p != nil
+	bound, _ = l.load(t, l, escape.Hide(unsafe.Pointer(&key)))
+	return bound, bound != nil
+}
+
+// storeIfAbsent binds key to value, unless it is bound or unless is set, and returns what it is bound
+// to, or value.
+func storeIfAbsent[K comparable](t *table, key K, value unsafe.Pointer, unless *atomic.Bool) (actual unsafe.Pointer, loaded bool) {
+	c := ifAbsent
+	c.unless = unless
+	if old, _ := insert(t, key, value, c); old != nil {
+		return old, true
+	}
+	return value, false
 }
 
 // Load returns the value bound to key. It misses only if, at some moment during
@@ -146,17 +157,8 @@ func (m *Map[K, V]) LoadOrStore(key K, value *V) (actual *V, loaded bool) {
 	if actual, loaded = m.Load(key); loaded {
 		return actual, true
 	}
-	return m.storeIfAbsent(key, value, nil)
-}
-
-// storeIfAbsent is LoadOrStore after a miss. If unless is set, it does nothing.
-func (m *Map[K, V]) storeIfAbsent(key K, value *V, unless *atomic.Bool) (actual *V, loaded bool) {
-	c := ifAbsent
-	c.unless = unless
-	if old, _ := insert(m.open(), key, unsafe.Pointer(value), c); old != nil {
-		return (*V)(old), true
-	}
-	return value, false
+	p, loaded := storeIfAbsent(m.open(), key, unsafe.Pointer(value), nil)
+	return (*V)(p), loaded
 }
 
 // LoadOrCompute returns the value bound to key, or else calls compute and binds
@@ -191,7 +193,10 @@ func (m *Map[K, V]) LoadOrCompute(key K, compute func() (*V, error)) (actual *V,
 	if actual, loaded = m.Load(key); loaded {
 		return actual, true, nil
 	}
-	return m.compute(noContext, key, func(context.Context) (*V, error) { return compute() })
+	return m.compute(noContext, key, func(context.Context) (unsafe.Pointer, error) {
+		v, err := compute()
+		return unsafe.Pointer(v), err
+	})
 }
 
 // LoadOrComputeContext is [Map.LoadOrCompute] for callers that may leave. A bound value is
@@ -224,28 +229,23 @@ func (m *Map[K, V]) LoadOrComputeContext(ctx context.Context, key K, compute fun
 	if actual, loaded = m.Load(key); loaded {
 		return actual, true, nil
 	}
-	return m.compute(ctx, key, compute)
-}
-
-// compute is LoadOrCompute after a miss, or LoadOrComputeContext if ctx is not nil.
-func (m *Map[K, V]) compute(ctx context.Context, key K, compute func(context.Context) (*V, error)) (actual *V, loaded bool, err error) {
-	return m.flights.do(key, request[*V]{
-		ctx:     ctx,
-		lookup:  func() (*V, bool) { return m.lookup(key) },
-		compute: notNil(compute),
-		store:   func(v *V, unless *atomic.Bool) (*V, bool) { return m.storeIfAbsent(key, v, unless) },
+	return m.compute(ctx, key, func(ctx context.Context) (unsafe.Pointer, error) {
+		v, err := compute(ctx)
+		return unsafe.Pointer(v), err
 	})
 }
 
-// notNil returns compute with an error in place of a nil value.
-func notNil[V any](compute func(context.Context) (*V, error)) func(context.Context) (*V, error) {
-	return func(ctx context.Context) (*V, error) {
-		v, err := compute(ctx)
-		if v == nil && err == nil {
-			err = ErrNilValue
-		}
-		return v, err
-	}
+// compute is LoadOrCompute after a miss, or LoadOrComputeContext if ctx is not nil.
+func (m *Map[K, V]) compute(ctx context.Context, key K, compute func(context.Context) (unsafe.Pointer, error)) (actual *V, loaded bool, err error) {
+	p, loaded, err := m.flights.do(key, request{
+		ctx:     ctx,
+		lookup:  func() (unsafe.Pointer, bool) { return lookup(&m.core, key) },
+		compute: compute,
+		store: func(v unsafe.Pointer, unless *atomic.Bool) (unsafe.Pointer, bool) {
+			return storeIfAbsent(m.open(), key, v, unless)
+		},
+	})
+	return (*V)(p), loaded, err
 }
 
 // LoadAndDelete unbinds key and returns what was bound, if anything. It cuts off a
@@ -266,7 +266,7 @@ func (m *Map[K, V]) Delete(key K) {
 // did. A nil old matches nothing; a nil new panics.
 func (m *Map[K, V]) CompareAndSwap(key K, old, new *V) (swapped bool) {
 	mustBeValue(unsafe.Pointer(new))
-	if bound, _ := m.lookup(key); bound != old || old == nil {
+	if bound, _ := lookup(&m.core, key); bound != unsafe.Pointer(old) || old == nil {
 		return false
 	}
 	_, swapped = insert(m.open(), key, unsafe.Pointer(new), sameAs(unsafe.Pointer(old)))
@@ -276,7 +276,7 @@ func (m *Map[K, V]) CompareAndSwap(key K, old, new *V) (swapped bool) {
 // CompareAndDelete unbinds key if it is bound to old, and reports whether it
 // did. A nil old matches nothing. It cuts off no computation.
 func (m *Map[K, V]) CompareAndDelete(key K, old *V) (deleted bool) {
-	if bound, _ := m.lookup(key); bound != old || old == nil {
+	if bound, _ := lookup(&m.core, key); bound != unsafe.Pointer(old) || old == nil {
 		return false
 	}
 	_, deleted = remove(&m.core, key, sameAs(unsafe.Pointer(old)))
@@ -291,12 +291,9 @@ func (m *Map[K, V]) CompareAndDelete(key K, old *V) (deleted bool) {
 // before the result is stored, f is called again.
 func (m *Map[K, V]) Compute(key K, f func(current *V) *V) (actual *V) {
 	for {
-		current, _ := m.lookup(key)
-		next := f(current)
-		if next == current {
-			return next
-		}
-		if compute(&m.core, m.open, key, unsafe.Pointer(current), unsafe.Pointer(next)) {
+		current, _ := lookup(&m.core, key)
+		next := f((*V)(current))
+		if unsafe.Pointer(next) == current || compute(&m.core, m.open, key, current, unsafe.Pointer(next)) {
 			return next
 		}
 	}
