@@ -113,7 +113,7 @@ func judge(all []*series) []Entry {
 		e.Samples = len(s.samples[peer.Ours])
 		for _, rival := range rivals {
 			if figures := s.samples[rival]; len(figures) > 0 {
-				if m := median(figures); m < e.Best {
+				if m := Median(figures); m < e.Best {
 					e.Best, e.BestImpl = m, rival
 				}
 				e.Samples = min(e.Samples, len(figures))
@@ -122,16 +122,17 @@ func judge(all []*series) []Entry {
 		if e.Samples == 0 || e.BestImpl == "" {
 			continue
 		}
-		e.Ours = median(s.samples[peer.Ours])
+		e.Ours = Median(s.samples[peer.Ours])
 		if floor := s.samples["floor"]; len(floor) > 0 {
-			e.Floor = median(floor)
+			e.Floor = Median(floor)
 		}
 		entries = append(entries, e)
 	}
 	return entries
 }
 
-func median(figures []float64) float64 {
+// Median returns the middle of the figures, or the mean of the two in the middle. There must be one.
+func Median(figures []float64) float64 {
 	sorted := slices.Sorted(slices.Values(figures))
 	middle := len(sorted) / 2
 	if len(sorted)%2 == 1 {
