@@ -9,6 +9,7 @@ import (
 	"unsafe"
 	"weak"
 
+	"github.com/go-weak/weakmap/internal/row"
 	"github.com/go-weak/weakmap/internal/seam"
 )
 
@@ -84,4 +85,44 @@ func replaceDuring[K comparable](t *testing.T, m *Map[K, int], key K, f reader) 
 	}
 	runtime.KeepAlive(v)
 	runtime.KeepAlive(m)
+}
+
+// What an eviction comes to is used each time before it lets go. One must go in the end, and its next
+// use holds it again, of which a hit knows by a mark alone.
+func TestSchedulesOfAnEvictionOfWhatIsAlwaysUsed(t *testing.T) {
+	release := reaper.hold()
+	defer release()
+	const n = 4
+	m := &Map[int, thing]{Config: Config{Shards: 1, RetainMax: n}}
+	var values [n]thing
+	for i := range values {
+		m.Store(i, &values[i])
+	}
+	table := m.core.table.Load()
+	l := table.layout.Load()
+	s := &l.shards[0]
+	s.mu.Lock()
+	p := &pause{at: "to let go"}
+	p.do = func() {
+		for i := range l.Len() {
+			for at := range uintptr(row.Slots) {
+				l.Head(uint32(i)).Use(at)
+			}
+		}
+		seam.Schedule = p
+	}
+	seam.Schedule = p
+	evicted := table.evict(s)
+	seam.Schedule = nil
+	table.unlock(s)
+	if held := m.Stats().Retained; !evicted || held != n-1 {
+		t.Fatalf("evict = %t, and %d are held, want true and %d", evicted, held, n-1)
+	}
+	for i := range values {
+		m.Load(i)
+	}
+	if held := m.Stats().Retained; held != n {
+		t.Errorf("%d are held once each was used, want %d", held, n)
+	}
+	runtime.KeepAlive(&values)
 }
