@@ -5,10 +5,12 @@ import (
 	"hash/maphash"
 	"math"
 	"math/rand/v2"
+	"os"
 	"os/exec"
 	"reflect"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -282,33 +284,77 @@ func TestTablesGrowByHalf(t *testing.T) {
 	runtime.KeepAlive(value)
 }
 
-// What honest keys do is far from a flood, until every shard is full. The hashes are the same in
-// every run: with others, some runs would exceed half a bound, with nothing wrong.
+// What honest keys do is far from a flood, in shards that fill and in shards that are kept at their
+// limit, by a removal before each insertion. The hashes are the same in every run: with others, some
+// runs would exceed half a bound, with nothing wrong. The bounds in grow.go follow from
+//
+//	WEAKMAP_STRESS=600 go test -v -run HonestKeys .
+//
+// which prints the most buckets that a key passed, and the most bindings that it met under its tag.
 func TestHonestKeysAreNoFlood(t *testing.T) {
+	times, _ := strconv.Atoi(os.Getenv("WEAKMAP_STRESS"))
 	hashes := rand.New(rand.NewPCG(1, 2))
 	word := unsafe.Pointer(new(int))
-	var passed, alike [4]int // the most, by the quarters that are free
+	type met struct{ most, second, insertions int }
+	piled := 0               // the most bindings that passed one bucket while a quarter of the limit was free
+	var passed, alike [5]met // by the quarters of the limit that are free; the last is of those kept there
 	for _, n := range []int{4, 28, 320, 4096, 28672} {
-		for range max(1, 32768/n/8) {
+		for range max(1, 32768/n/8) * max(times, 1) {
 			l := &layout{Row: row.Make(n, 1), shards: make([]shard, 1)}
 			s := &l.shards[0]
-			for range l.Limit() {
+			present := make([]uint32, 0, l.Limit())
+			for i := range 2 * l.Limit() {
+				kept := i >= l.Limit()
+				pos := uint32(len(present))
+				if kept {
+					pos = hashes.Uint32N(pos)
+					b, k, _ := l.Find(present[pos], func(b *row.Bucket, k uintptr) bool { return l.Pos(b, k) == pos })
+					l.Remove(present[pos], b, k)
+				} else {
+					present = append(present, 0)
+					s.inserted.Add(1)
+				}
 				hash, others := hashes.Uint32(), 0
+				present[pos] = hash
 				l.Find(hash, func(*row.Bucket, uintptr) bool {
 					others++
 					return false
 				})
-				full := l.Insert(hash, row.Binding{Word: word})
-				s.inserted.Add(1)
-				free := quartersFree(s.used(), l.Limit())
-				passed[free], alike[free] = max(passed[free], full), max(alike[free], others)
-				if l.isFlooded(s, 2*full, 2*others) {
+				full := l.Insert(hash, row.Binding{Word: word, Pos: pos})
+				at := quartersFree(s.used(), l.Limit())
+				if kept {
+					at = 4
+				}
+				for _, c := range []struct {
+					of *met
+					n  int
+				}{{&passed[at], full}, {&alike[at], others}} {
+					c.of.insertions++
+					c.of.second = max(c.of.second, min(c.n, c.of.most))
+					c.of.most = max(c.of.most, c.n)
+				}
+				if i%max(l.Limit()/16, 1) == 0 && i < l.Limit()*3/4 {
+					for n := range l.Len() {
+						by, _ := row.PassedBy(l.Tags(uint32(n)))
+						piled = max(piled, by)
+					}
+				}
+				if times == 0 && !kept && l.isFlooded(s, 2*full, 2*others) {
 					t.Fatalf("with %d of %d bindings an honest key has passed %d buckets and met %d bindings under its tag: that is half a flood", s.used(), l.Limit(), full, others)
 				}
 			}
 		}
 	}
-	t.Logf("the most buckets passed, and bindings met under a key's tag, by the quarters that are free: %v, %v", passed, alike)
+	for at, what := range []string{"nearly full", "a quarter free", "half free", "three quarters free", "kept at the limit"} {
+		t.Logf("%s: in %d insertions the most buckets passed were %d and %d, and the most alike %d and %d",
+			what, passed[at].insertions, passed[at].most, passed[at].second, alike[at].most, alike[at].second)
+		if p, a := passed[at].most, alike[at].most; p > floodPassed || a > floodAlike {
+			t.Logf("that would have been a flood")
+		}
+	}
+	if t.Logf("with a quarter free at least, one bucket was passed by %d at most", piled); times == 0 && piled > pileUp {
+		t.Errorf("honest keys are crowded after a table has shrunk: %d passed one bucket", piled)
+	}
 	runtime.KeepAlive(word)
 }
 
