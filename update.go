@@ -269,6 +269,7 @@ func (t *table) rebind(l *layout, s *shard, b *row.Bucket, at uintptr, n *fresh,
 	}
 	runtime.KeepAlive(n)
 	s.account(t, wasDead, ref, bits)
+	t.tidy(l, s) // Keys may be replaced for as long as the program runs, and none ever removed.
 	return (*ticket)(old.Ticket)
 }
 
@@ -283,9 +284,7 @@ func (t *table) unbind(l *layout, s *shard, b *row.Bucket, at uintptr, h uint32,
 	l.Remove(h, b, at)
 	gone := t.let(s, s.journal.Clear(pos))
 	s.account(t, isDead, ref, bits)
-	if used := s.used(); s.journal.Sparse(used) {
-		t.compact(l, s, used)
-	}
+	t.tidy(l, s)
 	return gone
 }
 
@@ -316,6 +315,14 @@ type move struct {
 	bucket *row.Bucket
 	slot   uintptr
 	to     uint32
+}
+
+// tidy closes the holes in the journal of s if there are many. Must be called with the shard's lock
+// held.
+func (t *table) tidy(l *layout, s *shard) {
+	if used := s.used(); s.journal.Sparse(used) {
+		t.compact(l, s, used)
+	}
 }
 
 // compact closes the holes in the journal of s, and tells the row. Must be called with the

@@ -41,15 +41,16 @@ func inBothModes[K comparable]() (maps [2]*weakmap.Map[K, object]) {
 }
 
 func sameValue(*Run) func() int {
+	const few = perRound / 20 // So that what stays after each collection counts too.
 	maps, value := inBothModes[int](), &object{}
 	return func() int {
 		for _, m := range maps {
-			for i := range perRound {
+			for i := range few {
 				m.Store(i%4, value)
 			}
 		}
 		runtime.KeepAlive(value)
-		return 2 * perRound
+		return 2 * few
 	}
 }
 
