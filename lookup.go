@@ -195,7 +195,8 @@ func loadCompared(t *table, l *layout, at unsafe.Pointer) (referent unsafe.Point
 	return v, false
 }
 
-// loadRetaining is the end of a fast path in a table that retains.
+// loadRetaining is the end of a fast path in a table that retains, except for what is held and was used
+// since the last pass.
 func (t *table) loadRetaining(b *row.Bucket, head *row.Head, k uintptr, word, at unsafe.Pointer) (referent unsafe.Pointer, metDead bool) {
 	v := t.referent(word)
 	if v == nil {

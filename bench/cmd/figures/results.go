@@ -44,15 +44,8 @@ func (r *results) read(path string) error {
 		case *benchfmt.SyntaxError:
 			return record
 		case *benchfmt.Result:
-			name, parts := record.Name.Parts()
-			at := figure{cell: string(name)}
-			for _, part := range parts {
-				if impl, ok := strings.CutPrefix(string(part), "/impl="); ok {
-					at.impl = impl
-				} else if part[0] == '/' {
-					at.cell += string(part)
-				}
-			}
+			var at figure
+			at.cell, at.impl = verdict.Split(record.Name)
 			for _, value := range record.Values {
 				at.unit = value.Unit
 				r.samples[at] = append(r.samples[at], value.Value)

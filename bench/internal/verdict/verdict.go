@@ -64,7 +64,7 @@ func Read(r io.Reader, fileName string) ([]Entry, error) {
 		default:
 			continue
 		}
-		cell, impl := split(result.Name)
+		cell, impl := Split(result.Name)
 		if impl == "" {
 			return nil, fmt.Errorf("%s: benchmark %s names no /impl=", fileName, result.Name)
 		}
@@ -91,8 +91,8 @@ func Read(r io.Reader, fileName string) ([]Entry, error) {
 	return judge(all), nil
 }
 
-// split takes a benchmark's name apart into the cell and the participant.
-func split(name benchfmt.Name) (cell, impl string) {
+// Split takes a benchmark's name apart into the cell and the participant, which is "" if it names none.
+func Split(name benchfmt.Name) (cell, impl string) {
 	base, parts := name.Parts()
 	cell = string(base)
 	for _, part := range parts {
