@@ -6,7 +6,6 @@ import (
 	"unsafe"
 
 	"github.com/go-weak/weakmap/internal/canon"
-	"github.com/go-weak/weakmap/internal/escape"
 )
 
 // An Interner returns one canonical pointer for all equal values, so that they
@@ -58,25 +57,13 @@ func internerOptions[T comparable](config Config, hash func(T) uint64) options {
 
 // find returns the canonical pointer of the value at p, which it does not keep, or nil.
 func (in *Interner[T]) find(p unsafe.Pointer) *T {
-	t, l := in.core.current()
-	if t == nil {
-		mustBeHashable(*(*T)(p))
-		if in.Config.Stats {
-			in.core.count(false, false)
-		}
-		return nil
-	}
-	canonical, metDead := l.load(t, l, p)
-	if in.Config.Stats {
-		in.core.count(canonical != nil, metDead)
-	}
-	return (*T)(canonical)
+	return (*T)(in.core.load(p, in.Config.Stats, (*T)(nil)))
 }
 
 // Intern returns the canonical pointer of value. As long as the canonical pointer
 // of an equal value is held, it returns that one.
 func (in *Interner[T]) Intern(value T) *T {
-	if canonical := in.find(escape.Hide(unsafe.Pointer(&value))); canonical != nil {
+	if canonical := in.find(unsafe.Pointer(&value)); canonical != nil {
 		return canonical
 	}
 	if in.Clone != nil {
@@ -89,7 +76,7 @@ func (in *Interner[T]) Intern(value T) *T {
 // there is one already.
 func InternBytes(in *Interner[string], b []byte) *string {
 	view := canon.View(b)
-	if canonical := in.find(escape.Hide(unsafe.Pointer(&view))); canonical != nil {
+	if canonical := in.find(unsafe.Pointer(&view)); canonical != nil {
 		return canonical
 	}
 	if in.Clone != nil {
@@ -110,7 +97,7 @@ func (in *Interner[T]) insert(canonical *T) *T {
 
 // Lookup returns the canonical pointer of value if there is one. It does not make one.
 func (in *Interner[T]) Lookup(value T) (canonical *T, ok bool) {
-	canonical = in.find(escape.Hide(unsafe.Pointer(&value)))
+	canonical = in.find(unsafe.Pointer(&value))
 	return canonical, canonical != nil
 }
 

@@ -126,43 +126,41 @@ func (ks *keying) at(p unsafe.Pointer) key {
 	case texts, copiedTexts, contents:
 		return keyOfString(*(*string)(p))
 	case words:
-		switch ks.size {
-		case 8:
-			return key{n: uintptr(*(*uint64)(p))}
-		case 4:
-			return key{n: uintptr(*(*uint32)(p))}
-		case 2:
-			return key{n: uintptr(*(*uint16)(p))}
-		}
-		return key{n: uintptr(*(*uint8)(p))}
+		return key{n: ks.number(p)}
 	case pointers:
 		return key{at: *(*unsafe.Pointer)(p)}
 	}
 	return key{at: p}
 }
 
-// way returns that of lookups in a layout that is not flooded.
-func (ks *keying) way() way {
+// number returns the number, or the address that the pointer at p is.
+func (ks *keying) number(p unsafe.Pointer) uintptr {
+	if ks.size == uint8(ptrSize) {
+		return *(*uintptr)(p)
+	}
+	switch ks.size {
+	case 4:
+		return uintptr(*(*uint32)(p))
+	case 2:
+		return uintptr(*(*uint16)(p))
+	}
+	return uintptr(*(*uint8)(p))
+}
+
+// route returns that of lookups in a layout that is not flooded.
+func (ks *keying) route() route {
 	switch {
 	case ks.custom != nil:
-	case ks.class == texts:
-		return loadText
-	case ks.class == copiedTexts, ks.class == contents:
-		return loadCanonicalText
-	case ks.class == boxes, ks.class == copies:
-		return loadCompared
 	case ks.class == words, ks.class == pointers:
-		switch ks.size {
-		case 8:
-			return loadWord[uint64]
-		case 4:
-			return loadWord[uint32]
-		case 2:
-			return loadWord[uint16]
-		}
-		return loadWord[uint8]
+		return byNumber
+	case ks.class == texts:
+		return byText
+	case ks.class == copiedTexts, ks.class == contents:
+		return byCanonical
+	case ks.class == boxes, ks.class == copies:
+		return byComparison
 	}
-	return loadOther
+	return bySearch
 }
 
 // given is the inverse of keying.at.
@@ -198,6 +196,13 @@ func (t *table) hashedKey(p unsafe.Pointer) key {
 // mustBeHashable panics as a built-in map would if key holds a dynamic type that cannot be
 // hashed.
 func mustBeHashable[K comparable](key K) { maphash.Comparable(comparableSeed, key) }
+
+// mustHash is mustBeHashable of the key at an address. kind is a pointer of its type.
+func mustHash(kind any, at unsafe.Pointer) {
+	if t := reflect.TypeOf(kind).Elem(); hasInterface(t) {
+		mustBeHashable(reflect.NewAt(t, at).Elem().Interface())
+	}
+}
 
 func (k key) text() string { return unsafe.String((*byte)(k.at), k.n) }
 
@@ -431,7 +436,7 @@ func (t *table) match(b *row.Bucket, head *row.Head, s uintptr, version uint32, 
 		}
 		found.value = b.KeyAt(s)
 	}
-	seam.Interleave("key read")
+	seam.Interleave("slot half read")
 	word = seam.Strong(b.Word(s))
 	seam.Interleave("slot read")
 	if head.Version() != version {

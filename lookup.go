@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"unsafe"
 
+	"github.com/go-weak/weakmap/internal/escape"
 	"github.com/go-weak/weakmap/internal/row"
 	"github.com/go-weak/weakmap/internal/seam"
 	"github.com/go-weak/weakmap/internal/xxh"
@@ -12,26 +13,100 @@ import (
 // Lookups. They take no lock, write nothing that others read (but see retain.go) and allocate
 // nothing.
 //
-// The fast paths look at the first slot with the key's tag, in the key's home bucket and those where
-// its probe goes on, and suffice in all except a few cases in a hundred. Those they leave to search.
-// Each kind of key has its own, so that a hit takes as few steps as possible: then the processor gets
-// to the next lookup's memory while it waits for this one's. The few lines that find the slot are in
-// each: a function for them costs a miss a twentieth. See docs/design.md.
+// The fast path looks at the first slot with the key's tag, in the key's home bucket and those where
+// its probe goes on, and suffices in all except a few cases in a hundred. Those it leaves to search.
+// It is one function, and a container's Load is inlined where it is called, so that a hit
+// takes as few steps as possible: then the processor gets to the next lookup's memory while it waits
+// for this one's. See docs/design.md.
 
-// A way is a lookup in one layout of a table, of the key at an address. It returns what the key is
-// bound to, or nil, and whether it met what has died. Nothing of the key is kept, so it need not be on
-// the heap.
-type way func(t *table, l *layout, at unsafe.Pointer) (referent unsafe.Pointer, metDead bool)
+// A route is how the fast path takes the keys of a layout.
+type route uint8
 
-// current returns the table and its layout in use, or nil if nothing was ever inserted.
-func (c *core) current() (*table, *layout) {
+const (
+	bySearch     route = iota // what the caller hashes, what is counted, and all in a layout that was flooded
+	byNumber                  // Map: a number, or a pointer
+	byText                    // Map: a string
+	byCanonical               // Interner of strings, Strings: the referent's text
+	byComparison              // what a function compares: a copy beside the referent in a Map, or the referent in an Interner
+)
+
+// load returns what the key at an address is bound to, or nil. Nothing of the key is kept, so it need not
+// be on the heap. counts is the container's Config.Stats, and kind a pointer to keys, or nil of that type: a
+// core without a table knows neither.
+func (c *core) load(at unsafe.Pointer, counts bool, kind any) unsafe.Pointer {
 	t := c.table.Load()
 	if t == nil {
-		return nil, nil
+		return c.loadNothing(escape.Hide(at), counts, kind)
 	}
 	l := t.layout.Load()
 	seam.Interleave("layout read")
-	return t, l
+	var h uint32
+	var n uintptr
+	switch l.route {
+	case byNumber:
+		n = t.keys.number(at)
+		h = hashWord(n)
+	case byText, byCanonical:
+		s := *(*string)(at)
+		if len(s) > xxh.Max {
+			return t.searchAt(escape.Hide(at))
+		}
+		h = uint32(xxh.String(s, processSeed))
+	case byComparison:
+		h = uint32(t.keys.hash(escape.Hide(at), comparableSeed))
+	default:
+		return t.loadBySearch(escape.Hide(at))
+	}
+	i := l.Home(h)
+	head, version, tags, m := l.glance(i, row.Tag(h))
+	for end := false; m == 0; head, version, tags, m = l.glance(i, row.Tag(h)) {
+		if i, end = l.Next(h, i, tags); end {
+			return nil
+		}
+	}
+	b, k := l.At(i), row.SlotOf(m)
+	word := seam.Strong(b.Word(k)) // Where it is held.
+	seam.Interleave("slot half read")
+	// If the version is the same as before, all that was read of the slot is of one binding: see package row.
+	switch l.route {
+	case byNumber:
+		key := b.Key(k)
+		seam.Interleave("slot read")
+		if key != n || head.Version() != version {
+			return t.goOn(l, h, escape.Hide(at))
+		}
+	case byText:
+		key, s := b.KeyAt(k), *(*string)(at)
+		seam.Interleave("slot read")
+		if int(head.Len(k)) != len(s) || head.Version() != version {
+			return t.goOn(l, h, escape.Hide(at))
+		}
+		if !sameBytes(key, s) { // Apart from the line above, which then takes fewer steps.
+			return t.goOn(l, h, escape.Hide(at))
+		}
+	default:
+		return t.loadByReferent(l, h, b, head, k, version, word, escape.Hide(at))
+	}
+	runtime.KeepAlive(l) // What the slot names was kept up to here.
+	if t.retains {
+		if held(word) && head.Marks(k) == 0 {
+			return word
+		}
+		return t.loadRetaining(b, head, k, word, escape.Hide(at))
+	}
+	if v := seam.Value(word); v != nil {
+		return v
+	}
+	return t.searchAt(escape.Hide(at))
+}
+
+// loadNothing is load before the first insertion.
+func (c *core) loadNothing(at unsafe.Pointer, counts bool, kind any) unsafe.Pointer {
+	mustHash(kind, at)
+	if counts {
+		c.early.Add(1)
+	}
+	return nil
 }
 
 // glance returns the head of bucket i, and what it says: first the version, and then
@@ -41,42 +116,6 @@ func (l *layout) glance(i uint32, tag uint64) (head *row.Head, version uint32, t
 	version, tags = head.Version(), head.Tags()
 	seam.Interleave("tags read")
 	return head, version, tags, row.Matching(tags, tag)
-}
-
-// loadText is the fast path for a Map of strings.
-func loadText(t *table, l *layout, at unsafe.Pointer) (referent unsafe.Pointer, metDead bool) {
-	if len(*(*string)(at)) > xxh.Max {
-		return t.searchAt(at)
-	}
-	h := uint32(xxh.String(*(*string)(at), processSeed))
-	i := l.Home(h)
-	head, version, tags, m := l.glance(i, row.Tag(h))
-	for end := false; m == 0; head, version, tags, m = l.glance(i, row.Tag(h)) {
-		if i, end = l.Next(h, i, tags); end {
-			return nil, false
-		}
-	}
-	b, k := l.At(i), row.SlotOf(m)
-	key := b.KeyAt(k)
-	seam.Interleave("key read")
-	word := seam.Strong(b.Word(k)) // Where it is held.
-	seam.Interleave("slot read")
-	// If the version is the same as before, all that was read of the slot is of one binding: see package row.
-	s := *(*string)(at)
-	if int(head.Len(k)) != len(s) || head.Version() != version || !sameBytes(key, s) {
-		return t.goOn(l, h, at)
-	}
-	runtime.KeepAlive(l) // What the slot names was kept up to here.
-	if t.retains {
-		if held(word) && head.Marks(k) == 0 {
-			return word, false
-		}
-		return t.loadRetaining(b, head, k, word, at)
-	}
-	if v := seam.Value(word); v != nil {
-		return v, false
-	}
-	return t.searchAt(at)
 }
 
 // sameBytes reports whether the len(s) bytes at p are those of s. For the lengths that keys mostly
@@ -94,110 +133,9 @@ func sameBytes(p unsafe.Pointer, s string) bool {
 			*(*word)(unsafe.Add(p, n-16)) == *(*word)(unsafe.Add(q, n-16)))
 }
 
-// loadWord is the fast path for a Map of numbers, or of pointers, which have the size of N.
-func loadWord[N uint8 | uint16 | uint32 | uint64](t *table, l *layout, at unsafe.Pointer) (referent unsafe.Pointer, metDead bool) {
-	n := uintptr(*(*N)(at))
-	h := hashWord(n)
-	i := l.Home(h)
-	head, version, tags, m := l.glance(i, row.Tag(h))
-	for end := false; m == 0; head, version, tags, m = l.glance(i, row.Tag(h)) {
-		if i, end = l.Next(h, i, tags); end {
-			return nil, false
-		}
-	}
-	b, k := l.At(i), row.SlotOf(m)
-	key := b.Key(k)
-	seam.Interleave("key read")
-	word := seam.Strong(b.Word(k))
-	seam.Interleave("slot read")
-	if key != n || head.Version() != version {
-		return t.goOn(l, h, at)
-	}
-	runtime.KeepAlive(l)
-	if t.retains {
-		if held(word) && head.Marks(k) == 0 {
-			return word, false
-		}
-		return t.loadRetaining(b, head, k, word, at)
-	}
-	if v := seam.Value(word); v != nil {
-		return v, false
-	}
-	return t.searchAt(at)
-}
-
-// loadCanonicalText is the fast path for an Interner of strings and for Strings.
-func loadCanonicalText(t *table, l *layout, at unsafe.Pointer) (referent unsafe.Pointer, metDead bool) {
-	if len(*(*string)(at)) > xxh.Max {
-		return t.searchAt(at)
-	}
-	h := uint32(xxh.String(*(*string)(at), processSeed))
-	i := l.Home(h)
-	head, version, tags, m := l.glance(i, row.Tag(h))
-	for end := false; m == 0; head, version, tags, m = l.glance(i, row.Tag(h)) {
-		if i, end = l.Next(h, i, tags); end {
-			return nil, false
-		}
-	}
-	b, k := l.At(i), row.SlotOf(m)
-	n := b.Key(k)
-	seam.Interleave("key read")
-	word := seam.Strong(b.Word(k))
-	seam.Interleave("slot read")
-	s := *(*string)(at)
-	if n != uintptr(len(s)) || head.Len(k) != uint16(h>>8) || head.Version() != version {
-		return t.goOn(l, h, at)
-	}
-	runtime.KeepAlive(l)
-	v := t.referent(word)
-	if v == nil || !sameBytes(unsafe.Pointer(unsafe.StringData(t.keys.textOf(v, n))), s) {
-		return t.searchAt(at)
-	}
-	if t.retains && head.Marks(k) != 0 {
-		t.use(b, head, k, word, v, t.keys.at(at))
-	}
-	return v, false
-}
-
-// loadCompared is the fast path for keys that a function compares: a copy beside the referent in a Map,
-// or the referent itself in an Interner.
-func loadCompared(t *table, l *layout, at unsafe.Pointer) (referent unsafe.Pointer, metDead bool) {
-	h := uint32(t.keys.hash(at, comparableSeed))
-	i := l.Home(h)
-	head, version, tags, m := l.glance(i, row.Tag(h))
-	for end := false; m == 0; head, version, tags, m = l.glance(i, row.Tag(h)) {
-		if i, end = l.Next(h, i, tags); end {
-			return nil, false
-		}
-	}
-	b, k := l.At(i), row.SlotOf(m)
-	key := b.KeyAt(k)
-	seam.Interleave("key read")
-	word := seam.Strong(b.Word(k))
-	seam.Interleave("slot read")
-	if head.Len(k) != uint16(h>>8) || head.Version() != version {
-		return t.goOn(l, h, at)
-	}
-	v := t.referent(word)
-	if v == nil {
-		return t.searchAt(at)
-	}
-	if key == nil {
-		key = v
-	}
-	if !t.keys.equal(key, at) {
-		return t.searchAt(at)
-	}
-	runtime.KeepAlive(l)
-	if t.retains && head.Marks(k) != 0 {
-		t.use(b, head, k, word, v, t.keys.at(at))
-	}
-	return v, false
-}
-
-// loadRetaining is the end of a fast path in a table that retains, except for what is held and was used
+// loadRetaining is the end of the fast path in a table that retains, except for what is held and was used
 // since the last pass.
-func (t *table) loadRetaining(b *row.Bucket, head *row.Head, k uintptr, word, at unsafe.Pointer) (referent unsafe.Pointer, metDead bool) {
+func (t *table) loadRetaining(b *row.Bucket, head *row.Head, k uintptr, word, at unsafe.Pointer) unsafe.Pointer {
 	v := t.referent(word)
 	if v == nil {
 		return t.searchAt(at)
@@ -205,28 +143,64 @@ func (t *table) loadRetaining(b *row.Bucket, head *row.Head, k uintptr, word, at
 	if head.Marks(k) != 0 {
 		t.use(b, head, k, word, v, t.keys.at(at))
 	}
-	return v, false
+	return v
 }
 
-// loadOther is the way for all other keys, and for all in a layout that was flooded.
-func loadOther(t *table, _ *layout, at unsafe.Pointer) (referent unsafe.Pointer, metDead bool) {
-	return t.searchAt(at)
+// loadByReferent is the end of the fast path byCanonical and byComparison: the referent is needed to compare
+// keys.
+func (t *table) loadByReferent(l *layout, h uint32, b *row.Bucket, head *row.Head, k uintptr, version uint32, word, at unsafe.Pointer) unsafe.Pointer {
+	var n uintptr
+	var key unsafe.Pointer
+	if l.route == byCanonical {
+		n = b.Key(k)
+	} else {
+		key = b.KeyAt(k)
+	}
+	seam.Interleave("slot read")
+	if head.Len(k) != uint16(h>>8) || head.Version() != version {
+		return t.goOn(l, h, at)
+	}
+	v, same := t.referent(word), false
+	switch {
+	case v == nil:
+	case l.route == byCanonical:
+		s := *(*string)(at)
+		same = n == uintptr(len(s)) && sameBytes(unsafe.Pointer(unsafe.StringData(t.keys.textOf(v, n))), s)
+	case key == nil: // An Interner's key is what the referent holds.
+		same = t.keys.equal(v, at)
+	default:
+		same = t.keys.equal(key, at)
+	}
+	if !same {
+		return t.searchAt(at)
+	}
+	runtime.KeepAlive(l)
+	if t.retains && head.Marks(k) != 0 {
+		t.use(b, head, k, word, v, t.keys.at(at))
+	}
+	return v
+}
+
+// loadBySearch is load of all other keys, and counts.
+func (t *table) loadBySearch(at unsafe.Pointer) unsafe.Pointer {
+	found, is := t.find(t.keys.at(at))
+	if t.hits != nil {
+		t.count(found.referent != nil, is == dead)
+	}
+	return found.referent
 }
 
 // goOn is searchAt in l, of the key with hash h there.
-func (t *table) goOn(l *layout, h uint32, at unsafe.Pointer) (referent unsafe.Pointer, metDead bool) {
+func (t *table) goOn(l *layout, h uint32, at unsafe.Pointer) unsafe.Pointer {
 	found, is := t.probe(l, h, t.keys.at(at), nil)
 	if is == torn {
 		return t.searchAt(at)
 	}
-	return found.referent, is == dead
+	return found.referent
 }
 
-// searchAt is load for all keys and all cases.
-func (t *table) searchAt(at unsafe.Pointer) (referent unsafe.Pointer, metDead bool) {
-	found, is := t.find(t.keys.at(at))
-	return found.referent, is == dead
-}
+// searchAt is load for all keys and all cases. It does not count.
+func (t *table) searchAt(at unsafe.Pointer) unsafe.Pointer { return t.search(t.keys.at(at)).referent }
 
 // loadObject is find for a KeyMap or Set. It does not look at the object of a pointer that is not a
 // key of the table.
@@ -246,7 +220,7 @@ func (t *table) loadObject(object unsafe.Pointer) bound {
 	}
 	b, k := l.At(i), row.SlotOf(m)
 	value := b.KeyAt(k)
-	seam.Interleave("key read")
+	seam.Interleave("slot half read")
 	word := seam.Strong(b.Word(k))
 	seam.Interleave("slot read")
 	if head.Len(k) == uint16(h>>8) && head.Version() == version {

@@ -27,16 +27,15 @@ func (p *pause) Yield(at string, _ func() bool) {
 	}
 }
 
+func (p *pause) Strong(unsafe.Pointer) {}
+
 // A lookup has read the tags of a layout that is replaced just then, and its key is unbound. What
 // it is to find in the slot is kept only by the layout, and that only by the lookup.
 func TestSchedulesOfALayoutReplacedDuringALookup(t *testing.T) {
 	release := reaper.hold()
 	defer release()
-	find := reader{func(c *core, at unsafe.Pointer) (unsafe.Pointer, bool) {
-		t, l := c.current()
-		return l.load(t, l, at)
-	}, "key read"}
-	search := reader{func(c *core, at unsafe.Pointer) (unsafe.Pointer, bool) { return c.table.Load().searchAt(at) }, "tags read"}
+	find := reader{func(c *core, at unsafe.Pointer) unsafe.Pointer { return c.load(at, false, nil) }, "slot read"}
+	search := reader{func(c *core, at unsafe.Pointer) unsafe.Pointer { return c.table.Load().searchAt(at) }, "tags read"}
 	t.Run("text", func(t *testing.T) {
 		for name, f := range map[string]reader{"find": find, "search": search} {
 			t.Run(name, func(t *testing.T) { replaceDuring(t, new(Map[string, int]), strings.Repeat("k", 20), f) })
@@ -57,9 +56,9 @@ func TestSchedulesOfALayoutReplacedDuringALookup(t *testing.T) {
 	})
 }
 
-// A reader is a lookup of a key at an address, and a moment before it reads all that it reads of a slot.
+// A reader is a lookup of a key at an address, and a moment before it is done with a slot.
 type reader struct {
-	of func(c *core, at unsafe.Pointer) (unsafe.Pointer, bool)
+	of func(c *core, at unsafe.Pointer) unsafe.Pointer
 	at string
 }
 
@@ -77,11 +76,11 @@ func replaceDuring[K comparable](t *testing.T, m *Map[K, int], key K, f reader) 
 		kept = replaced.Value() != nil
 	}}
 	defer func() { seam.Schedule = nil }()
-	if found, _ := f.of(&m.core, unsafe.Pointer(&key)); found != unsafe.Pointer(v) {
+	if found := f.of(&m.core, unsafe.Pointer(&key)); found != unsafe.Pointer(v) {
 		t.Errorf("the lookup found %p, want what was bound when it began, %p", found, v)
 	}
 	if !kept {
-		t.Error("the layout was collected while a lookup was about to read a slot")
+		t.Error("the layout was collected while a lookup was not done with a slot")
 	}
 	runtime.KeepAlive(v)
 	runtime.KeepAlive(m)

@@ -66,25 +66,25 @@ func announce(a *actor) {
 // Scenarios of single steps of the protocol between lookups, writers and the collector.
 var protocolScenarios = []scenario{
 	{
-		name: "slot taken over, numbers", preemptions: 3, reaches: []string{"version raised", "key read"},
+		name: "slot taken over, numbers", preemptions: 3, reaches: []string{"version raised", "slot half read"},
 		stage: func(r *run) { takesSlotOver(r, r.newMap(Config{})) },
 	},
 	{
-		name: "slot taken over, texts", preemptions: 3, reaches: []string{"version raised", "key read"},
+		name: "slot taken over, texts", preemptions: 3, reaches: []string{"version raised", "slot half read"},
 		stage: func(r *run) { takesSlotOver(r, newMapOf(r, Config{}, text)) },
 	},
 	{
-		name: "slot taken over, addresses", preemptions: 3, reaches: []string{"version raised", "key read"},
+		name: "slot taken over, addresses", preemptions: 3, reaches: []string{"version raised", "slot half read"},
 		stage: func(r *run) { takesSlotOver(r, newMapOf(r, Config{}, address)) },
 	},
 	{
-		name: "slot taken over, boxes", preemptions: 3, reaches: []string{"version raised", "key read"},
+		name: "slot taken over, boxes", preemptions: 3, reaches: []string{"version raised", "slot half read"},
 		stage: func(r *run) { takesSlotOver(r, r.newBoxMap(Config{})) },
 	},
 	{
 		// The slot is another object's when its value is read, and the object's again when the weak
 		// pointer is.
-		name: "slot taken over twice, objects", preemptions: 3, reaches: []string{"version raised", "key read"},
+		name: "slot taken over twice, objects", preemptions: 3, reaches: []string{"version raised", "slot half read"},
 		stage: func(r *run) {
 			m := r.newKeyMap(Config{})
 			m.store(c1, attached+1)
@@ -154,7 +154,7 @@ var protocolScenarios = []scenario{
 	},
 	{
 		// More shards and another hash, one after the other: a lookup may be two layouts back.
-		name: "reseed beside set", preemptions: 3, reaches: []string{"to place a shard", "key read"},
+		name: "reseed beside set", preemptions: 3, reaches: []string{"to place a shard", "slot half read"},
 		stage: func(r *run) {
 			s := r.newSet(Config{})
 			for _, c := range cells[10:14] {
@@ -168,11 +168,11 @@ var protocolScenarios = []scenario{
 		},
 	},
 	{
-		name: "reseed beside interner", preemptions: 2, reaches: []string{"to place a shard", "key read"},
+		name: "reseed beside interner", preemptions: 2, reaches: []string{"to place a shard", "slot half read"},
 		stage: func(r *run) { internsBesideReseed(r, func(n int) [2]int { return [2]int{n, n} }) },
 	},
 	{
-		name: "reseed beside interner of texts", preemptions: 2, reaches: []string{"to place a shard", "key read"},
+		name: "reseed beside interner of texts", preemptions: 2, reaches: []string{"to place a shard", "slot half read"},
 		stage: func(r *run) { internsBesideReseed(r, text) },
 	},
 	{
@@ -245,7 +245,7 @@ var protocolScenarios = []scenario{
 			}
 			r.keep(cells[10 : 12+tourBatch]...)
 			r.keep(c1)
-			r.muted = []string{"referent read", "key read", "tags read"}
+			r.muted = []string{"referent read", "slot half read", "tags read"}
 			m.iterates(0, tourBatch+1)
 			r.start("writer", func(a *actor) { announce(a); m.store(tourBatch+1, c1) })
 		},

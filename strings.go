@@ -7,7 +7,6 @@ import (
 	"unsafe"
 
 	"github.com/go-weak/weakmap/internal/canon"
-	"github.com/go-weak/weakmap/internal/escape"
 )
 
 // Strings gives equal strings the same bytes, so that they take memory once. It is like an
@@ -35,14 +34,7 @@ func (s *Strings) open() *table {
 
 // find returns the interned string that equals v, if there is one.
 func (s *Strings) find(v string) (interned string, ok bool) {
-	var p unsafe.Pointer
-	metDead := false
-	if t, l := s.core.current(); t != nil {
-		p, metDead = l.load(t, l, escape.Hide(unsafe.Pointer(&v)))
-	}
-	if s.Config.Stats {
-		s.core.count(p != nil, metDead)
-	}
+	p := s.core.load(unsafe.Pointer(&v), s.Config.Stats, (*string)(nil))
 	if p == nil {
 		return "", false
 	}

@@ -101,7 +101,7 @@ type layout struct {
 	row.Row
 	hashing hashing
 	table   *table
-	load    way                // Immutable, as row.Row and hashing.
+	route   route              // Immutable, as row.Row and hashing.
 	shards  []shard            // kept from layout to layout while their number stays
 	kept    *[]journal.Journal // what the slots name, once the next layout has taken over the shards. Written once, with all shards locked, and read by the collector only.
 }
@@ -167,9 +167,9 @@ func newTable(o options) *table {
 
 // newLayout returns a layout without a row and shards.
 func (t *table) newLayout(by hashing) *layout {
-	l := &layout{hashing: by, table: t, load: loadOther}
-	if !by.seeded {
-		l.load = t.keys.way()
+	l := &layout{hashing: by, table: t}
+	if !by.seeded && t.hits == nil {
+		l.route = t.keys.route()
 	}
 	return l
 }
@@ -253,11 +253,8 @@ func (t *table) referent(word unsafe.Pointer) unsafe.Pointer {
 func held(word unsafe.Pointer) bool { return uintptr(word)&1 == 0 }
 
 // count counts a hit, or a miss that met what had died or did not, with Config.Stats.
-func (c *core) count(hit, metDead bool) {
-	t := c.table.Load()
+func (t *table) count(hit, metDead bool) {
 	switch {
-	case t == nil:
-		c.early.Add(1)
 	case t.hits == nil: // Config.Stats was set too late.
 	case hit:
 		t.hits.Inc()
@@ -272,12 +269,17 @@ func (c *core) count(hit, metDead bool) {
 // countObject is count for a lookup of an object. Only with a Hasher can it miss because something
 // died: otherwise the caller holds the key. It looks once more then.
 func (c *core) countObject(object unsafe.Pointer, found bool) {
+	t := c.table.Load()
+	if t == nil {
+		c.early.Add(1)
+		return
+	}
 	metDead := false
-	if t := c.table.Load(); !found && object != nil && t != nil && t.keys.class == alikes {
+	if !found && object != nil && t.keys.class == alikes {
 		_, is := t.find(t.keyOfObject(escape.Hide(object)))
 		metDead = is == dead
 	}
-	c.count(found, metDead)
+	t.count(found, metDead)
 }
 
 // length is the number of entries, dead ones not yet removed included.

@@ -94,14 +94,14 @@ func remove[K comparable](c *core, key K, cond condition) (old unsafe.Pointer, r
 	return b.referent, removed
 }
 
-// lookup returns what key is bound to, or nil.
+// lookup returns what key is bound to, or nil. It does not count.
 func lookup[K comparable](c *core, key K) (bound unsafe.Pointer, ok bool) {
-	t, l := c.current()
+	t := c.table.Load()
 	if t == nil {
 		mustBeHashable(key)
 		return nil, false
 	}
-	bound, _ = l.load(t, l, escape.Hide(unsafe.Pointer(&key)))
+	bound = t.searchAt(escape.Hide(unsafe.Pointer(&key)))
 	return bound, bound != nil
 }
 
@@ -119,18 +119,7 @@ func storeIfAbsent[K comparable](t *table, key K, value unsafe.Pointer, unless *
 // Load returns the value bound to key. It misses only if, at some moment during
 // the call, the key was unbound or what was bound to it was unreachable.
 func (m *Map[K, V]) Load(key K) (value *V, ok bool) {
-	t, l := m.core.current()
-	if t == nil {
-		mustBeHashable(key)
-		if m.Config.Stats {
-			m.core.count(false, false)
-		}
-		return nil, false
-	}
-	p, metDead := l.load(t, l, escape.Hide(unsafe.Pointer(&key)))
-	if m.Config.Stats {
-		m.core.count(p != nil, metDead)
-	}
+	p := m.core.load(unsafe.Pointer(&key), m.Config.Stats, (*K)(nil))
 	return (*V)(p), p != nil
 }
 
