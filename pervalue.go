@@ -1,7 +1,9 @@
 package weakmap
 
 import (
+	"math/bits"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -21,18 +23,21 @@ type ticket struct {
 	hash    atomic.Uint32       // Written before publication, and with all shards locked.
 	cleanup seam.Cleanup        // Immutable once the ticket is listed.
 
-	prev, next *ticket // in tickets. Guarded by tickets.mu, as is listed.
-	listed     bool
+	place int // in tickets, counted from 1; 0 if it is not listed. Guarded by tickets.mu.
 }
 
 // tickets are those of a table whose cleanups have neither run nor been stopped. When the table
 // is gone, a cleanup of its own stops them, so that nothing piles up on values that outlive one
 // container after the other. That cleanup's argument is the tickets, so they must not lead to
-// the table: a ticket knows its value weakly, and no key.
+// the table: a ticket knows its value weakly, and no key. Nor does one lead to another: with
+// GODEBUG=checkfinalizers=1 the runtime goes through all that each argument leads to.
 type tickets struct {
-	mu    sync.Mutex // A leaf, held for a few instructions.
-	first *ticket    // the one listed last. Guarded by mu.
+	mu     sync.Mutex  // A leaf, held for a few instructions, and for the allocation of a chunk.
+	chunks [][]*ticket // each twice as long as the one before, so that none is ever copied. Guarded by mu, as n.
+	n      int         // how many are listed, in the first places
 }
+
+const firstTickets = 8 // places in the first chunk
 
 // newTickets returns the tickets of t.
 func newTickets(t *table) *tickets {
@@ -41,46 +46,56 @@ func newTickets(t *table) *tickets {
 	return list
 }
 
+// placesBefore returns how many places there are before chunk c.
+func placesBefore(c int) int { return firstTickets<<c - firstTickets }
+
+// at returns where the ticket at a place is.
+func (l *tickets) at(place int) **ticket {
+	c := bits.Len(uint(place-1+firstTickets)/firstTickets) - 1
+	return &l.chunks[c][place-1-placesBefore(c)]
+}
+
 func (l *tickets) add(k *ticket) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if k.next = l.first; k.next != nil {
-		k.next.prev = k
+	if c := len(l.chunks); l.n == placesBefore(c) {
+		l.chunks = append(l.chunks, make([]*ticket, firstTickets<<c))
 	}
-	l.first, k.listed = k, true
+	l.n++
+	k.place = l.n
+	*l.at(k.place) = k
 }
 
 // remove takes k out, if it is listed.
 func (l *tickets) remove(k *ticket) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.unlink(k)
+	if k.place != 0 {
+		l.unlist(k)
+	}
 }
 
-// unlink is remove. Must be called with l.mu held.
-func (l *tickets) unlink(k *ticket) {
-	if !k.listed {
-		return
+// unlist takes k out, which must be listed, and puts the last one in its place. Must be called with l.mu held.
+func (l *tickets) unlist(k *ticket) {
+	last := l.at(l.n)
+	(*last).place = k.place
+	*l.at(k.place) = *last
+	*last, k.place = nil, 0
+	l.n--
+	for c := len(l.chunks) - 1; c >= 0 && l.n <= placesBefore(c)/2; c-- {
+		l.chunks = slices.Delete(l.chunks, c, c+1)
 	}
-	if k.next != nil {
-		k.next.prev = k.prev
-	}
-	if k.prev != nil {
-		k.prev.next = k.next
-	} else {
-		l.first = k.next
-	}
-	k.prev, k.next, k.listed = nil, nil, false
 }
 
 // take takes one out, and returns nil if there is none.
 func (l *tickets) take() *ticket {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	k := l.first
-	if k != nil {
-		l.unlink(k)
+	if l.n == 0 {
+		return nil
 	}
+	k := *l.at(l.n)
+	l.unlist(k)
 	return k
 }
 

@@ -1,0 +1,47 @@
+package weakmap
+
+import (
+	"math/rand/v2"
+	"testing"
+)
+
+// Tickets against a set: each is listed from add to remove or take, and what is empty keeps no memory.
+func TestTicketsAreListedUntilTheyGo(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	var l tickets
+	listed := map[*ticket]bool{}
+	for step := range 40_000 {
+		// For a while more are added than go, then the other way round.
+		adds := 6
+		if step/5_000%2 == 1 {
+			adds = 3
+		}
+		switch k := new(ticket); {
+		case random.IntN(10) < adds:
+			l.add(k)
+			listed[k] = true
+		case random.IntN(2) == 0:
+			k = l.take()
+			if (k == nil) != (len(listed) == 0) || k != nil && !listed[k] {
+				t.Fatalf("step %d: take returns %p, which is listed: %t; %d are", step, k, listed[k], len(listed))
+			}
+			delete(listed, k)
+		default:
+			for k = range listed {
+				break
+			}
+			l.remove(k)
+			l.remove(k) // Nothing then.
+			delete(listed, k)
+		}
+		if l.n != len(listed) {
+			t.Fatalf("step %d: %d listed, want %d", step, l.n, len(listed))
+		}
+	}
+	for k := l.take(); k != nil; k = l.take() {
+		delete(listed, k)
+	}
+	if len(listed) != 0 || len(l.chunks) != 0 {
+		t.Errorf("%d tickets were not taken, %d chunks are left", len(listed), len(l.chunks))
+	}
+}
