@@ -57,7 +57,7 @@ func internerOptions[T comparable](config Config, hash func(T) uint64) options {
 
 // find returns the canonical pointer of the value at p, which it does not keep, or nil.
 func (in *Interner[T]) find(p unsafe.Pointer) *T {
-	return (*T)(in.core.load(p, in.Config.Stats, (*T)(nil)))
+	return (*T)(in.core.load(p, in.Config.Stats, keysOf[T]{}))
 }
 
 // Intern returns the canonical pointer of value. As long as the canonical pointer

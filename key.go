@@ -197,12 +197,15 @@ func (t *table) hashedKey(p unsafe.Pointer) key {
 // hashed.
 func mustBeHashable[K comparable](key K) { maphash.Comparable(comparableSeed, key) }
 
-// mustHash is mustBeHashable of the key at an address. kind is a pointer of its type.
-func mustHash(kind any, at unsafe.Pointer) {
-	if t := reflect.TypeOf(kind).Elem(); hasInterface(t) {
-		mustBeHashable(reflect.NewAt(t, at).Elem().Interface())
-	}
+// A keyType is the type of a container's keys, for a core that has no table.
+type keyType interface {
+	// mustBeHashable is the function of that name, of the key at an address.
+	mustBeHashable(at unsafe.Pointer)
 }
+
+type keysOf[K comparable] struct{}
+
+func (keysOf[K]) mustBeHashable(at unsafe.Pointer) { mustBeHashable(*(*K)(at)) }
 
 func (k key) text() string { return unsafe.String((*byte)(k.at), k.n) }
 

@@ -31,12 +31,12 @@ const (
 )
 
 // load returns what the key at an address is bound to, or nil. Nothing of the key is kept, so it need not
-// be on the heap. counts is the container's Config.Stats, and kind a pointer to keys, or nil of that type: a
-// core without a table knows neither.
-func (c *core) load(at unsafe.Pointer, counts bool, kind any) unsafe.Pointer {
+// be on the heap. counts is the container's Config.Stats, and keys says of which type the key is: a core
+// without a table knows neither.
+func (c *core) load(at unsafe.Pointer, counts bool, keys keyType) unsafe.Pointer {
 	t := c.table.Load()
 	if t == nil {
-		return c.loadNothing(escape.Hide(at), counts, kind)
+		return c.loadNothing(escape.Hide(at), counts, keys)
 	}
 	l := t.layout.Load()
 	seam.Interleave("layout read")
@@ -101,8 +101,8 @@ func (c *core) load(at unsafe.Pointer, counts bool, kind any) unsafe.Pointer {
 }
 
 // loadNothing is load before the first insertion.
-func (c *core) loadNothing(at unsafe.Pointer, counts bool, kind any) unsafe.Pointer {
-	mustHash(kind, at)
+func (c *core) loadNothing(at unsafe.Pointer, counts bool, keys keyType) unsafe.Pointer {
+	keys.mustBeHashable(at)
 	if counts {
 		c.early.Add(1)
 	}

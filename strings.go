@@ -34,7 +34,7 @@ func (s *Strings) open() *table {
 
 // find returns the interned string that equals v, if there is one.
 func (s *Strings) find(v string) (interned string, ok bool) {
-	p := s.core.load(unsafe.Pointer(&v), s.Config.Stats, (*string)(nil))
+	p := s.core.load(unsafe.Pointer(&v), s.Config.Stats, keysOf[string]{})
 	if p == nil {
 		return "", false
 	}

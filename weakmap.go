@@ -119,7 +119,7 @@ func storeIfAbsent[K comparable](t *table, key K, value unsafe.Pointer, unless *
 // Load returns the value bound to key. It misses only if, at some moment during
 // the call, the key was unbound or what was bound to it was unreachable.
 func (m *Map[K, V]) Load(key K) (value *V, ok bool) {
-	p := m.core.load(unsafe.Pointer(&key), m.Config.Stats, (*K)(nil))
+	p := m.core.load(unsafe.Pointer(&key), m.Config.Stats, keysOf[K]{})
 	return (*V)(p), p != nil
 }
 

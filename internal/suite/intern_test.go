@@ -25,6 +25,9 @@ func TestInternerZeroValueIsEmptyAndFree(t *testing.T) {
 	for range in.All() {
 		t.Error("All of an unused interner yields")
 	}
+	var holders weakmap.Interner[holder]
+	key := holder{1, "a dynamic type that can be hashed"}
+	zeroAllocs(t, "a lookup that looks at dynamic types", func() { holders.Lookup(key) })
 }
 
 // Every method by its contract, in one walk.
