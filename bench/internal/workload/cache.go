@@ -58,9 +58,9 @@ func cacheLookup(workload string, s size, procs int) Cell {
 			m := p.New(s.n)
 			fill(m, keys) // It holds the values by itself.
 			if hit {
-				return m.Load, shuffled(keys, minStream), m
+				return m.Load, stringKeys.stream(keys, 0, minStream), m
 			}
-			return m.Load, shuffled(stringKeys.some(s.n, s.n), minStream), m
+			return m.Load, stringKeys.stream(keys, s.n, minStream), m
 		}), procs)
 }
 
@@ -76,12 +76,12 @@ func cacheMixed(s size, procs int) Cell {
 		return func(b *testing.B) {
 			if m.Load == nil {
 				m = find(participants, impl).New(s.n)
-				keys := stringKeys.some(0, 10*s.n)
+				keys := uint64(10 * s.n)
 				random := rand.New(rand.NewPCG(9, 10))
-				ranks := rand.NewZipf(random, 1.1, 1, uint64(len(keys)-1))
+				ranks := rand.NewZipf(random, 1.1, 1, keys-1)
 				stream = make([]string, drawings)
 				for i := range stream {
-					stream[i] = keys[mix(ranks.Uint64())%uint64(len(keys))]
+					stream[i] = stringKeys.make(mix(ranks.Uint64()) % keys)
 				}
 				for _, key := range stream {
 					if m.Load(key) == nil {

@@ -11,10 +11,11 @@ import (
 type keyKind[K comparable] struct {
 	name string
 	make func(i uint64) K
+	same bool // whether the very keys that were stored are looked up: another of that index may be no equal one
 }
 
 var (
-	stringKeys = keyKind[string]{"string", func(i uint64) string {
+	stringKeys = keyKind[string]{name: "string", make: func(i uint64) string {
 		const digits = "0123456789abcdef"
 		b := [21]byte{'u', 's', 'e', 'r', ':'}
 		for n, at := mix(i), len(b)-1; at >= 5; at-- {
@@ -23,17 +24,19 @@ var (
 		}
 		return string(b[:])
 	}}
-	uint64Keys = keyKind[uint64]{"uint64", mix}
-	structKeys = keyKind[fullName]{"struct", func(i uint64) fullName {
+	uint64Keys = keyKind[uint64]{name: "uint64", make: mix}
+	structKeys = keyKind[fullName]{name: "struct", make: func(i uint64) fullName {
 		return fullName{First: stringKeys.make(i), Last: stringKeys.make(^i)}
 	}}
+
+	storedKeys = keyKind[string]{"stored", stringKeys.make, true}
 
 	objects16  = objectKeys[[2]uint64]("16B")
 	objects64  = objectKeys[[8]uint64]("64B")
 	objects256 = objectKeys[[32]uint64]("256B")
 
-	craftedKeys = keyKind[string]{"crafted", func(i uint64) string { return flood.String(int(i)) }}
-	randomKeys  = keyKind[string]{"random", func(i uint64) string {
+	craftedKeys = keyKind[string]{name: "crafted", make: func(i uint64) string { return flood.String(int(i)) }}
+	randomKeys  = keyKind[string]{name: "random", make: func(i uint64) string {
 		var b [flood.Length]byte
 		_, _ = rand.NewChaCha8([32]byte{byte(i), byte(i >> 8), byte(i >> 16), byte(i >> 24)}).Read(b[:])
 		return string(b[:])
@@ -45,7 +48,7 @@ type fullName struct{ First, Last string }
 
 // objectKeys makes new objects: they are told apart by identity.
 func objectKeys[T any](name string) keyKind[*T] {
-	return keyKind[*T]{name, func(uint64) *T { return new(T) }}
+	return keyKind[*T]{name, func(uint64) *T { return new(T) }, true}
 }
 
 // mix is a bijection that leaves no pattern in consecutive numbers (the finalizer of
@@ -66,8 +69,29 @@ func (k keyKind[K]) some(first, n int) []K {
 	return keys
 }
 
+// stream returns keys to look up, of which keys are equal ones, the first with index first: in random
+// order, again and again in a new order until there are at least least. As programs have them, they
+// were made after those that were stored, one after the other in the order of use; so what is timed is
+// the map, and not the way to the key.
+func (k keyKind[K]) stream(keys []K, first, least int) []K {
+	order := make([]int, len(keys))
+	for i := range order {
+		order[i] = i
+	}
+	order = shuffled(order, least)
+	stream := make([]K, len(order))
+	for i, at := range order {
+		if k.same {
+			stream[i] = keys[at]
+		} else {
+			stream[i] = k.make(uint64(first + at))
+		}
+	}
+	return stream
+}
+
 // shuffled returns the keys in random order, again and again in a new order until there are at
-// least n. Strings share their bytes with keys: what differs is the order in which they are met.
+// least n.
 func shuffled[K comparable](keys []K, n int) []K {
 	random := rand.New(rand.NewPCG(1, 2))
 	var stream []K

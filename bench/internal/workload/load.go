@@ -26,9 +26,12 @@ func loads() []Cell {
 		loadHit(structKeys, size{100_000, Full}, usual),
 		loadHit(stringKeys, size{1_000_000, Full}, usual),
 		loadHit(uint64Keys, size{1_000_000, Extra}, usual),
+		loadHit(storedKeys, size{1_000, Extra}, usual),
+		loadHit(storedKeys, size{100_000, Extra}, usual),
 		loadHit(stringKeys, size{100, Smoke}, all),
 		loadHit(uint64Keys, size{100, Smoke}, usual),
 		loadHit(structKeys, size{100, Smoke}, usual),
+		loadHit(storedKeys, size{100, Smoke}, usual),
 		loadMiss(stringKeys, size{1_000, Extra}),
 		loadMiss(uint64Keys, size{1_000, Extra}),
 		loadMiss(stringKeys, size{100_000, Full | Quick}),
@@ -41,15 +44,14 @@ func loads() []Cell {
 }
 
 // loadHit measures Load on all processors, in a map of live values that does not change. The keys
-// come in random order. A hit looks up the very strings that were stored, not copies of them:
-// their bytes are read by the hash anyway. No collection runs during that; what collections cost
-// is measured elsewhere.
+// come in random order. No collection runs during that; what collections cost is measured
+// elsewhere.
 func loadHit[K comparable](kind keyKind[K], s size, kinds []peer.Kind) Cell {
 	return lookups(lookupCell("LoadHit", "key="+kind.name, s), mapPeers[K](kinds...), true,
 		func(p mapPeer[K]) (func(K) *peer.Value, []K, any) {
 			keys := kind.some(0, s.n)
 			m := p.New(s.n)
-			return m.Load, shuffled(keys, minStream), fill(m, keys)
+			return m.Load, kind.stream(keys, 0, minStream), fill(m, keys)
 		})
 }
 
@@ -58,8 +60,8 @@ func loadMiss[K comparable](kind keyKind[K], s size) Cell {
 	return lookups(lookupCell("LoadMiss", "key="+kind.name, s), mapPeers[K](storing...), false,
 		func(p mapPeer[K]) (func(K) *peer.Value, []K, any) {
 			m := p.New(s.n)
-			held := fill(m, kind.some(0, s.n))
-			return m.Load, shuffled(kind.some(s.n, s.n), minStream), held
+			keys := kind.some(0, s.n)
+			return m.Load, kind.stream(keys, s.n, minStream), fill(m, keys)
 		})
 }
 
@@ -87,9 +89,9 @@ func keyLoad[T any](kind keyKind[*T], s size, hit bool) Cell {
 			m := p.New(s.n)
 			fill(m, keys)
 			if hit {
-				return m.Load, shuffled(keys, minStream), keys
+				return m.Load, kind.stream(keys, 0, minStream), keys
 			}
-			return m.Load, shuffled(kind.some(s.n, s.n), minStream), keys
+			return m.Load, kind.stream(kind.some(s.n, s.n), s.n, minStream), keys
 		})
 }
 
@@ -114,7 +116,7 @@ func internHit[T comparable](workload string, kind keyKind[T], s size) Cell {
 			for i, value := range values {
 				held[i] = in.Intern(value)
 			}
-			return in.Intern, shuffled(values, minStream), held
+			return in.Intern, kind.stream(values, 0, minStream), held
 		})
 }
 

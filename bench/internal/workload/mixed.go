@@ -60,6 +60,7 @@ func mixed[K comparable](workload string, kind keyKind[K], s size, stores int, d
 		var held []*peer.Value
 		var keys []K
 		var drawn []uint32
+		var stream []K // the keys drawn
 		return func(b *testing.B) {
 			if m.Load == nil {
 				m = find(participants, impl).New(s.n)
@@ -69,6 +70,10 @@ func mixed[K comparable](workload string, kind keyKind[K], s size, stores int, d
 				places := rand.New(rand.NewPCG(7, 8)).Perm(s.n)
 				for i := range drawn {
 					drawn[i] = uint32(places[draw(s.n)])
+				}
+				stream = make([]K, drawings)
+				for i, at := range drawn {
+					stream[i] = kind.make(uint64(at))
 				}
 				runtime.GC()
 			}
@@ -81,15 +86,15 @@ func mixed[K comparable](workload string, kind keyKind[K], s size, stores int, d
 				next := me * len(drawn) / procs
 				missed := int64(0)
 				for n := 0; pb.Next(); n++ {
-					at := int(drawn[next])
 					if n%stores == stores-1 {
+						at := int(drawn[next])
 						if at += me - at%procs; at >= len(keys) {
 							at -= procs
 						}
 						value := new(peer.Value)
 						m.Store(keys[at], value)
 						held[at] = value
-					} else if m.Load(keys[at]) == nil {
+					} else if m.Load(stream[next]) == nil {
 						missed++
 					}
 					if next++; next == len(drawn) {

@@ -42,7 +42,7 @@ func retainHit[K comparable](kind keyKind[K], s size) Cell {
 					}
 				}
 			}
-			return m.Load, shuffled(keys, minStream), held
+			return m.Load, kind.stream(keys, 0, minStream), held
 		})
 	// The testing package collects before each call, of which the first ones look up few keys.
 	start := c.start
