@@ -1,26 +1,38 @@
-// Figures writes the tables of the documents anew from recorded results, so that each figure in
+// Figures rewrites the tables of the documents from recorded results, so that each figure in
 // them is one that was measured:
 //
 //	go run ./bench/cmd/figures
 //
 // A table stands between the comments <!-- figures: NAME --> and <!-- end -->, in README.md and in
-// bench/results/README.md. The results are those in bench/results. The test of this package fails
-// where a document says anything else.
+// bench/results/README.md. The results are those in bench/results, and beside them it writes the report of
+// the first file, with its picture. The test of this package fails where a document says anything else.
 package main
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"github.com/go-weak/weakmap/bench/internal/chart"
+	"github.com/go-weak/weakmap/bench/internal/report"
 )
 
 // documents have tables, by their paths from the root.
 var documents = []string{"README.md", "bench/results/README.md"}
 
-// recorded are the files of results.
-var recorded = []string{"bench/results/core.txt", "bench/results/cache.txt"}
+// recorded are the files of results, the full run first.
+var recorded = []string{"bench/results/core.txt", "bench/results/cache.txt", "bench/results/turns.txt"}
+
+// rendered are the files that are made of the full run as a whole.
+var rendered = map[string]func(*report.Document, io.Writer) error{
+	"bench/results/report.md":          (*report.Document).WriteMarkdown,
+	"bench/results/overview-light.svg": func(d *report.Document, w io.Writer) error { return d.WriteOverview(w, chart.Light) },
+	"bench/results/overview-dark.svg":  func(d *report.Document, w io.Writer) error { return d.WriteOverview(w, chart.Dark) },
+}
 
 func main() {
 	if len(os.Args) > 1 {
@@ -52,12 +64,21 @@ func rewrite(root string) error {
 			return err
 		}
 	}
+	for name, write := range rendered {
+		var text bytes.Buffer
+		if err := write(r.report, &text); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		if err := os.WriteFile(filepath.Join(root, filepath.FromSlash(name)), text.Bytes(), 0o666); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
 var place = regexp.MustCompile(`(?s)(<!-- figures: ([a-z]+) -->\n).*?(<!-- end -->)`)
 
-// renew returns a document with all its tables made anew.
+// renew returns a document with all its tables made again.
 func renew(document string, r *results) (string, error) {
 	var failed error
 	text := place.ReplaceAllStringFunc(document, func(old string) string {

@@ -29,11 +29,22 @@ func TestTheDocumentsSayWhatWasMeasured(t *testing.T) {
 		old, now := strings.Split(string(text), "\n"), strings.Split(want, "\n")
 		for i := range min(len(old), len(now)) {
 			if old[i] != now[i] {
-				t.Fatalf("%s:%d says\n%s\nand the results\n%s\ngo run ./bench/cmd/figures writes all tables anew", name, i+1, old[i], now[i])
+				t.Fatalf("%s:%d says\n%s\nand the results\n%s\ngo run ./bench/cmd/figures writes all tables again", name, i+1, old[i], now[i])
 			}
 		}
 		if len(old) != len(now) {
 			t.Errorf("%s has tables of another length than the results: run go run ./bench/cmd/figures", name)
+		}
+	}
+	for name, write := range rendered {
+		text, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		var want strings.Builder
+		if err := write(r.report, &want); err != nil || string(text) != want.String() {
+			t.Errorf("%s is not what the results make (%v): run go run ./bench/cmd/figures", name, err)
 		}
 	}
 	if shown != len(tables) {

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/perf/benchfmt"
 
+	"github.com/go-weak/weakmap/bench/internal/report"
 	"github.com/go-weak/weakmap/bench/internal/verdict"
 )
 
@@ -19,6 +20,7 @@ type figure struct{ cell, unit, impl string }
 // asked for and are not there.
 type results struct {
 	samples map[figure][]float64
+	report  *report.Document // of the full run
 	missing []string
 }
 
@@ -29,7 +31,21 @@ func readAll(root string) (*results, error) {
 			return nil, err
 		}
 	}
-	return r, nil
+	return r, r.readReport(filepath.Join(root, filepath.FromSlash(recorded[0])))
+}
+
+func (r *results) readReport(path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	data, err := report.Read([]report.Input{{Name: filepath.Base(path), Text: file}})
+	if err != nil {
+		return err
+	}
+	r.report, err = report.New(data)
+	return err
 }
 
 func (r *results) read(path string) error {

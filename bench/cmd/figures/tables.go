@@ -30,6 +30,8 @@ var tables = map[string]func(*results) (string, error){
 	"finalizers": finalizers,
 	"types":      types,
 	"caches":     caches,
+	"turns":      turns,
+	"places":     places,
 }
 
 // weakMaps are the weak maps as people write them.
@@ -148,6 +150,30 @@ func maps(r *results) (string, error) {
 		}
 	}
 	fmt.Fprintf(&t, "\nThe geometric mean of the best rival's time over this library's in the cells of `LoadHit`: %s.\n", fine(math.Exp(product/float64(hits))))
+	return t.String(), r.err()
+}
+
+// places says where this library stands in the full run.
+func places(r *results) (string, error) {
+	n := r.report.Tally
+	return fmt.Sprintf("In %d figures this library has rivals: it is first in %d, second in %d, and worse in %d.\n", n.First+n.Second+n.Worse, n.First, n.Second, n.Worse), nil
+}
+
+// turns has the lookups that were measured in one process as well as in one for each participant.
+func turns(r *results) (string, error) {
+	var t table
+	t.begin("cell", "weakmap", "best rival in turns ", "rival / weakmap", "in processes of their own")
+	for _, cell := range []string{
+		"LoadHit/key=string/size=1000", "LoadHit/key=uint64/size=1000",
+		"LoadHit/key=string/size=100000", "LoadHit/key=uint64/size=100000",
+		"LoadMiss/key=string/size=1000", "LoadMiss/key=string/size=100000",
+	} {
+		inTurns := "InTurns/" + cell
+		own := r.median(inTurns, seconds, ours)
+		best, impl := r.best(inTurns, seconds, weakMaps...)
+		apart, _ := r.best(cell, seconds, weakMaps...)
+		t.row("`"+cell+"`", format(own, seconds), named[impl], fine(best/own), fine(apart/r.median(cell, seconds, ours)))
+	}
 	return t.String(), r.err()
 }
 

@@ -5,7 +5,8 @@
 //	go run ./bench/cmd/turns -cell LoadHit/string/100000
 //
 // For each cell it prints the median of each participant, in nanoseconds for a lookup, and how
-// the best of the others compares with this library.
+// the best of the others compares with this library. With -format bench it prints each turn, as
+// a benchmark does.
 package main
 
 import (
@@ -22,64 +23,88 @@ import (
 	"unsafe"
 
 	"github.com/go-weak/weakmap/bench/internal/peer"
+	"github.com/go-weak/weakmap/bench/internal/verdict"
 )
 
 // A cell is one measurement.
 type cell struct {
-	name string
-	run  func(rounds int) []result
+	workload, key string
+	size          int
+	run           func(rounds int) []result
 }
 
-// A result is the median of one participant.
+func (c cell) String() string { return fmt.Sprintf("%s/%s/%d", c.workload, c.key, c.size) }
+
+// A result is what one participant took for a lookup, in nanoseconds, in each of its turns.
 type result struct {
-	name string
-	ns   float64
+	name  string
+	turns []float64
 }
 
 func main() {
 	pattern := flag.String("cell", ".", "measure the cells that match this `regexp`")
 	peers := flag.String("peers", ".", "measure the participants that match this `regexp`")
 	rounds := flag.Int("rounds", 21, "how many turns each participant has")
+	format := flag.String("format", "table", "print a `table`, or the text of a benchmark: bench")
 	flag.Parse()
 	wanted, err := regexp.Compile(*pattern)
 	those, peersErr := regexp.Compile(*peers)
-	if err != nil || peersErr != nil || flag.NArg() > 0 || *rounds < 1 {
-		fmt.Fprintln(os.Stderr, "turns: -cell and -peers take a regexp, -rounds a positive number, and there are no arguments")
+	print, ok := map[string]func(cell, []result){"table": compare, "bench": list}[*format]
+	if err != nil || peersErr != nil || flag.NArg() > 0 || *rounds < 1 || !ok {
+		fmt.Fprintln(os.Stderr, "turns: -cell and -peers take a regexp, -rounds a positive number, -format table or bench, and there are no arguments")
 		os.Exit(2)
 	}
 	var cells []cell
 	for _, n := range []int{1_000, 90_000, 100_000, 1_000_000} { // This library grows at 93,000.
 		cells = append(cells,
-			cell{fmt.Sprintf("LoadHit/string/%d", n), func(rounds int) []result { return lookups(texts, n, n, rounds, those) }},
-			cell{fmt.Sprintf("LoadHit/uint64/%d", n), func(rounds int) []result { return lookups(numbers, n, n, rounds, those) }},
-			cell{fmt.Sprintf("LoadMiss/string/%d", n), func(rounds int) []result { return lookups(texts, n, 0, rounds, those) }})
+			cell{"LoadHit", "string", n, func(rounds int) []result { return lookups(texts, n, n, rounds, those) }},
+			cell{"LoadHit", "uint64", n, func(rounds int) []result { return lookups(numbers, n, n, rounds, those) }},
+			cell{"LoadMiss", "string", n, func(rounds int) []result { return lookups(texts, n, 0, rounds, those) }})
 	}
 	for _, c := range cells {
-		if wanted.MatchString(c.name) {
-			report(c.name, c.run(*rounds))
+		if wanted.MatchString(c.String()) {
+			print(c, c.run(*rounds))
 		}
 	}
 }
 
-// report prints a cell, the fastest participant first.
-func report(name string, results []result) {
-	slices.SortFunc(results, func(a, b result) int { return cmp.Compare(a.ns, b.ns) })
+// compare prints a cell as a line, the fastest participant first.
+func compare(c cell, results []result) {
+	slices.SortFunc(results, func(a, b result) int { return cmp.Compare(a.median(), b.median()) })
 	var ours, best float64
 	var line strings.Builder
 	for _, r := range results {
-		fmt.Fprintf(&line, "  %s %.1f", r.name, r.ns)
+		fmt.Fprintf(&line, "  %s %.1f", r.name, r.median())
 		switch {
 		case r.name == peer.Ours:
-			ours = r.ns
+			ours = r.median()
 		case best == 0 && !strings.HasPrefix(r.name, peer.Ours):
-			best = r.ns
+			best = r.median()
 		}
 	}
-	fmt.Printf("%-24s best other / ours %.2f:%s\n", name, best/ours, line.String())
+	fmt.Printf("%-24s best other / ours %.2f:%s\n", c, best/ours, line.String())
+}
+
+func (r result) median() float64 { return verdict.Median(r.turns) }
+
+// list prints all turns of a cell.
+func list(c cell, results []result) {
+	for _, r := range results {
+		for _, ns := range r.turns {
+			fmt.Printf("BenchmarkInTurns/%s/impl=%s/key=%s/size=%d \t%d\t%.4g ns/op\n", c.workload, r.name, c.key, c.size, stretches(c.size)*stretch, ns)
+		}
+	}
 }
 
 // stretch is how many keys are made and then looked up: few enough to stay in the cache.
 const stretch = 512
+
+// warmMax is how many lookups come before those that are timed, at most: then the map's memory is
+// where it is when a program uses one map much.
+const warmMax = 200_000
+
+// stretches returns how many stretches of a turn are timed, in a map of n bindings.
+func stretches(n int) int { return max(min(n, warmMax)/stretch, 64) }
 
 // textLen is the length of a key that is a string.
 const textLen = 21
@@ -125,14 +150,13 @@ func lookups[K comparable](keys func(to []K, ids []int, keep bool), n, hits, rou
 		values[i] = new(peer.Value)
 	}
 	type participant struct {
-		name string
-		m    peer.Map[K]
-		ns   []float64
+		result
+		m peer.Map[K]
 	}
 	var all []*participant
 	for _, p := range peer.Maps[K]() {
 		if p.Kind == peer.Weak && those.MatchString(p.Name) {
-			all = append(all, &participant{name: p.Name, m: p.New(n)})
+			all = append(all, &participant{result{name: p.Name}, p.New(n)})
 		}
 	}
 	order := rand.Perm(n)
@@ -145,15 +169,12 @@ func lookups[K comparable](keys func(to []K, ids []int, keep bool), n, hits, rou
 	}
 	runtime.GC()
 	ids, ready := make([]int, stretch), make([]K, stretch)
-	// A turn first looks up as many keys as there are, up to warmMax, untimed: then the map's
-	// memory is where it is when a program uses one map much.
-	const warmMax = 200_000
-	warm, stretches := min(n, warmMax)/stretch+1, max(min(n, warmMax)/stretch, 64)
+	warm, timed := min(n, warmMax)/stretch+1, stretches(n)
 	for range rounds {
 		rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 		for _, p := range all {
 			var spent time.Duration
-			for round := range warm + stretches {
+			for round := range warm + timed {
 				for i := range ids {
 					ids[i] = rand.IntN(n)
 					if hits == 0 {
@@ -171,14 +192,13 @@ func lookups[K comparable](keys func(to []K, ids []int, keep bool), n, hits, rou
 					spent += time.Since(start)
 				}
 			}
-			p.ns = append(p.ns, float64(spent.Nanoseconds())/float64(stretches*stretch))
+			p.turns = append(p.turns, float64(spent.Nanoseconds())/float64(timed*stretch))
 		}
 	}
 	runtime.KeepAlive(values)
 	results := make([]result, len(all))
 	for i, p := range all {
-		slices.Sort(p.ns)
-		results[i] = result{p.name, p.ns[len(p.ns)/2]}
+		results[i] = p.result
 	}
 	return results
 }

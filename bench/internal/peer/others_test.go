@@ -97,7 +97,7 @@ func TestComputersForget(t *testing.T) {
 			if !computed() {
 				t.Error("the first value is not computed")
 			}
-			collectUntil(t, "the value computed anew", computed)
+			collectUntil(t, "the value computed again", computed)
 		})
 	}
 }

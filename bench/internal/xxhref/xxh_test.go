@@ -37,7 +37,7 @@ func TestEveryLengthIsHashedAsPublished(t *testing.T) {
 const vectors = "../../../internal/xxh/testdata/vectors.txt"
 
 // The vectors that internal/xxh is tested with are those of the published implementation. Set
-// WEAKMAP_VECTORS to write them anew.
+// WEAKMAP_VECTORS to write them again.
 func TestTheVectorsAreThePublishedOnes(t *testing.T) {
 	input := make([]byte, xxh.Max)
 	for i, x := 0, uint64(2654435761); i < len(input); i, x = i+1, x*0x9E3779B185EBCA8D {
