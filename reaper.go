@@ -32,7 +32,7 @@ import (
 // A pass asks nothing that was inserted after the last collection had been announced:
 // it cannot have died in that, and asking it during the next one would keep it. So
 // announcements must not wait for a pass to end. They have an object of their own, the
-// clock: another object that nothing refers to, made anew at each collection.
+// clock: another object that nothing refers to, a new one at each collection.
 var reaper = reaperState{turn: make(chan struct{}, 1)}
 
 type reaperState struct {
@@ -90,7 +90,7 @@ func (t *table) retireIfEmpty() bool {
 		return true
 	}
 	seam.Interleave("found not empty")
-	// If an insertion has taken over registration, it adds the table anew, and this
+	// If an insertion has taken over registration, it adds the table again, and this
 	// listing goes.
 	return !t.registered.CompareAndSwap(false, true)
 }

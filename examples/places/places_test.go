@@ -120,7 +120,7 @@ func ofSettings(s conversionTable) subject {
 	known := make(map[*converted]bool) // of what lives
 	put := func(o *settings) { known[s.Of(o)] = true }
 	return byObject(func(n int) *settings { return &settings{text: strings.Repeat("a word ", n)} }, put, s.Changed, func(o *settings) bool {
-		return known[s.Of(o)] && s.Of(o).words == len(o.text)/len("a word ")*2 // not made anew
+		return known[s.Of(o)] && s.Of(o).words == len(o.text)/len("a word ")*2 // not made again
 	}, s.Len)
 }
 

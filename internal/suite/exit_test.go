@@ -152,7 +152,7 @@ func TestRunAtExitWaitsForWhatCollectionsStarted(t *testing.T) {
 	weakmap.Finalize(object, func(int) { close(leave) }, 0)
 	weakmap.RunAtExit()
 	if !ended.Load() {
-		t.Error("RunAtExit returned amid a finalizer that a collection had started")
+		t.Error("RunAtExit returned during a finalizer that a collection had started")
 	}
 	runtime.KeepAlive(object)
 }

@@ -81,7 +81,7 @@ func TestAnIterationYieldsOnceWhatIsBoundAllTheTime(t *testing.T) {
 			}
 			if steps == n/2 && round%5 == 0 {
 				m.Store(1<<30+round, values[0])
-				for i := range 4 * n { // The table grows, and the list of its entries is made anew.
+				for i := range 4 * n { // The table grows, and the list of its entries is made again.
 					m.Store(10*n+i, values[0])
 				}
 				for i := range 4 * n {

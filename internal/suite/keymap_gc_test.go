@@ -241,7 +241,7 @@ func TestKeyMapReusedAddressIsNotReaped(t *testing.T) {
 }
 
 // A finalizer brings a key back at its old address. To the map it is dead, as its weak pointers
-// are: its entry is not seen again, and it can be stored anew. Catches a lookup that compares
+// are: its entry is not seen again, and it can be stored again. Catches a lookup that compares
 // addresses only.
 func TestKeyMapResurrectedKeyIsAStranger(t *testing.T) {
 	eachKeyMap(t, func(t *testing.T, m *weakmap.KeyMap[record, int]) {

@@ -301,7 +301,7 @@ func TestNoCompareAndSwapIsLostAmongConcurrentOnes(t *testing.T) {
 			for {
 				old, ok := m.Load("k")
 				if !ok {
-					t.Error("Load misses, but whoever bound the value holds it")
+					t.Error("Load misses, but the goroutine that bound the value holds it")
 					return
 				}
 				fresh := &record{id: old.id + 1}

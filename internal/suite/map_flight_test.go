@@ -151,7 +151,7 @@ func TestAnErrorGoesToEveryoneWhoWaitedAndNothingIsStored(t *testing.T) {
 			}
 			v := &record{id: 2}
 			if got, loaded, err := f.m.LoadOrCompute(1, func() (*record, error) { return v, nil }); got != v || loaded || err != nil {
-				t.Errorf("the call after %s = %p, %t, %v, want it to compute anew", what, got, loaded, err)
+				t.Errorf("the call after %s = %p, %t, %v, want it to compute again", what, got, loaded, err)
 			}
 			runtime.KeepAlive(v)
 		}

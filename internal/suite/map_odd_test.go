@@ -229,7 +229,7 @@ func TestTheEntryOfAResurrectedValueLeaves(t *testing.T) {
 }
 
 // The finalizer stores its object again. The old entry's reclaim comes late, when the same
-// value is bound anew under the same key, and must not take that binding.
+// value is bound again under the same key, and must not take that binding.
 func TestAValueThatItsFinalizerStoresAgainIsFound(t *testing.T) {
 	everywhere(t, func(t *testing.T, c configuration) {
 		m := newMap[int, record](c)

@@ -45,7 +45,7 @@ func disturb(threads int, f func(i int)) (stop func()) {
 	}
 }
 
-// Each of many maps has one key, whose value dies and which is bound anew right after the
+// Each of many maps has one key, whose value dies and which is bound again right after the
 // collection, while the reclaim of the old entry is under way. A reclaim that goes by the key,
 // or by its hash, and not by the entry removes the new binding; one that counts twice breaks Len.
 func TestNoReinsertionDuringReclamationIsLost(t *testing.T) {

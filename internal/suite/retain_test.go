@@ -357,7 +357,7 @@ func TestRetainedIsExact(t *testing.T) {
 			for range k.all { // It uses the others, if at all, when they are removed.
 				k.clear()
 			}
-			want("Clear amid an iteration", 0)
+			want("Clear during an iteration", 0)
 		}
 		m := weakmap.Map[int, record]{Config: c}
 		m.Compute(1, func(current *record) *record {

@@ -187,7 +187,7 @@ var mutants = []mutant{
 	{"passed-wraps", "internal/row/row.go",
 		"		if *tags>>passedShift != passedMax {\n",
 		"		{\n",
-		"the count of what passed a bucket begins anew at 256", suite{parts: "^TestCountsOfPassed"}},
+		"the count of what passed a bucket begins again at 256", suite{parts: "^TestCountsOfPassed"}},
 	{"age-kept", "internal/row/row.go",
 		"			head.Use(k)\n",
 		"",

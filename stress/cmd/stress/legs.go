@@ -32,7 +32,7 @@ type leg struct {
 // fault/knobs changes them all the time.
 var legs = []leg{
 	{name: "clobberfree", environment: []string{"GODEBUG=clobberfree=1"},
-		why: "memory that was freed is overwritten: whoever reads it fails"},
+		why: "memory that was freed is overwritten: what reads it fails"},
 	{name: "gccheckmark", environment: []string{"GODEBUG=gccheckmark=1"},
 		why: "each collection marks again with the world stopped, and throws if it finds more"},
 	{name: "gcstoptheworld", environment: []string{"GODEBUG=gcstoptheworld=1"},

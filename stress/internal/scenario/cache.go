@@ -12,11 +12,11 @@ import (
 
 // A cache as people write it: get or make, use, let go.
 var caches = []Scenario{
-	{"cache/same-twice", "two living values for one key: whoever holds one must get it again; two computations of one key at once",
+	{"cache/same-twice", "two living values for one key: the holder of one must get it again; two computations of one key at once",
 		needAll, rounds(sameTwice)},
 	{"cache/cell", "two living values in one Cell; two computations of it at once",
 		needAll, rounds(sameTwiceInCell)},
-	{"cache/right-value", "the value of another key, from a slot that changed hands amid a lookup",
+	{"cache/right-value", "the value of another key, from a slot that changed hands during a lookup",
 		needAll, rounds(func(r *Round) { rightValue(r, newMap[int](r.configuration), 40) })},
 	{"cache/right-value-large", "the same in a large table",
 		needAll, rounds(rightValueInLargeTable)},

@@ -21,7 +21,7 @@ var retentions = []Scenario{
 		needAll, rounds(usedAgain)},
 	{"retain/removed", "a value that is held by an entry that was deleted, replaced or cleared, or by a container that was dropped",
 		needAll, rounds(removedAndDropped)},
-	{"retain/count", "a count of what is held that is below zero amid hits, deletions and passes, or wrong after them",
+	{"retain/count", "a count of what is held that is below zero during hits, deletions and passes, or wrong after them",
 		needHits | needCollections, rounds(countedAfterAll)},
 	{"retain/met", "a value that is held for good, or counted, because it was used just when it was removed",
 		needHits | needCollections, rounds(metByRemoval)},
