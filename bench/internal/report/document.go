@@ -157,10 +157,13 @@ var pageText string
 var markdownText string
 
 var (
-	functions = map[string]any{"strong": chart.Strong, "times": times}
+	functions = map[string]any{"strong": chart.Strong, "times": times, "cell": inCell}
 	page      = template.Must(template.New("page.html").Funcs(functions).Parse(pageText))
 	markdown  = text.Must(text.New("page.md").Funcs(functions).Parse(markdownText))
 )
+
+// inCell returns text as it stands in a table of Markdown.
+func inCell(text string) string { return strings.ReplaceAll(strings.TrimSpace(text), "|", `\|`) }
 
 func times(ratio float64) string { return fmt.Sprintf("%.2f", ratio) }
 

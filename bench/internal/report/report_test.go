@@ -10,7 +10,7 @@ import (
 	"github.com/go-weak/weakmap/bench/internal/chart"
 )
 
-const environment = "goos: linux\ngoarch: amd64\ncpu: X\ncommit: %s\ngo: go1.26\n\n"
+const environment = "goos: linux\ngoarch: amd64\ncpu: X\ncommit: %s\ngo: go1.26\ncommand: bench -run ^(Load|Churn)\n\n"
 
 // file makes benchmark text of a commit: a line for each name and base value, with a little
 // noise from sample to sample.
@@ -171,6 +171,9 @@ func TestDocumentsShowWhatThereIs(t *testing.T) {
 		if strings.Contains(text, "B-turn") {
 			t.Errorf("%s has tables of single readings of memory", name)
 		}
+	}
+	if text := document.texts(t)["markdown"]; !strings.Contains(text, `| bench -run ^(Load\|Churn) |`) {
+		t.Error("the table of Markdown has the command in two cells, or nowhere")
 	}
 	html := document.texts(t)["html"]
 	for _, title := range []string{
