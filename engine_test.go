@@ -25,12 +25,12 @@ import (
 // What the engine's speed and size rest on.
 
 func TestNarrowIntegersAreKeysAsTheyAreZeroExtended(t *testing.T) {
-	u8, i16, u32, i64 := uint8(200), int16(-3), uint32(1<<31+7), int64(-1)
+	u8, i16, u32, i := uint8(200), int16(-3), uint32(1<<31+7), -1
 	for _, c := range []struct {
 		got  key
 		want uint64
 	}{
-		{numberAt(&u8), 200}, {numberAt(&i16), 1<<16 - 3}, {numberAt(&u32), 1<<31 + 7}, {numberAt(&i64), math.MaxUint64},
+		{numberAt(&u8), 200}, {numberAt(&i16), 1<<16 - 3}, {numberAt(&u32), 1<<31 + 7}, {numberAt(&i), math.MaxUint64},
 	} {
 		if c.got.n != uintptr(c.want) || c.got.at != nil {
 			t.Errorf("the key is %d, want %d", c.got.n, uintptr(c.want))
