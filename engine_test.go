@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"reflect"
 	"runtime"
 	"slices"
@@ -226,7 +227,37 @@ func TestLookupsAllocateNothing(t *testing.T) {
 	runtime.KeepAlive(v)
 }
 
-// A lookup is a call to one of the fast paths. What these do with buckets and numbers is inlined.
+// A lookup is one call, of core.load: a container's Load is inlined where it is called.
+func TestLoadIsInlinedWhereItIsCalled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds a program")
+	}
+	main := filepath.Join(t.TempDir(), "main.go")
+	const program = `package main
+
+import "github.com/go-weak/weakmap"
+
+func main() {
+	new(weakmap.Map[string, int]).Load("")
+	new(weakmap.Map[uint64, int]).Load(0)
+	new(weakmap.Map[[2]string, int]).Load([2]string{})
+}
+`
+	if err := os.WriteFile(main, []byte(program), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("go", "build", "-gcflags=-m", "-o", os.DevNull, main).CombinedOutput()
+	if err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	for _, key := range []string{"string", "uint64", "[2]string"} {
+		if want := "inlining call to weakmap.(*Map[go.shape." + key + ",go.shape.int]).Load\n"; !strings.Contains(string(out), want) {
+			t.Errorf("Load with a key of type %s is not inlined any more:\n%s", key, out)
+		}
+	}
+}
+
+// What core.load does with buckets and numbers is inlined.
 func TestInlining(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds the package once more")

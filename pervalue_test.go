@@ -2,8 +2,21 @@ package weakmap
 
 import (
 	"math/rand/v2"
+	"reflect"
 	"testing"
 )
+
+// With GODEBUG=checkfinalizers=1 the runtime goes, for each cleanup, through all that its argument
+// leads to.
+func TestATicketLeadsToNoOther(t *testing.T) {
+	of := reflect.TypeFor[ticket]()
+	for i := range of.NumField() {
+		switch f := of.Field(i); f.Type.Kind() {
+		case reflect.Pointer, reflect.Slice, reflect.Map, reflect.Interface, reflect.Func, reflect.Chan:
+			t.Errorf("a ticket leads to a %v, by %s", f.Type, f.Name)
+		}
+	}
+}
 
 // Tickets against a set: each is listed from add to remove or take, and what is empty keeps no memory.
 func TestTicketsAreListedUntilTheyGo(t *testing.T) {
