@@ -156,7 +156,7 @@ func maps(r *results) (string, error) {
 // places says where this library stands in the full run.
 func places(r *results) (string, error) {
 	n := r.report.Tally
-	return fmt.Sprintf("In %d figures this library has rivals: it is first in %d, second in %d, and worse in %d.\n", n.First+n.Second+n.Worse, n.First, n.Second, n.Worse), nil
+	return fmt.Sprintf("In %d figures this library has rivals: it is first in %d, second in %d, and worse in %d. A rival that is ahead by what may be chance (p ≥ 0.05) counts as behind.\n", n.First+n.Second+n.Worse, n.First, n.Second, n.Worse), nil
 }
 
 // turns has the lookups that were measured in one process as well as in one for each participant.
