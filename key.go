@@ -135,7 +135,7 @@ func (ks *keying) at(p unsafe.Pointer) key {
 
 // number returns the number, or the address that the pointer at p is.
 func (ks *keying) number(p unsafe.Pointer) uintptr {
-	if ks.size == uint8(ptrSize) {
+	if ks.size == uint8(ptrSize) { // The commonest comes first.
 		return *(*uintptr)(p)
 	}
 	switch ks.size {

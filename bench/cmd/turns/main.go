@@ -49,7 +49,7 @@ func main() {
 	flag.Parse()
 	wanted, err := regexp.Compile(*pattern)
 	those, peersErr := regexp.Compile(*peers)
-	print, ok := map[string]func(cell, []result){"table": compare, "bench": list}[*format]
+	show, ok := map[string]func(cell, []result){"table": compare, "bench": list}[*format]
 	if err != nil || peersErr != nil || flag.NArg() > 0 || *rounds < 1 || !ok {
 		fmt.Fprintln(os.Stderr, "turns: -cell and -peers take a regexp, -rounds a positive number, -format table or bench, and there are no arguments")
 		os.Exit(2)
@@ -63,7 +63,7 @@ func main() {
 	}
 	for _, c := range cells {
 		if wanted.MatchString(c.String()) {
-			print(c, c.run(*rounds))
+			show(c, c.run(*rounds))
 		}
 	}
 }
