@@ -33,11 +33,15 @@ type ticket struct {
 // GODEBUG=checkfinalizers=1 the runtime goes through all that each argument leads to.
 type tickets struct {
 	mu     sync.Mutex  // A leaf, held for a few instructions, and for the allocation of a chunk.
-	chunks [][]*ticket // each twice as long as the one before, so that none is ever copied. Guarded by mu, as n.
+	chunks [][]*ticket // up to a length each twice as long as the one before; none is ever copied. Guarded by mu, as n.
 	n      int         // how many are listed, in the first places
 }
 
-const firstTickets = 8 // places in the first chunk
+const (
+	firstTickets = 8 // places in the first chunk
+	doublings    = 9 // of chunks; all after that are as long
+	mostTickets  = firstTickets << doublings
+)
 
 // newTickets returns the tickets of t.
 func newTickets(t *table) *tickets {
@@ -47,11 +51,16 @@ func newTickets(t *table) *tickets {
 }
 
 // placesBefore returns how many places there are before chunk c.
-func placesBefore(c int) int { return firstTickets<<c - firstTickets }
+func placesBefore(c int) int {
+	return firstTickets<<min(c, doublings) - firstTickets + max(c-doublings, 0)*mostTickets
+}
 
 // at returns where the ticket at a place is.
 func (l *tickets) at(place int) **ticket {
 	c := bits.Len(uint(place-1+firstTickets)/firstTickets) - 1
+	if c > doublings {
+		c = doublings + (place-1-placesBefore(doublings))/mostTickets
+	}
 	return &l.chunks[c][place-1-placesBefore(c)]
 }
 
@@ -59,7 +68,7 @@ func (l *tickets) add(k *ticket) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if c := len(l.chunks); l.n == placesBefore(c) {
-		l.chunks = append(l.chunks, make([]*ticket, firstTickets<<c))
+		l.chunks = append(l.chunks, make([]*ticket, firstTickets<<min(c, doublings)))
 	}
 	l.n++
 	k.place = l.n

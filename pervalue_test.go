@@ -23,11 +23,12 @@ func TestTicketsAreListedUntilTheyGo(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	var l tickets
 	listed := map[*ticket]bool{}
-	for step := range 40_000 {
+	most := 0 // chunks
+	for step := range 160_000 {
 		// For a while more are added than go, then the other way round.
-		adds := 6
-		if step/5_000%2 == 1 {
-			adds = 3
+		adds := 7
+		if step/40_000%2 == 1 {
+			adds = 2
 		}
 		switch k := new(ticket); {
 		case random.IntN(10) < adds:
@@ -47,9 +48,13 @@ func TestTicketsAreListedUntilTheyGo(t *testing.T) {
 			l.remove(k) // Nothing then.
 			delete(listed, k)
 		}
+		most = max(most, len(l.chunks))
 		if l.n != len(listed) {
 			t.Fatalf("step %d: %d listed, want %d", step, l.n, len(listed))
 		}
+	}
+	if most < doublings+3 {
+		t.Errorf("%d chunks at most, too few to mean anything", most)
 	}
 	for k := l.take(); k != nil; k = l.take() {
 		delete(listed, k)
