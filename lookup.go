@@ -23,7 +23,7 @@ import (
 type route uint8
 
 const (
-	bySearch     route = iota // what the caller hashes, what is counted, and all in a layout that was flooded
+	bySearch     route = iota // what the caller hashes, and all in a layout that was flooded
 	byNumber                  // Map: a number, or a pointer
 	byText                    // Map: a string
 	byCanonical               // Interner of strings, Strings: the referent's text
@@ -34,9 +34,13 @@ const (
 // be on the heap. counts is the container's Config.Stats, and keys says of which type the key is: a core
 // without a table knows neither.
 func (c *core) load(at unsafe.Pointer, counts bool, keys keyType) unsafe.Pointer {
+	if counts {
+		return c.loadCounting(escape.Hide(at), keys)
+	}
 	t := c.table.Load()
 	if t == nil {
-		return c.loadNothing(escape.Hide(at), counts, keys)
+		keys.mustBeHashable(escape.Hide(at))
+		return nil
 	}
 	l := t.layout.Load()
 	seam.Interleave("layout read")
@@ -55,7 +59,7 @@ func (c *core) load(at unsafe.Pointer, counts bool, keys keyType) unsafe.Pointer
 	case byComparison:
 		h = uint32(t.keys.hash(escape.Hide(at), comparableSeed))
 	default:
-		return t.loadBySearch(escape.Hide(at))
+		return t.searchAt(escape.Hide(at))
 	}
 	i := l.Home(h)
 	head, version, tags, m := l.glance(i, row.Tag(h))
@@ -100,13 +104,21 @@ func (c *core) load(at unsafe.Pointer, counts bool, keys keyType) unsafe.Pointer
 	return t.searchAt(escape.Hide(at))
 }
 
-// loadNothing is load before the first insertion.
-func (c *core) loadNothing(at unsafe.Pointer, counts bool, keys keyType) unsafe.Pointer {
-	keys.mustBeHashable(at)
-	if counts {
+// loadCounting is load with Config.Stats. A key that it does not find it looks up once more, which says
+// whether something dead was met, and finds what was bound in the meantime.
+func (c *core) loadCounting(at unsafe.Pointer, keys keyType) unsafe.Pointer {
+	v, metDead := c.load(at, false, keys), false
+	t := c.table.Load()
+	if t == nil {
 		c.early.Add(1)
+		return nil
 	}
-	return nil
+	if v == nil {
+		found, is := t.find(t.keys.at(at))
+		v, metDead = found.referent, is == dead
+	}
+	t.count(v != nil, metDead)
+	return v
 }
 
 // glance returns the head of bucket i, and what it says: first the version, and then
@@ -181,15 +193,6 @@ func (t *table) loadByReferent(l *layout, h uint32, b *row.Bucket, head *row.Hea
 	return v
 }
 
-// loadBySearch is load of all other keys, and counts.
-func (t *table) loadBySearch(at unsafe.Pointer) unsafe.Pointer {
-	found, is := t.find(t.keys.at(at))
-	if t.hits != nil {
-		t.count(found.referent != nil, is == dead)
-	}
-	return found.referent
-}
-
 // goOn is searchAt in l, of the key with hash h there.
 func (t *table) goOn(l *layout, h uint32, at unsafe.Pointer) unsafe.Pointer {
 	found, is := t.probe(l, h, t.keys.at(at), nil)
@@ -199,7 +202,7 @@ func (t *table) goOn(l *layout, h uint32, at unsafe.Pointer) unsafe.Pointer {
 	return found.referent
 }
 
-// searchAt is load for all keys and all cases. It does not count.
+// searchAt is load for all keys and all cases.
 func (t *table) searchAt(at unsafe.Pointer) unsafe.Pointer { return t.search(t.keys.at(at)).referent }
 
 // loadObject is find for a KeyMap or Set. It does not look at the object of a pointer that is not a

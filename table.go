@@ -168,7 +168,7 @@ func newTable(o options) *table {
 // newLayout returns a layout without a row and shards.
 func (t *table) newLayout(by hashing) *layout {
 	l := &layout{hashing: by, table: t}
-	if !by.seeded && t.hits == nil {
+	if !by.seeded {
 		l.route = t.keys.route()
 	}
 	return l
