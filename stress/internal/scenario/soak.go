@@ -5,7 +5,9 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync/atomic"
 	"time"
+	"weak"
 
 	"github.com/go-weak/weakmap"
 	"github.com/go-weak/weakmap/stress/internal/chart"
@@ -27,52 +29,172 @@ const (
 	soakTolerated = 0.05
 )
 
+// A mixture is what a soak uses: at least one of everything that holds weakly, and of each way to retain.
+type mixture struct {
+	byText   *weakmap.Map[string, object]
+	perValue *weakmap.Map[int, object]
+	keyed    *weakmap.KeyMap[object, int]
+	equal    *weakmap.KeyMap[object, int]
+	set      *weakmap.Set[object]
+	interner *weakmap.Interner[string]
+	texts    *weakmap.Strings
+	cells    [soakCells]weakmap.Cell[object]
+	retained []retainer
+
+	finalizers, finalized atomic.Int64
+}
+
+const (
+	soakNumbers  = 100_000 // how many objects there can be in each container
+	soakHeld     = 20_000  // how many of each kind a worker holds
+	soakCells    = 64
+	soakRetained = 1_000 // numbers in each container that retains, and with RetainMax half of them
+)
+
+func newMixture(c configuration) *mixture {
+	x := &mixture{
+		byText:   newMap[string](c),
+		perValue: newMap[int](configuration{weakmap.PerValue, 0, good}),
+		keyed:    &weakmap.KeyMap[object, int]{},
+		equal:    &weakmap.KeyMap[object, int]{Hasher: byID{}},
+		set:      &weakmap.Set[object]{},
+		interner: &weakmap.Interner[string]{},
+		texts:    &weakmap.Strings{},
+	}
+	for _, config := range []weakmap.Config{{Retain: 2}, {RetainFor: time.Second}, {RetainMax: soakRetained / 2}} {
+		x.retained = append(x.retained, retaining(c, config)...)
+	}
+	return x
+}
+
+// counted returns the containers that count their entries.
+func (x *mixture) counted() (all []interface{ Stats() weakmap.Stats }) {
+	all = append(all, x.byText, x.perValue, x.keyed, x.equal, x.set, x.interner, x.texts)
+	for _, c := range x.retained {
+		all = append(all, c)
+	}
+	return all
+}
+
+func (x *mixture) entries() (n int) {
+	for _, c := range x.counted() {
+		n += c.Stats().Entries
+	}
+	return n
+}
+
+// A soaker is a worker that uses a mixture, and what it holds.
+type soaker struct {
+	*worker
+	*mixture
+	objects held
+	lines   [soakHeld]string
+	refs    [soakHeld]*weakmap.Ref[object]
+	used    [][soakRetained]weak.Pointer[object] // what it uses in each container that retains, which alone holds it
+}
+
+// turn uses each container once, and reports whether all was right.
+func (s *soaker) turn() bool {
+	n := s.rng.IntN(soakNumbers)
+	v, _, _ := s.byText.LoadOrCompute(fmt.Sprint(n), func() (*object, error) {
+		o := &object{id: int64(n)}
+		s.finalizers.Add(1)
+		weakmap.Finalize(o, func(m *mixture) { m.finalized.Add(1) }, s.mixture)
+		return o, nil
+	})
+	if v == nil || v.id != int64(n) {
+		s.violation("LoadOrCompute(%d) = %v", n, v)
+		return false
+	}
+	s.objects.keep(s.worker, v)
+	s.perValue.Store(n, v)
+	s.keyed.Store(v, n)
+	s.equal.Store(v, n)
+	s.set.Add(v)
+	text := fmt.Sprint("text ", n)
+	line, interned := s.texts.Intern(text), s.interner.Intern(text)
+	s.lines[s.rng.IntN(soakHeld)] = line
+	ref := weakmap.NewRef(v, func() {})
+	s.refs[s.rng.IntN(soakHeld)] = ref
+	got, ok := s.keyed.Load(v)
+	alike, known := s.equal.Load(&object{id: int64(n)})
+	if !ok || got != n || !known || alike != n || *interned != text || line != text || ref.Value() != v {
+		s.violation("%d: Load = %d, %t; with a Hasher %d, %t; Intern = %q, %q; the Ref has %p, not %p",
+			n, got, ok, alike, known, *interned, line, ref.Value(), v)
+		return false
+	}
+	switch s.rng.IntN(10) {
+	case 0:
+		s.byText.CompareAndDelete(fmt.Sprint(n), v)
+	case 1:
+		s.set.Remove(v)
+	case 2:
+		ref.Stop()
+	}
+	return s.cell(n%soakCells) && s.retain(s.rng.IntN(len(s.retained)), s.rng.Int64N(soakRetained))
+}
+
+// cell uses a Cell.
+func (s *soaker) cell(n int) bool {
+	o, _, err := s.cells[n].LoadOrCompute(func() (*object, error) { return &object{id: int64(n)}, nil })
+	if err != nil || o.id != int64(n) {
+		s.violation("Cell %d has %v, %v", n, o, err)
+		return false
+	}
+	return true
+}
+
+// retain uses what a container has under a number, or binds it.
+func (s *soaker) retain(of int, id int64) bool {
+	c, o := s.retained[of], &s.used[of][id]
+	if !c.use(s.rng, id, *o) {
+		*o = weak.Make(c.add(id))
+		return true
+	}
+	s.found++
+	if v := o.Value(); v != nil && v.id != id {
+		s.violation("%v: object %d is found as %d", c, v.id, id)
+		return false
+	}
+	return true
+}
+
+// turnOperations is how many operations a turn is.
+const turnOperations = 13
+
 func soak(r *Run) {
 	round := &Round{Run: r, configuration: configuration{hash: good}}
 	end := time.AfterFunc(r.Duration, func() { r.over.Store(true) })
 	defer end.Stop()
 
-	m := newMap[string](round.configuration)
-	perValue := newMap[int](configuration{weakmap.PerValue, 0, good})
-	keyed, set, in := &weakmap.KeyMap[object, int]{}, &weakmap.Set[object]{}, &weakmap.Interner[string]{}
+	x := newMixture(round.configuration)
 	round.start(runtime.GOMAXPROCS(0), func(w *worker) {
-		current := make(held, 20_000)
+		s := &soaker{worker: w, mixture: x, objects: make(held, soakHeld), used: make([][soakRetained]weak.Pointer[object], len(x.retained))}
 		for w.goOn() {
 			for range 1000 {
-				n := w.rng.IntN(100_000)
-				v, _, _ := m.LoadOrCompute(fmt.Sprint(n), func() (*object, error) { return &object{id: int64(n)}, nil })
-				if v == nil || v.id != int64(n) {
-					w.violation("LoadOrCompute(%d) = %v", n, v)
+				if !s.turn() {
 					return
 				}
-				perValue.Store(n, v)
-				keyed.Store(v, n)
-				set.Add(v)
-				text := in.Intern(fmt.Sprint("text ", n))
-				if got, ok := keyed.Load(v); !ok || got != n || *text != fmt.Sprint("text ", n) {
-					w.violation("Load = %d, %t; Intern = %q, want those of %d", got, ok, *text, n)
-					return
-				}
-				switch w.rng.IntN(10) {
-				case 0:
-					m.CompareAndDelete(fmt.Sprint(n), v)
-				case 1:
-					set.Remove(v)
-				}
-				current.keep(w, v)
 			}
-			w.did += 6 * 1000
-			w.found += 1000
+			w.did += turnOperations * 1000
+			w.found += 2 * 1000
 		}
 	})
-	samples := r.sample(func() int { return m.Len() + perValue.Len() + keyed.Len() + set.Len() + in.Len() })
+	samples := r.sample(x.entries)
 	round.wait()
+	for _, c := range x.retained {
+		c.Clear()
+	}
 	r.settle()
-	for _, s := range []weakmap.Stats{r.balance(m), r.balance(perValue), r.balance(keyed), r.balance(set), r.balance(in)} {
+	for _, c := range x.counted() {
+		s := r.balance(c)
 		r.dead.Add(int64(s.Reaped))
 		if s.Entries != 0 {
-			r.violation("%d entries are left though nobody holds anything", s.Entries)
+			r.violation("%T: %d entries are left though nobody holds anything", c, s.Entries)
 		}
+	}
+	if made, ran := x.finalizers.Load(), x.finalized.Load(); made != ran {
+		r.violation("%d functions of %d Finalizers ran", ran, made)
 	}
 	r.judgeSoak(samples)
 }
