@@ -555,47 +555,52 @@ func (c *computations) begin(t *testing.T, ctx context.Context, key int) (end fu
 	}
 }
 
-// A thousand callers leave at random. At any time one computation at most runs for a key that
+// In a thousand calls callers leave at random. At any time one computation at most runs for a key that
 // was not abandoned, no caller gets the end of another's context, and no goroutine is left: the
 // bubble would not end.
 func TestContextStorm(t *testing.T) {
 	eachContextLoad(t, func(t *testing.T, l *loading) {
-		const callers = 1000
+		const callers, calls = 250, 4 // The runtime keeps for good what it has of each goroutine, and collections look at that.
 		var running computations
 		var values, left, computed atomic.Int32
 		var wg sync.WaitGroup
+		storm := func(i int, r *rand.Rand) {
+			time.Sleep(time.Duration(r.IntN(1000/calls)) * time.Millisecond)
+			mine, key := fmt.Errorf("cause %d", i), r.IntN(l.keys)
+			ctx, cancel := context.WithTimeoutCause(context.Background(), time.Duration(r.IntN(60))*time.Millisecond, mine)
+			defer cancel()
+			d, panics := time.Duration(r.IntN(50))*time.Millisecond, r.IntN(20) == 0
+			defer func() {
+				if p := recover(); p != nil && !strings.Contains(fmt.Sprint(p), "of the storm") {
+					t.Errorf("caller %d: panic %v", i, p)
+				}
+			}()
+			v, _, err := l.within(ctx, key, func(ctx context.Context) (*record, error) {
+				computed.Add(1)
+				defer running.begin(t, ctx, key)()
+				v, err := takes(d, &record{id: key}, nil)(ctx)
+				if panics && ctx.Err() == nil {
+					panic("of the storm")
+				}
+				return v, err
+			})
+			switch {
+			case err == nil && v.id == key:
+				values.Add(1)
+			case err == mine && v == nil && ctx.Err() != nil:
+				left.Add(1)
+			default:
+				t.Errorf("caller %d got %+v, %v", i, v, err)
+			}
+			if r.IntN(4) == 0 {
+				l.other["DeleteFunc"](key)
+			}
+		}
 		for i := range callers {
 			r := rand.New(rand.NewPCG(uint64(i), 1))
 			wg.Go(func() {
-				time.Sleep(time.Duration(r.IntN(1000)) * time.Millisecond)
-				mine, key := fmt.Errorf("cause %d", i), r.IntN(l.keys)
-				ctx, cancel := context.WithTimeoutCause(context.Background(), time.Duration(r.IntN(60))*time.Millisecond, mine)
-				defer cancel()
-				d, panics := time.Duration(r.IntN(50))*time.Millisecond, r.IntN(20) == 0
-				defer func() {
-					if p := recover(); p != nil && !strings.Contains(fmt.Sprint(p), "of the storm") {
-						t.Errorf("caller %d: panic %v", i, p)
-					}
-				}()
-				v, _, err := l.within(ctx, key, func(ctx context.Context) (*record, error) {
-					computed.Add(1)
-					defer running.begin(t, ctx, key)()
-					v, err := takes(d, &record{id: key}, nil)(ctx)
-					if panics && ctx.Err() == nil {
-						panic("of the storm")
-					}
-					return v, err
-				})
-				switch {
-				case err == nil && v.id == key:
-					values.Add(1)
-				case err == mine && v == nil && ctx.Err() != nil:
-					left.Add(1)
-				default:
-					t.Errorf("caller %d got %+v, %v", i, v, err)
-				}
-				if r.IntN(4) == 0 {
-					l.other["DeleteFunc"](key)
+				for range calls {
+					storm(i, r)
 				}
 			})
 		}
@@ -615,10 +620,10 @@ func TestContextStormInRealTime(t *testing.T) {
 			var running computations
 			var values, left atomic.Int32
 			var wg sync.WaitGroup
-			for i := range 1000 {
+			for i := range 250 {
 				r := rand.New(rand.NewPCG(uint64(i), 2))
 				wg.Go(func() {
-					for range 5 {
+					for range 20 {
 						mine, key, work := fmt.Errorf("cause %d", i), r.IntN(2), r.IntN(100)
 						ctx, cancel := context.WithTimeoutCause(context.Background(), time.Duration(r.IntN(4000))*time.Microsecond, mine)
 						v, _, err := l.within(ctx, key, func(ctx context.Context) (*record, error) {

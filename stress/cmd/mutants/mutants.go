@@ -135,7 +135,7 @@ var mutants = []mutant{
 	{"lost-mark", "internal/journal/census.go",
 		"for ; dead != 0; dead &= dead - 1 {",
 		"for ; dead&(dead-1) != 0; dead &= dead - 1 {",
-		"the pass forgets the last dead binding of each 64", suite{scenarios: "^population/mass-death$"}},
+		"the pass forgets the last dead binding of each 64", suite{parts: "^TestACensus"}},
 	{"lost-batch", "internal/journal/census.go",
 		"		if len(batch) > 0 {",
 		"		if len(batch) > Batch {",
