@@ -16,15 +16,7 @@ import (
 
 // Everything works in a bubble of testing/synctest, and beside one.
 
-// An object is the value type of these tests. It holds a pointer and is of some size, so that
-// each dies by itself.
-type object struct {
-	id   int
-	next *object
-	_    [48]byte
-}
-
-type objects = weakmap.Map[int, object]
+type objects = weakmap.Map[int, record]
 
 // inBubble reports whether the caller's clock is that of a bubble, which begins in 2000.
 func inBubble() bool { return time.Now().Year() == 2000 }
@@ -34,7 +26,7 @@ func inBubble() bool { return time.Now().Year() == 2000 }
 func findDead(t testing.TB, m *objects) {
 	t.Helper()
 	for range 10_000 {
-		gctest.Elsewhere(func() { m.Store(1, new(object)) })
+		gctest.Elsewhere(func() { m.Store(1, new(record)) })
 		runtime.GC()
 		if m.Reap() > 0 {
 			return
@@ -107,7 +99,7 @@ func TestOthersCallbacksRunOutsideOfBubbles(t *testing.T) {
 	m := &objects{OnReap: called}
 	gctest.Elsewhere(func() {
 		for key := range 100 {
-			v := &object{id: key}
+			v := &record{id: key}
 			m.Store(key, v)
 			weakmap.Finalize(v, called, key)
 		}
@@ -146,7 +138,7 @@ func TestABubbleDelaysNoCallbacksOfOthers(t *testing.T) {
 	var m objects
 	var called, inside atomic.Bool
 	m.OnReap = func(int) {}
-	held := new(object)
+	held := new(record)
 	weakmap.Finalize(held, func(int) { inside.Store(inBubble()); called.Store(true) }, 0)
 	synctest.Test(t, func(t *testing.T) {
 		findDead(t, &m)
@@ -224,20 +216,20 @@ func meet(t *testing.T, bubbles [2]bool, f func(t *testing.T, place int)) {
 // Two bubbles that meet over one key compute each for itself, and get one value.
 func TestTwoBubblesLoadOneKey(t *testing.T) {
 	m := new(objects)
-	var got [2]*object
+	var got [2]*record
 	var computing atomic.Int32
 	meet(t, [2]bool{true, true}, func(t *testing.T, place int) {
 		var err error
-		got[place], _, err = m.LoadOrCompute(1, func() (*object, error) {
+		got[place], _, err = m.LoadOrCompute(1, func() (*record, error) {
 			computing.Add(1)
 			spin(t, "both compute", func() bool { return computing.Load() == 2 })
 			// More callers in this bubble wait for this one.
 			var more sync.WaitGroup
 			for range 3 {
-				more.Go(func() { m.LoadOrCompute(1, func() (*object, error) { t.Error("computed again"); return nil, nil }) })
+				more.Go(func() { m.LoadOrCompute(1, func() (*record, error) { t.Error("computed again"); return nil, nil }) })
 			}
 			time.Sleep(time.Second) // They all wait, or the bubble's clock would stand still.
-			return &object{id: place}, nil
+			return &record{id: place}, nil
 		})
 		if err != nil {
 			t.Error(err)
@@ -251,8 +243,8 @@ func TestTwoBubblesLoadOneKey(t *testing.T) {
 // A bubble and the world share one computation, begun by either.
 func TestABubbleAndTheWorldShareALoad(t *testing.T) {
 	for _, bubbles := range [][2]bool{{true, false}, {false, true}} {
-		m := new(weakmap.KeyMap[object, int])
-		key := new(object)
+		m := new(weakmap.KeyMap[record, int])
+		key := new(record)
 		var computing, waiting atomic.Bool
 		meet(t, bubbles, func(t *testing.T, place int) {
 			compute := func() (int, error) {
@@ -288,10 +280,10 @@ func TestLoadInABubble(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 5 {
 			wg.Go(func() {
-				m.LoadOrCompute(1, func() (*object, error) {
+				m.LoadOrCompute(1, func() (*record, error) {
 					computed.Add(1)
 					time.Sleep(time.Hour)
-					return new(object), nil
+					return new(record), nil
 				})
 			})
 		}
@@ -308,14 +300,14 @@ func TestSettleInABubbleIsPatient(t *testing.T) {
 	var returned atomic.Int32
 	for range slow {
 		gctest.Elsewhere(func() {
-			runtime.AddCleanup(new(object), func(int) { time.Sleep(30 * time.Millisecond) }, 0)
+			runtime.AddCleanup(new(record), func(int) { time.Sleep(30 * time.Millisecond) }, 0)
 		})
 	}
 	gctest.Elsewhere(func() {
 		for i := range n {
-			weakmap.Finalize(&object{id: i}, func(int) { returned.Add(1) }, i)
+			weakmap.Finalize(&record{id: i}, func(int) { returned.Add(1) }, i)
 			if i%100 == 0 {
-				runtime.AddCleanup(new(object), func(int) { time.Sleep(30 * time.Millisecond) }, 0)
+				runtime.AddCleanup(new(record), func(int) { time.Sleep(30 * time.Millisecond) }, 0)
 			}
 		}
 	})
@@ -334,7 +326,7 @@ func TestSettleInABubbleEndsWithItsContext(t *testing.T) {
 	defer gctest.Settle(t)
 	defer close(gate)
 	gctest.Elsewhere(func() {
-		weakmap.Finalize(new(object), func(int) { close(entered); <-gate }, 0)
+		weakmap.Finalize(new(record), func(int) { close(entered); <-gate }, 0)
 	})
 	gctest.Eventually(t, "the callback blocks", func() bool {
 		select {
@@ -389,7 +381,7 @@ func TestRunAtExitInABubble(t *testing.T) {
 		var ran, ended atomic.Int32
 		m := &objects{OnReap: func(int) { time.Sleep(time.Millisecond); ended.Add(1) }}
 		findDead(t, m)
-		held := new(object)
+		held := new(record)
 		weakmap.Finalize(held, func(int) { ran.Add(1) }, 0)
 		weakmap.RunAtExit()
 		if ran.Load() != 1 {

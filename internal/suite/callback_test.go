@@ -35,7 +35,7 @@ func TestBlockedCallbacksAreBounded(t *testing.T) {
 	blocking := time.Now()
 	gctest.Elsewhere(func() {
 		for i := range n {
-			weakmap.Finalize(&object{id: i}, func(int) { mu.Lock(); ran.Add(1); mu.Unlock() }, i)
+			weakmap.Finalize(&record{id: i}, func(int) { mu.Lock(); ran.Add(1); mu.Unlock() }, i)
 		}
 	})
 	peak := 0
@@ -64,13 +64,13 @@ func TestOneAfterManyBlockedCallbacksRuns(t *testing.T) {
 	most := mostBlocked(0)
 	gctest.Elsewhere(func() {
 		for i := range most + 20 {
-			weakmap.Finalize(&object{id: i}, func(int) { blocked.Add(1); <-gate }, i)
+			weakmap.Finalize(&record{id: i}, func(int) { blocked.Add(1); <-gate }, i)
 		}
 	})
 	gctest.Eventually(t, "all that block do so", func() bool { return int(blocked.Load()) == most+20 })
 	gctest.Elsewhere(func() {
 		for i := range 100 {
-			weakmap.Finalize(&object{id: i}, func(int) { ran.Add(1) }, i)
+			weakmap.Finalize(&record{id: i}, func(int) { ran.Add(1) }, i)
 		}
 	})
 	gctest.Eventually(t, "others run", func() bool { return ran.Load() == 100 })
@@ -79,7 +79,7 @@ func TestOneAfterManyBlockedCallbacksRuns(t *testing.T) {
 	m := &objects{Config: weakmap.Config{Reclaim: weakmap.PerValue, Shards: 1}}
 	gctest.Elsewhere(func() {
 		for i := range 1000 {
-			m.Store(i, &object{id: i})
+			m.Store(i, &record{id: i})
 		}
 	})
 	gctest.Eventually(t, "entries go", func() bool { return m.Len() == 0 })
@@ -97,7 +97,7 @@ func TestReportsThatWereMadeTakeNoMemory(t *testing.T) {
 		died := m.Stats().Reaped + behind
 		gctest.Elsewhere(func() {
 			for i := range behind {
-				m.Store(i, &object{id: i})
+				m.Store(i, &record{id: i})
 			}
 		})
 		gctest.Eventually(t, "all are reaped", func() bool { m.Reap(); return m.Stats().Reaped == died })
@@ -138,7 +138,7 @@ func TestSettleWaitsBehindGoexit(t *testing.T) {
 	}}
 	gctest.Elsewhere(func() {
 		for i := range n {
-			m.Store(i, &object{id: i})
+			m.Store(i, &record{id: i})
 		}
 	})
 	gctest.Settle(t)
@@ -162,7 +162,7 @@ func TestSettleReturnsFromABusyContainer(t *testing.T) {
 				return
 			default:
 				if made.Load()-calls.Load() < 2000 {
-					m.Store(int(made.Add(1)), new(object))
+					m.Store(int(made.Add(1)), new(record))
 				} else {
 					runtime.Gosched()
 				}
@@ -224,11 +224,11 @@ func TestCallbacksHaveNoLabels(t *testing.T) {
 func TestComputeHasItsCallersLabels(t *testing.T) {
 	pprof.Do(context.Background(), pprof.Labels("who", "loads"), func(context.Context) {
 		m := new(objects)
-		v, _, _ := m.LoadOrCompute(1, func() (*object, error) {
+		v, _, _ := m.LoadOrCompute(1, func() (*record, error) {
 			if !lookAtOwnLabels() {
 				t.Error("compute runs without the labels of its caller")
 			}
-			return new(object), nil
+			return new(record), nil
 		})
 		runtime.KeepAlive(v)
 	})
@@ -239,12 +239,12 @@ func TestComputeHasItsCallersLabels(t *testing.T) {
 //weakvet:ignore weakcycle each value is another key, and the last has none
 func TestSettleGoesToTheEndOfAChain(t *testing.T) {
 	for _, reclaim := range []weakmap.Reclaim{weakmap.PerCycle, weakmap.PerValue} {
-		m := &weakmap.KeyMap[object, *object]{Config: weakmap.Config{Reclaim: reclaim}}
+		m := &weakmap.KeyMap[record, *record]{Config: weakmap.Config{Reclaim: reclaim}}
 		const links = 100
 		gctest.Elsewhere(func() {
-			key := new(object)
+			key := new(record)
 			for range links {
-				next := new(object)
+				next := new(record)
 				m.Store(key, next)
 				key = next
 			}

@@ -14,14 +14,14 @@ import (
 func TestCapacityIsKept(t *testing.T) {
 	const n = 20_000
 	for _, shards := range []int{0, 64} {
-		m := weakmap.Map[uint64, object]{Config: weakmap.Config{Capacity: n, Shards: shards}}
+		m := weakmap.Map[uint64, record]{Config: weakmap.Config{Capacity: n, Shards: shards}}
 		kept := func(when string) {
 			t.Helper()
 			if got := m.Stats().Capacity; got < n {
 				t.Fatalf("Capacity = %d %s, want %d at least", got, when, n)
 			}
 		}
-		var value object
+		var value record
 		inserted := uint64(0)
 		insert := func(count int) {
 			for range count {
@@ -41,7 +41,7 @@ func TestCapacityIsKept(t *testing.T) {
 		gctest.Elsewhere(func() {
 			for range 5000 {
 				inserted++
-				m.Store(inserted, new(object))
+				m.Store(inserted, new(record))
 			}
 		})
 		gctest.Settle(t)
@@ -63,9 +63,9 @@ func TestCapacityIsKept(t *testing.T) {
 // An invalid Capacity panics at the first insertion, and at each that follows.
 func TestCapacityThatIsTooLargePanics(t *testing.T) {
 	for _, capacity := range []int{math.MaxInt, math.MaxInt - 1, math.MaxInt / 2, math.MaxInt / 8} {
-		m := weakmap.Map[uint64, object]{Config: weakmap.Config{Capacity: capacity}}
+		m := weakmap.Map[uint64, record]{Config: weakmap.Config{Capacity: capacity}}
 		for range 2 {
-			gctest.MustPanic(t, fmt.Sprintf("Store with Capacity %d", capacity), "weakmap: Config.Capacity too large: ", func() { m.Store(1, new(object)) })
+			gctest.MustPanic(t, fmt.Sprintf("Store with Capacity %d", capacity), "weakmap: Config.Capacity too large: ", func() { m.Store(1, new(record)) })
 		}
 		if m.Len() != 0 || m.Stats() != (weakmap.Stats{}) {
 			t.Errorf("Capacity %d: the map is not unused: %+v", capacity, m.Stats())

@@ -11,8 +11,8 @@ import (
 // TestComputeOfAKeyMapLeavesABindingAsItIs: where f returns what is bound, nothing is inserted and
 // nothing is deleted. A value that cannot be compared is not taken for the bound one.
 func TestComputeOfAKeyMapLeavesABindingAsItIs(t *testing.T) {
-	var m weakmap.KeyMap[article, any]
-	key := new(article)
+	var m weakmap.KeyMap[record, any]
+	key := new(record)
 	pointer, slice := new(int), []int{1}
 	for _, c := range []struct {
 		name        string
@@ -49,8 +49,8 @@ func TestComputeOfAKeyMapLeavesABindingAsItIs(t *testing.T) {
 
 // TestComputeThatChangesNothing: returns what is bound, whatever f did, and allocates nothing.
 func TestComputeThatChangesNothing(t *testing.T) {
-	var m weakmap.KeyMap[article, any]
-	key := new(article)
+	var m weakmap.KeyMap[record, any]
+	key := new(record)
 	if v, ok := m.Compute(key, func(any, bool) (any, bool) { return nil, true }); v != nil || !ok || m.Len() != 1 {
 		t.Errorf("Compute of the zero value for an unbound key = %v, %t with %d entries, want it stored", v, ok, m.Len())
 	}

@@ -16,8 +16,8 @@ func TestLenCountsWhatIsBoundThroughout(t *testing.T) {
 	for _, shards := range []int{0, 1} {
 		for _, most := range []int64{0, 3000} {
 			t.Run(fmt.Sprintf("Shards=%d/others=%d", shards, most), func(t *testing.T) {
-				m := weakmap.Map[uint64, object]{Config: weakmap.Config{Shards: shards}}
-				values := [2]*object{new(object), new(object)}
+				m := weakmap.Map[uint64, record]{Config: weakmap.Config{Shards: shards}}
+				values := [2]*record{new(record), new(record)}
 				m.Store(0, values[0])
 				var wg sync.WaitGroup
 				quit := make(chan struct{})

@@ -41,10 +41,10 @@ func TestDeleteCostsTheSameWithAllSettings(t *testing.T) {
 		{weakmap.Config{Capacity: 1 << 16}, 2},
 		{weakmap.Config{Shards: 1024, Capacity: 1 << 16}, 2},
 	}
-	var value object
+	var value record
 	var work []func()
 	for _, c := range configs {
-		m := &weakmap.Map[uint64, object]{Config: c.Config}
+		m := &weakmap.Map[uint64, record]{Config: c.Config}
 		for key := range uint64(10) {
 			m.Store(key, &value)
 		}
@@ -99,10 +99,10 @@ func allocated() uint64 {
 // A Delete costs the same whatever the keys.
 func TestDeleteCostsTheSameWithChosenKeys(t *testing.T) {
 	const pairs = 20
-	var chosen, random weakmap.Map[uint64, object]
+	var chosen, random weakmap.Map[uint64, record]
 	chosen.Config.Shards, random.Config.Shards = 16, 16
 	chosen.Hash, random.Hash = ownHash, ownHash
-	var value object
+	var value record
 	// Up to the table's growth, after which it has the most room.
 	n, room := 0, 0
 	for _, key := range crowded(50_000) {
@@ -125,7 +125,7 @@ func TestDeleteCostsTheSameWithChosenKeys(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	const rounds = 2000
 	var bytes [2]uint64
-	for i, m := range []*weakmap.Map[uint64, object]{&random, &chosen} {
+	for i, m := range []*weakmap.Map[uint64, record]{&random, &chosen} {
 		before := allocated()
 		for range rounds {
 			for _, key := range others {
@@ -147,9 +147,9 @@ func TestDeleteCostsTheSameWithChosenKeys(t *testing.T) {
 // What crowds into few shards is not rebuilt by each pass either, and shrinks once it is gone.
 func TestATableOfChosenKeysShrinksWhenTheyGo(t *testing.T) {
 	const n = 50_000
-	var m weakmap.Map[uint64, object]
+	var m weakmap.Map[uint64, record]
 	m.Config.Shards, m.Hash = 16, ownHash
-	var value object
+	var value record
 	keys := crowded(n)
 	for _, key := range keys {
 		m.Store(key, &value)
@@ -166,8 +166,8 @@ func TestATableOfChosenKeysShrinksWhenTheyGo(t *testing.T) {
 
 // Passes over an idle map with few entries and many shards find nothing to do.
 func TestAnIdleMapOfManyShardsAllocatesLittle(t *testing.T) {
-	m := weakmap.Map[uint64, object]{Config: weakmap.Config{Shards: 1024}}
-	var value object
+	m := weakmap.Map[uint64, record]{Config: weakmap.Config{Shards: 1024}}
+	var value record
 	for key := range uint64(10) {
 		m.Store(key, &value)
 	}

@@ -11,19 +11,19 @@ import (
 // TestDroppedContainersLeaveNothingOnLiveValues: in either mode of reclaim, with one value in many
 // containers and with many values in one; also where a key refers to its own container.
 func TestDroppedContainersLeaveNothingOnLiveValues(t *testing.T) {
-	type key struct{ of *weakmap.Map[*key, article] }
+	type key struct{ of *weakmap.Map[*key, record] }
 	for _, reclaim := range []weakmap.Reclaim{weakmap.PerCycle, weakmap.PerValue} {
 		for name, sizes := range map[string]struct{ containers, values int }{
 			"many containers": {6000, 1},
 			"many values":     {3, 2000},
 		} {
-			values := make([]*article, sizes.values)
+			values := make([]*record, sizes.values)
 			for i := range values {
-				values[i] = new(article)
+				values[i] = new(record)
 			}
 			round := func() {
 				for range sizes.containers {
-					m := &weakmap.Map[*key, article]{Config: weakmap.Config{Reclaim: reclaim}}
+					m := &weakmap.Map[*key, record]{Config: weakmap.Config{Reclaim: reclaim}}
 					for _, v := range values {
 						m.Store(&key{m}, v)
 					}

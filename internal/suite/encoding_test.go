@@ -17,25 +17,21 @@ import (
 	"github.com/go-weak/weakmap"
 )
 
-// An article is what the containers of a catalog hold weakly. It has a pointer, so that the
-// collector reports the death of each one by itself.
-type article struct{ _ [6]*int }
-
 // A catalog is a struct of a user who puts containers among fields that are encoded.
 type catalog struct {
 	Name     string
-	ByName   weakmap.Map[string, article]
-	ByItem   weakmap.KeyMap[article, int]
-	Items    weakmap.Set[article]
+	ByName   weakmap.Map[string, record]
+	ByItem   weakmap.KeyMap[record, int]
+	Items    weakmap.Set[record]
 	Words    weakmap.Interner[string]
-	Latest   weakmap.Cell[article]
-	Borrowed *weakmap.Map[string, article]
+	Latest   weakmap.Cell[record]
+	Borrowed *weakmap.Map[string, record]
 }
 
 // newCatalog returns one whose settings are all set, functions too, and whose containers are in use.
 func newCatalog() *catalog {
-	c := &catalog{Name: "spring", Borrowed: new(weakmap.Map[string, article])}
-	for _, m := range []*weakmap.Map[string, article]{&c.ByName, c.Borrowed} {
+	c := &catalog{Name: "spring", Borrowed: new(weakmap.Map[string, record])}
+	for _, m := range []*weakmap.Map[string, record]{&c.ByName, c.Borrowed} {
 		m.Config = weakmap.Config{Shards: 2, Capacity: 10, Reclaim: weakmap.PerValue, Stats: true}
 		m.Hash = func(s string) uint64 { return uint64(len(s)) }
 		m.OnReap = func(string) {}
@@ -46,7 +42,7 @@ func newCatalog() *catalog {
 	c.Words.Config.Stats = true
 	c.Words.Hash = c.ByName.Hash
 	c.Words.Clone = func(s string) string { return s }
-	object := new(article)
+	object := new(record)
 	c.ByName.Store("a", object)
 	c.Borrowed.Store("a", object)
 	c.ByItem.Store(object, 1)
@@ -110,7 +106,7 @@ func TestAStructWithContainersIsEncoded(t *testing.T) {
 			if n := to.ByName.Len() + to.Borrowed.Len() + to.ByItem.Len() + to.Items.Len() + to.Words.Len(); n != 0 {
 				t.Errorf("%d entries came with it", n)
 			}
-			object := new(article)
+			object := new(record)
 			to.ByName.Store("b", object)
 			to.ByItem.Store(object, 2)
 			got, _ := to.ByName.Load("b")

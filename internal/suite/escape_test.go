@@ -14,13 +14,13 @@ import (
 func TestLookupsByTemporaryStringsAllocateNothing(t *testing.T) {
 	b := []byte("a string of thirty-two bytes ...")
 	absent := []byte("a string of as many bytes, other")
-	value := new(object)
+	value := new(record)
 	for name, hash := range map[string]func(string) uint64{
 		"":             nil,
 		", own hash":   func(s string) uint64 { return uint64(len(s)) },
 		", other hash": func(s string) uint64 { return 0 },
 	} {
-		m := weakmap.Map[string, object]{Hash: hash}
+		m := weakmap.Map[string, record]{Hash: hash}
 		m.Store(string(b), value)
 		var in weakmap.Interner[string]
 		in.Hash = hash
@@ -47,7 +47,7 @@ func TestLookupsByTemporaryStringsAllocateNothing(t *testing.T) {
 func TestWhatIsStoredOutlivesTheCallersStack(t *testing.T) {
 	var r keyring
 	r.same.Clone = func(s string) string { return s }
-	value := new(object)
+	value := new(record)
 	const n = 100
 	var kept []any
 	for i := range n {
@@ -94,10 +94,10 @@ func TestWhatIsStoredOutlivesTheCallersStack(t *testing.T) {
 
 // keyring is what the test above stores in.
 type keyring struct {
-	byName      [5]weakmap.Map[string, object]
-	byStruct    weakmap.Map[pair, object]
-	byPointer   weakmap.Map[*int, object]
-	byAny       weakmap.Map[any, object]
+	byName      [5]weakmap.Map[string, record]
+	byStruct    weakmap.Map[pair, record]
+	byPointer   weakmap.Map[*int, record]
+	byAny       weakmap.Map[any, record]
 	pairs       weakmap.Interner[pair]
 	names, same weakmap.Interner[string]
 }
@@ -110,15 +110,15 @@ type pair struct {
 // store stores what would be on its stack, if the compiler took it that nothing keeps it.
 //
 //go:noinline
-func (r *keyring) store(i int, value *object) (held []any) {
+func (r *keyring) store(i int, value *record) (held []any) {
 	var digits [32]byte
 	b := fmt.Appendf(digits[:0], "name %d", i)
 	x, y, z := i, i, i
 	r.byName[0].Store(string(b), value)
 	r.byName[1].LoadOrStore(string(b), value)
 	r.byName[2].Swap(string(b), value)
-	r.byName[3].LoadOrCompute(string(b), func() (*object, error) { return value, nil })
-	r.byName[4].Compute(string(b), func(*object) *object { return value })
+	r.byName[3].LoadOrCompute(string(b), func() (*record, error) { return value, nil })
+	r.byName[4].Compute(string(b), func(*record) *record { return value })
 	r.byStruct.Store(pair{string(b), &z}, value)
 	r.byPointer.LoadOrStore(&x, value)
 	r.byAny.LoadOrStore(string(b), value)

@@ -118,12 +118,12 @@ func loadsOfFloods[K comparable](t *testing.T, hash func(K) uint64, keysOf func(
 	const limit = 4
 	groups := []int{0, 512, 110, 16} // 110 fill 22 buckets, which alone is no flood in the emptiest shard
 	var work []func()
-	var held []*object
+	var held []*record
 	for _, group := range groups {
-		m := &weakmap.Map[K, object]{Config: weakmap.Config{Shards: 8}, Hash: hash}
+		m := &weakmap.Map[K, record]{Config: weakmap.Config{Shards: 8}, Hash: hash}
 		keys := keysOf(group)
 		for _, key := range keys {
-			v := new(object)
+			v := new(record)
 			m.Store(key, v)
 			held = append(held, v)
 		}
@@ -165,9 +165,9 @@ func TestAFloodedInternerLetsGoOfTheDead(t *testing.T) {
 		flood = append(flood, in.Intern(n+v)) // which all have one hash
 	}
 	// A long list takes the collector a while, in which each key is looked up more than once.
-	var list *object
+	var list *record
 	for range 200_000 {
-		list = &object{next: list}
+		list = &record{link: list}
 	}
 	var wg sync.WaitGroup
 	quit := make(chan struct{})

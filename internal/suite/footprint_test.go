@@ -15,23 +15,23 @@ func TestAnEmptiedMapIsSmall(t *testing.T) {
 		t.Skip("the limits are stated for 64 bits")
 	}
 	const maps, single, emptied = 1000, 740, 650
-	var value object
+	var value record
 	for _, c := range []struct {
 		name    string
 		entries int
-		empty   func(m *weakmap.Map[uint64, object], entries int)
+		empty   func(m *weakmap.Map[uint64, record], entries int)
 	}{
 		{"one entry, kept", 1, nil},
-		{"one entry, Clear", 1, func(m *weakmap.Map[uint64, object], _ int) { m.Clear() }},
-		{"one entry, Delete", 1, func(m *weakmap.Map[uint64, object], _ int) { m.Delete(0) }},
-		{"50 entries, Delete", 50, func(m *weakmap.Map[uint64, object], entries int) {
+		{"one entry, Clear", 1, func(m *weakmap.Map[uint64, record], _ int) { m.Clear() }},
+		{"one entry, Delete", 1, func(m *weakmap.Map[uint64, record], _ int) { m.Delete(0) }},
+		{"50 entries, Delete", 50, func(m *weakmap.Map[uint64, record], entries int) {
 			for key := range uint64(entries) {
 				m.Delete(key)
 			}
 		}},
-		{"200 entries, Clear", 200, func(m *weakmap.Map[uint64, object], _ int) { m.Clear() }},
+		{"200 entries, Clear", 200, func(m *weakmap.Map[uint64, record], _ int) { m.Clear() }},
 	} {
-		all := make([]weakmap.Map[uint64, object], maps)
+		all := make([]weakmap.Map[uint64, record], maps)
 		before := gctest.HeapBytes()
 		for i := range all {
 			for key := range uint64(c.entries) {

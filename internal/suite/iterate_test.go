@@ -12,10 +12,10 @@ import (
 // at a time until none is left takes time in proportion to their number.
 func TestTakingOneAtATimeIsLinear(t *testing.T) {
 	take := func(n int) time.Duration {
-		elements := make([]*object, n)
-		var s weakmap.Set[object]
+		elements := make([]*record, n)
+		var s weakmap.Set[record]
 		for i := range elements {
-			elements[i] = new(object)
+			elements[i] = new(record)
 			s.Add(elements[i])
 		}
 		start := time.Now()
@@ -57,10 +57,10 @@ func TestAnIterationYieldsOnceWhatIsBoundAllTheTime(t *testing.T) {
 	if testing.Short() {
 		rounds = 10
 	}
-	values := make([]*object, n)
-	var m weakmap.Map[int, object]
+	values := make([]*record, n)
+	var m weakmap.Map[int, record]
 	for i := range values {
-		values[i] = new(object)
+		values[i] = new(record)
 		m.Store(i, values[i])
 	}
 	for round := range rounds {
@@ -102,10 +102,10 @@ func TestAnIterationYieldsOnceWhatIsBoundAllTheTime(t *testing.T) {
 // others would wait for, and a later one finds everything.
 func TestAnIterationThatWasLeft(t *testing.T) {
 	const n = 1000
-	values := make([]*object, n)
-	var m weakmap.Map[int, object]
+	values := make([]*record, n)
+	var m weakmap.Map[int, record]
 	for i := range values {
-		values[i] = new(object)
+		values[i] = new(record)
 		m.Store(i, values[i])
 	}
 	leave := map[string]func(){

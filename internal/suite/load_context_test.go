@@ -665,12 +665,12 @@ func TestContextLoadSharedByABubbleAndTheWorld(t *testing.T) {
 			t.Run(fmt.Sprintf("%v/leaves=%t", bubbles, leaves), func(t *testing.T) {
 				m := new(objects)
 				var computing, waiting, computedAgain atomic.Bool
-				v, own := new(object), new(object)
+				v, own := new(record), new(record)
 				meet(t, bubbles, func(t *testing.T, place int) {
 					if place == 1 {
 						spin(t, "a computation begins", computing.Load)
 						waiting.Store(true)
-						got, loaded, err := m.LoadOrComputeContext(context.Background(), 1, func(context.Context) (*object, error) {
+						got, loaded, err := m.LoadOrComputeContext(context.Background(), 1, func(context.Context) (*record, error) {
 							computedAgain.Store(true)
 							return own, nil
 						})
@@ -681,7 +681,7 @@ func TestContextLoadSharedByABubbleAndTheWorld(t *testing.T) {
 					}
 					ctx, cancel := context.WithCancel(context.Background())
 					defer cancel()
-					got, _, err := m.LoadOrComputeContext(ctx, 1, func(ctx context.Context) (*object, error) {
+					got, _, err := m.LoadOrComputeContext(ctx, 1, func(ctx context.Context) (*record, error) {
 						computing.Store(true)
 						spin(t, "the other one waits", waiting.Load)
 						for range 1000 {

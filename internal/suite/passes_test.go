@@ -15,10 +15,10 @@ import (
 // by the pass after the former, which may still be under way.
 func TestWhatNobodyHoldsIsGoneAfterTheNextCollection(t *testing.T) {
 	const rounds = 300
-	var m weakmap.Map[int, object]
+	var m weakmap.Map[int, record]
 	alive := 0
 	for i := range rounds {
-		gctest.Elsewhere(func() { m.Store(i, new(object)) })
+		gctest.Elsewhere(func() { m.Store(i, new(record)) })
 		runtime.GC()
 		if _, ok := m.Load(i); ok {
 			alive++
@@ -32,11 +32,11 @@ func TestWhatNobodyHoldsIsGoneAfterTheNextCollection(t *testing.T) {
 // Reap in a loop asks nothing twice for one collection, or it would keep what is dying.
 func TestReapInALoopRemovesWhatDied(t *testing.T) {
 	const n = 20_000
-	var ballast *object // A chain that the collector follows for milliseconds, while everything can be asked.
+	var ballast *record // A chain that the collector follows for milliseconds, while everything can be asked.
 	for range 200_000 {
-		ballast = &object{next: ballast}
+		ballast = &record{link: ballast}
 	}
-	var m weakmap.Map[int, object]
+	var m weakmap.Map[int, record]
 	var quit atomic.Bool
 	done := make(chan struct{})
 	go func() {
@@ -47,9 +47,9 @@ func TestReapInALoopRemovesWhatDied(t *testing.T) {
 	}()
 	for round := range 3 {
 		gctest.Elsewhere(func() {
-			values := make([]*object, n)
+			values := make([]*record, n)
 			for i := range values {
-				values[i] = new(object)
+				values[i] = new(record)
 				m.Store(i, values[i])
 			}
 			runtime.GC() // From here on they may have died, so Reap may ask them.
@@ -71,11 +71,11 @@ func TestReapInALoopRemovesWhatDied(t *testing.T) {
 // Reap finds what the collections so far found dead, whatever has looked before.
 func TestReapAfterEachCollection(t *testing.T) {
 	const n = 1000
-	var m weakmap.Map[int, object]
+	var m weakmap.Map[int, record]
 	for round := range 50 {
 		gctest.Elsewhere(func() {
 			for i := range n {
-				m.Store(i, new(object))
+				m.Store(i, new(record))
 			}
 		})
 		runtime.GC()
@@ -91,22 +91,22 @@ func TestReapAfterEachCollection(t *testing.T) {
 
 // A pass over one container must not keep another that was dropped during it.
 func TestNoCallOfOnReapAfterTheMapWasCollected(t *testing.T) {
-	large := new(weakmap.Map[int, object])
-	values := make([]*object, 200_000)
+	large := new(weakmap.Map[int, record])
+	values := make([]*record, 200_000)
 	for i := range values {
-		values[i] = new(object)
+		values[i] = new(record)
 		large.Store(i, values[i])
 	}
 	var late, calls atomic.Int64
 	type holder struct {
-		m      *weakmap.Map[int, object]
-		values [10]*object
+		m      *weakmap.Map[int, record]
+		values [10]*record
 	}
 	var small [16]*holder
 	deadline := time.Now().Add(1500 * time.Millisecond)
 	for i := 0; time.Now().Before(deadline); i++ {
 		gctest.Elsewhere(func() {
-			h := &holder{m: new(weakmap.Map[int, object])}
+			h := &holder{m: new(weakmap.Map[int, record])}
 			w := weak.Make(h.m)
 			h.m.OnReap = func(int) {
 				calls.Add(1)
@@ -115,7 +115,7 @@ func TestNoCallOfOnReapAfterTheMapWasCollected(t *testing.T) {
 				}
 			}
 			for k := range h.values {
-				h.values[k] = new(object)
+				h.values[k] = new(record)
 				h.m.Store(k, h.values[k])
 			}
 			small[i%len(small)] = h // The one that was here goes with its values.

@@ -46,7 +46,7 @@ func manySystemCalls(t *testing.T) {
 	var ran atomic.Int32
 	gctest.Elsewhere(func() {
 		for i := range n {
-			weakmap.Finalize(&object{id: i}, func(int) {
+			weakmap.Finalize(&record{id: i}, func(int) {
 				ts := syscall.NsecToTimespec(int64(span))
 				syscall.Nanosleep(&ts, nil)
 				ran.Add(1)
