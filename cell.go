@@ -23,7 +23,7 @@ import (
 // pointer on the heap.
 type Cell[T any] struct {
 	word    unsafe.Pointer // of the weak pointer: see package seam. Accessed atomically; written by storeIfAbsent with flights.mu held.
-	flights flights[struct{}]
+	flights flights
 }
 
 // Load returns the value. It misses only if, at some moment during the call, the Cell was

@@ -12,28 +12,28 @@ import (
 // A call takes a claim before it begins or looks for a flight, and leaves it after that has
 // ended. So while there is a flight, all calls with equal keys have one claim. The zero value has
 // none.
-type claims[K any] struct {
+type claims struct {
 	mu    mutex
-	taken map[uint64][]*claim[K] // by the hash of the key; nil while there are none. Guarded by mu.
+	taken map[uint64][]*claim // by the hash of the key; nil while there are none. Guarded by mu.
 }
 
 // A claim is what calls with equal keys have in common.
-type claim[K any] struct {
-	key   *K     // Immutable.
-	hash  uint64 // of key. Immutable.
-	calls int    // that have taken it. Guarded by claims.mu.
+type claim struct {
+	key   unsafe.Pointer // Immutable.
+	hash  uint64         // of key. Immutable.
+	calls int            // that have taken it. Guarded by claims.mu.
 }
 
 // take has the caller take the claim of a key that is the same as key, or make it.
-func (c *claims[K]) take(h Hasher[*K], key *K) *claim[K] { return c.find(h, key, true) }
+func (c *claims) take(by *keyFunctions, key unsafe.Pointer) *claim { return c.find(by, key, true) }
 
 // held returns the claim of a key that is the same as key, or nil.
-func (c *claims[K]) held(h Hasher[*K], key *K) *claim[K] { return c.find(h, key, false) }
+func (c *claims) held(by *keyFunctions, key unsafe.Pointer) *claim { return c.find(by, key, false) }
 
-// find asks h with no lock held. If there is a key that h has not been asked about when c.mu is
-// taken, it has come since, and h is asked about it first.
-func (c *claims[K]) find(h Hasher[*K], key *K, take bool) *claim[K] {
-	hash := hashBy(h, key, comparableSeed)
+// find asks the Hasher with no lock held. If there is a key that it has not been asked about when c.mu is
+// taken, it has come since, and the Hasher is asked about it first.
+func (c *claims) find(by *keyFunctions, key unsafe.Pointer, take bool) *claim {
+	hash := by.hash(key, comparableSeed)
 	var judged verdicts
 	for {
 		found, unjudged := c.look(key, hash, &judged, take)
@@ -41,7 +41,7 @@ func (c *claims[K]) find(h Hasher[*K], key *K, take bool) *claim[K] {
 			return found
 		}
 		for _, other := range unjudged {
-			judged.note(unsafe.Pointer(other), h.Equal(other, key))
+			judged.note(other, by.equal(other, key))
 		}
 		interleave("judged")
 	}
@@ -49,11 +49,11 @@ func (c *claims[K]) find(h Hasher[*K], key *K, take bool) *claim[K] {
 
 // look returns the claim of the key that was judged the same, or what is to be judged. If take is
 // set the caller takes the claim, or a new one if there is none.
-func (c *claims[K]) look(key *K, hash uint64, judged *verdicts, take bool) (found *claim[K], unjudged []*K) {
+func (c *claims) look(key unsafe.Pointer, hash uint64, judged *verdicts, take bool) (found *claim, unjudged []unsafe.Pointer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, p := range c.taken[hash] {
-		switch judged.of(unsafe.Pointer(p.key)) {
+		switch judged.of(p.key) {
 		case alive:
 			if take {
 				p.calls++
@@ -67,21 +67,21 @@ func (c *claims[K]) look(key *K, hash uint64, judged *verdicts, take bool) (foun
 		return nil, unjudged
 	}
 	if c.taken == nil {
-		c.taken = make(map[uint64][]*claim[K])
+		c.taken = make(map[uint64][]*claim)
 	}
-	p := &claim[K]{key: key, hash: hash, calls: 1}
+	p := &claim{key: key, hash: hash, calls: 1}
 	c.taken[hash] = append(c.taken[hash], p)
 	return p, nil
 }
 
 // leave undoes take.
-func (c *claims[K]) leave(p *claim[K]) {
+func (c *claims) leave(p *claim) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if p.calls--; p.calls > 0 {
 		return
 	}
-	rest := slices.DeleteFunc(c.taken[p.hash], func(q *claim[K]) bool { return q == p })
+	rest := slices.DeleteFunc(c.taken[p.hash], func(q *claim) bool { return q == p })
 	if len(rest) > 0 {
 		c.taken[p.hash] = rest
 		return

@@ -4,7 +4,7 @@ package weakmap
 
 import (
 	"bytes"
-	"reflect"
+	"fmt"
 	"runtime"
 	"strconv"
 	"strings"
@@ -17,8 +17,8 @@ import (
 
 // A loader is the goroutine that computes in a flight.
 type loader struct {
-	key       reflect.Type // of the map's keys. Guarded by loads.mu, as the next one.
-	goroutine uint64       // 0 before it has begun and once it has ended
+	key       string // its type. Guarded by loads.mu, as the next one.
+	goroutine uint64 // 0 before it has begun and once it has ended
 }
 
 // loads are the computations that goroutines wait for.
@@ -28,10 +28,10 @@ var loads struct {
 }
 
 // beginLoad is called by the goroutine that computes, before it computes.
-func beginLoad[K any](l *loader) {
+func beginLoad(l *loader, key any) {
 	loads.mu.Lock()
 	defer loads.mu.Unlock()
-	l.key, l.goroutine = reflect.TypeFor[K](), goroutineID()
+	l.key, l.goroutine = fmt.Sprintf("%T", key), goroutineID()
 }
 
 func endLoad(l *loader) {
@@ -48,7 +48,7 @@ func awaitLoad(l *loader) (ended func()) {
 	defer loads.mu.Unlock()
 	var cycle []string
 	for next := l; next != nil && next.goroutine != 0; next = loads.waits[next.goroutine] {
-		cycle = append(cycle, next.key.String())
+		cycle = append(cycle, next.key)
 		if next.goroutine == self {
 			panic("weakmap: LoadOrCompute waits for itself, by a cycle of loads with keys of type " + strings.Join(cycle, ", then "))
 		}

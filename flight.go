@@ -13,7 +13,8 @@ import (
 
 // flights are the computations under way in one container, at most one for each
 // key. The zero value has none. What a computation yields is an address: of the value, or
-// of a copy. So the code is the same for all types of values.
+// of a copy. A key is in an interface from when it is computed for. So the code is the same
+// for all types.
 //
 // # How an invalidation cuts a computation off
 //
@@ -30,14 +31,14 @@ import (
 //
 // A call that begins after the Delete has returned does not find the computation in
 // aloft, and begins another.
-type flights[K comparable] struct {
+type flights struct {
 	mu    mutex
-	aloft atomic.Pointer[aloft[K]] // nil while there are none. Read without lock, written only with mu held.
+	aloft atomic.Pointer[aloft] // nil while there are none. Read without lock, written only with mu held.
 }
 
 // aloft are the computations that others can wait for or cut off.
-type aloft[K comparable] struct {
-	calls map[K]*flight        // Guarded by flights.mu, as the next one.
+type aloft struct {
+	calls map[any]*flight      // Guarded by flights.mu, as the next one.
 	loose map[*flight]struct{} // those with a key that is not equal to itself
 }
 
@@ -86,7 +87,7 @@ type request struct {
 // bubbles, and the other way round. But a context belongs to a bubble, or to none, and
 // only callers that do too can cancel it: so others do not keep a computation from
 // being abandoned, and begin one of their own when it is.
-func (f *flights[K]) do(key K, r request) (result unsafe.Pointer, loaded bool, err error) {
+func (f *flights) do(key any, r request) (result unsafe.Pointer, loaded bool, err error) {
 	in := bubble.ID()
 	for {
 		if r.ctx != nil && r.ctx.Err() != nil {
@@ -98,7 +99,7 @@ func (f *flights[K]) do(key K, r request) (result unsafe.Pointer, loaded bool, e
 		if begins {
 			c = f.begin(key, in)
 			if r.ctx == nil {
-				beginLoad[K](&c.loader)
+				beginLoad(&c.loader, key)
 			}
 		}
 		if in == c.bubble {
@@ -136,7 +137,7 @@ func (f *flights[K]) do(key K, r request) (result unsafe.Pointer, loaded bool, e
 
 // waitable returns a flight of key that a goroutine in the given bubble can wait
 // for, or nil. Must be called with f.mu held.
-func (f *flights[K]) waitable(key K, in uint64) *flight {
+func (f *flights) waitable(key any, in uint64) *flight {
 	up := f.aloft.Load()
 	if up == nil {
 		return nil
@@ -149,11 +150,11 @@ func (f *flights[K]) waitable(key K, in uint64) *flight {
 }
 
 // begin returns a new flight of key. Must be called with f.mu held, in the bubble.
-func (f *flights[K]) begin(key K, in uint64) *flight {
+func (f *flights) begin(key any, in uint64) *flight {
 	c := &flight{bubble: in, done: make(chan struct{}), first: true}
 	up := f.aloft.Load()
 	if up == nil {
-		up = new(aloft[K])
+		up = new(aloft)
 		f.aloft.Store(up)
 	}
 	if key != key { // What a NaN is bound to no other caller can find.
@@ -164,7 +165,7 @@ func (f *flights[K]) begin(key K, in uint64) *flight {
 		return c
 	}
 	if up.calls == nil {
-		up.calls = make(map[K]*flight)
+		up.calls = make(map[any]*flight)
 	}
 	c.next = up.calls[key]
 	up.calls[key] = c
@@ -188,13 +189,13 @@ func (c *flight) doneFor(in uint64) <-chan struct{} {
 // cutOff ensures that what is being computed for key is not stored, and that no
 // further caller begins to wait for it. It must be called before the key is unbound.
 // While nothing is being computed it costs one load.
-func (f *flights[K]) cutOff(key K) {
+func cutOff[K comparable](f *flights, key K) {
 	if f.aloft.Load() != nil {
-		f.cutOffKey(key)
+		f.cutOff(key)
 	}
 }
 
-func (f *flights[K]) cutOffKey(key K) {
+func (f *flights) cutOff(key any) {
 	f.mu.Lock()
 	defer f.mu.Unlock() // A key that cannot be hashed panics.
 	up := f.aloft.Load()
@@ -209,7 +210,7 @@ func (f *flights[K]) cutOffKey(key K) {
 }
 
 // cutOffAll is cutOff for all keys.
-func (f *flights[K]) cutOffAll() {
+func (f *flights) cutOffAll() {
 	if f.aloft.Load() == nil {
 		return
 	}
@@ -232,14 +233,14 @@ func (f *flights[K]) cutOffAll() {
 
 // settle lets go of up if it is empty: a map does not shrink by itself. Must be
 // called with f.mu held.
-func (f *flights[K]) settle(up *aloft[K]) {
+func (f *flights) settle(up *aloft) {
 	if len(up.calls) == 0 && len(up.loose) == 0 {
 		f.aloft.Store(nil)
 	}
 }
 
 // remove takes c out of aloft if it was not cut off before. Must be called with f.mu held.
-func (f *flights[K]) remove(key K, c *flight) {
+func (f *flights) remove(key any, c *flight) {
 	up := f.aloft.Load()
 	if up == nil || c.cut.Load() {
 		return
@@ -262,7 +263,7 @@ func (f *flights[K]) remove(key K, c *flight) {
 }
 
 // land ends c, whether it computed or not, unless it was abandoned.
-func (f *flights[K]) land(key K, c *flight) {
+func (f *flights) land(key any, c *flight) {
 	f.mu.Lock()
 	over := c.over
 	if !over {
@@ -276,7 +277,7 @@ func (f *flights[K]) land(key K, c *flight) {
 }
 
 // wake wakes the callers that wait for c. It must be called in c's bubble.
-func (f *flights[K]) wake(c *flight) {
+func (f *flights) wake(c *flight) {
 	f.mu.Lock()
 	outside := c.outside // No further caller asks for it.
 	f.mu.Unlock()
@@ -292,7 +293,7 @@ func (f *flights[K]) wake(c *flight) {
 var noContext context.Context
 
 // compute computes on the caller's goroutine.
-func (f *flights[K]) compute(key K, c *flight, r *request) (result unsafe.Pointer, loaded bool, err error) {
+func (f *flights) compute(key any, c *flight, r *request) (result unsafe.Pointer, loaded bool, err error) {
 	defer f.land(key, c)
 	// A computation before ours stored its value before it was taken out of aloft.
 	// The callers that wait for us look for themselves.
@@ -305,7 +306,7 @@ func (f *flights[K]) compute(key K, c *flight, r *request) (result unsafe.Pointe
 
 // launch has another goroutine compute, in the caller's bubble and under its
 // labels, unless the key is bound.
-func (f *flights[K]) launch(key K, c *flight, r *request) (result unsafe.Pointer, loaded bool) {
+func (f *flights) launch(key any, c *flight, r *request) (result unsafe.Pointer, loaded bool) {
 	launched := false
 	defer func() {
 		if !launched {
@@ -326,7 +327,7 @@ func (f *flights[K]) launch(key K, c *flight, r *request) (result unsafe.Pointer
 
 // fly computes on a goroutine of its own. A panic or Goexit is left to one of the
 // callers that have not left. If there is none, it takes its course.
-func (f *flights[K]) fly(ctx context.Context, key K, c *flight, r *request) {
+func (f *flights) fly(ctx context.Context, key any, c *flight, r *request) {
 	returned := false
 	defer func() {
 		if !returned {
@@ -341,7 +342,7 @@ func (f *flights[K]) fly(ctx context.Context, key K, c *flight, r *request) {
 		}
 		f.land(key, c)
 	}()
-	beginLoad[K](&c.loader)
+	beginLoad(&c.loader, key)
 	if ctx.Err() == nil { // else it was abandoned already
 		f.run(ctx, c, r)
 	}
@@ -349,7 +350,7 @@ func (f *flights[K]) fly(ctx context.Context, key K, c *flight, r *request) {
 }
 
 // run computes and stores for c.
-func (f *flights[K]) run(ctx context.Context, c *flight, r *request) {
+func (f *flights) run(ctx context.Context, c *flight, r *request) {
 	computed, err := r.compute(ctx)
 	if computed == nil && err == nil {
 		err = ErrNilValue
@@ -378,7 +379,7 @@ func (f *flights[K]) run(ctx context.Context, c *flight, r *request) {
 }
 
 // wait returns when c has ended, or true when ctx has and the caller has left.
-func (f *flights[K]) wait(key K, c *flight, ctx context.Context, in uint64, done <-chan struct{}, began bool) (left bool) {
+func (f *flights) wait(key any, c *flight, ctx context.Context, in uint64, done <-chan struct{}, began bool) (left bool) {
 	stays := false
 	defer func() {
 		if !stays && !left {
@@ -400,7 +401,7 @@ func (f *flights[K]) wait(key K, c *flight, ctx context.Context, in uint64, done
 
 // leave has a caller that waits for c leave. If no caller is left, c is
 // abandoned. It is too late, and false, if c is about to end.
-func (f *flights[K]) leave(key K, c *flight, in uint64, began bool, cause error) (left bool) {
+func (f *flights) leave(key any, c *flight, in uint64, began bool, cause error) (left bool) {
 	f.mu.Lock()
 	if c.landing || c.over {
 		f.mu.Unlock()
@@ -428,7 +429,7 @@ func (f *flights[K]) leave(key K, c *flight, in uint64, began bool, cause error)
 
 // suffer ends one caller as compute ended: the one that began it or, if that has
 // left, the first that gets here.
-func (f *flights[K]) suffer(c *flight, began bool) {
+func (f *flights) suffer(c *flight, began bool) {
 	f.mu.Lock()
 	failure := c.failure
 	if failure == nil || c.first && !began {

@@ -54,8 +54,8 @@ type KeyMap[K, V any] struct {
 	OnReap func(value V) `json:"-" xml:"-"`
 
 	core    core
-	flights flights[*K]
-	claims  claims[K] // of the keys in flights, with a Hasher
+	flights flights
+	claims  claims // of the keys in flights, with a Hasher
 }
 
 func (m *KeyMap[K, V]) open() *table {
@@ -247,9 +247,9 @@ func (m *KeyMap[K, V]) compute(ctx context.Context, key *K, compute func(context
 	}
 	of := key
 	if m.Hasher != nil {
-		c := m.claims.take(m.Hasher, key)
+		c := m.claims.take(keyingBy(m.Hasher).keyFunctions, unsafe.Pointer(key))
 		defer m.claims.leave(c)
-		of = c.key
+		of = (*K)(c.key)
 	}
 	p, loaded, err := m.flights.do(of, r)
 	actual, _ = valueAt((*V)(p))
@@ -260,12 +260,12 @@ func (m *KeyMap[K, V]) compute(ctx context.Context, key *K, compute func(context
 func (m *KeyMap[K, V]) cutOff(key *K) {
 	switch {
 	case m.Hasher == nil:
-		m.flights.cutOff(key)
+		cutOff(&m.flights, key)
 	case key != nil && m.flights.aloft.Load() != nil:
 		// A computation has its claim before it begins. So of one that began before this call,
 		// the claim is found.
-		if c := m.claims.held(m.Hasher, (*K)(escape.Hide(unsafe.Pointer(key)))); c != nil {
-			m.flights.cutOff(c.key)
+		if c := m.claims.held(keyingBy(m.Hasher).keyFunctions, escape.Hide(unsafe.Pointer(key))); c != nil {
+			m.flights.cutOff((*K)(c.key))
 		}
 	}
 }

@@ -49,7 +49,7 @@ type Map[K comparable, V any] struct {
 	OnReap func(key K) `json:"-" xml:"-"`
 
 	core    core
-	flights flights[K]
+	flights flights
 }
 
 // ErrNilValue is returned by LoadOrCompute, of [Map] and [Cell], and by
@@ -240,14 +240,14 @@ func (m *Map[K, V]) compute(ctx context.Context, key K, compute func(context.Con
 // LoadAndDelete unbinds key and returns what was bound, if anything. It cuts off a
 // computation for key, as [Map.LoadOrCompute] says.
 func (m *Map[K, V]) LoadAndDelete(key K) (value *V, loaded bool) {
-	m.flights.cutOff(key)
+	cutOff(&m.flights, key)
 	old, _ := remove(&m.core, key, anyway)
 	return (*V)(old), old != nil
 }
 
 // Delete unbinds key. It cuts off a computation for key, as [Map.LoadOrCompute] says.
 func (m *Map[K, V]) Delete(key K) {
-	m.flights.cutOff(key)
+	cutOff(&m.flights, key)
 	remove(&m.core, key, anyway)
 }
 
