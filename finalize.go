@@ -64,31 +64,39 @@ func Finalize[T, A any](ptr *T, fn func(A), arg A) *Finalizer[A] {
 	misuse.Func("Finalize", "fn", ptr, fn)
 
 	f := newFinalizer(fn, arg, plotOf(uintptr(unsafe.Pointer(ptr))))
+	if refusal := f.waitFor(unsafe.Pointer(ptr)); refusal != nil {
+		f.Detach()
+		panic(fmt.Sprintf("weakmap: Finalize: %v", refusal))
+	}
+	runtime.KeepAlive(ptr)
+	return f
+}
+
+// waitFor has the runtime call arrive when the object at ptr, which the caller holds, is gone. It returns
+// what the runtime panics with if Go did not allocate the memory there.
+func (f *finalizer) waitFor(ptr unsafe.Pointer) (refusal any) {
 	added := false
 	defer func() {
-		if !added { // Go did not allocate ptr's memory, and the runtime panics.
+		if !added {
+			refusal = recover()
 			f.neverArrives()
-			f.Detach()
-			panic(fmt.Sprintf("weakmap: Finalize: %v", recover()))
 		}
 	}()
-	// The cleanup cannot run before ptr is let go.
-	cleanup := runtime.AddCleanup(ptr, arrive, &f.finalizer)
+	cleanup := runtime.AddCleanup((*byte)(ptr), arrive, f) // It cannot run before ptr is let go.
 	added = true
 	if cleanup == (runtime.Cleanup{}) { // The object is not of those that go.
 		f.neverArrives()
 	} else if abandoned[f.plot].Load() >= crowd {
 		f.stopBy(stopper(ptr, cleanup))
 	}
-	runtime.KeepAlive(ptr)
-	return f
+	return nil
 }
 
 // stopper returns a function that stops cleanup if the object at ptr lives. On
 // a dead one Stop could crash the process (golang/go#81435), so it is called
 // only while the object is held.
-func stopper[T any](ptr *T, cleanup runtime.Cleanup) func() bool {
-	w := weak.Make(ptr)
+func stopper(ptr unsafe.Pointer, cleanup runtime.Cleanup) func() bool {
+	w := weak.Make((*byte)(ptr))
 	return func() bool {
 		ptr := w.Value()
 		if ptr == nil {

@@ -19,22 +19,20 @@ func init() {
 type source struct{}
 
 func (source) Figures(container any) (f inspect.Figures, ok bool) {
-	c, ok := container.(interface {
-		figures() (inspect.Figures, bool)
-	})
+	c, ok := container.(interface{ engine() *core })
 	if !ok {
 		return f, false
 	}
-	return c.figures()
+	return c.engine().figures()
 }
 
 func (source) CallbacksDue() int { return callbacks.Waiting() }
 
-func (m *Map[K, V]) figures() (inspect.Figures, bool)    { return m.core.figures() }
-func (m *KeyMap[K, V]) figures() (inspect.Figures, bool) { return m.core.figures() }
-func (s *Set[T]) figures() (inspect.Figures, bool)       { return s.core.figures() }
-func (in *Interner[T]) figures() (inspect.Figures, bool) { return in.core.figures() }
-func (s *Strings) figures() (inspect.Figures, bool)      { return s.core.figures() }
+func (m *Map[K, V]) engine() *core    { return &m.core }
+func (m *KeyMap[K, V]) engine() *core { return &m.core }
+func (s *Set[T]) engine() *core       { return &s.core }
+func (in *Interner[T]) engine() *core { return &in.core }
+func (s *Strings) engine() *core      { return &s.core }
 
 func (c *core) figures() (f inspect.Figures, ok bool) {
 	t := c.table.Load()

@@ -60,7 +60,10 @@ func (m *Map[K, V]) open() *table {
 	return m.core.open(func() options { return mapOptions(m.Config, m.Hash, m.OnReap) })
 }
 
-// mapOptions returns the options of a Map with keys of type K.
+// mapOptions returns the options of a Map with keys of type K. It is compiled once for each K, not in
+// each open.
+//
+//go:noinline
 func mapOptions[K comparable](config Config, hash func(K) uint64, onReap func(K)) options {
 	class := classOf(reflect.TypeFor[K](), hash != nil)
 	o := options{config: config, keys: keyingOf(class, hash)}

@@ -4,6 +4,8 @@ import (
 	"reflect"
 	"sync"
 	"unsafe"
+
+	"github.com/go-weak/weakmap/internal/escape"
 )
 
 // This file finds out whether an argument refers to an object. It looks in the
@@ -34,21 +36,24 @@ func (o *awaited) has(address uintptr) bool { return address-uintptr(o.at) < o.s
 
 // Arg panics if arg refers to *ptr where that can be seen.
 func Arg[T, A any](caller string, ptr *T, arg A) {
-	t := reflect.TypeFor[A]()
-	switch {
-	case !mayRefer(t): // Most arguments are let go here, at little cost.
-	case t.Kind() == reflect.Interface:
+	if t := reflect.TypeFor[A](); mayRefer(t) { // Most arguments are let go here, at little cost.
 		o := awaitedAt(caller, ptr)
-		o.dynamic(reflect.ValueOf(any(arg)))
-	default:
-		s := shapeOf(t)
-		o := awaitedAt(caller, ptr)
-		o.parts(unsafe.Pointer(&arg), s)
-		if len(s.interfaces) > 0 {
-			boxed := new(A)
-			*boxed = arg
-			o.interfaces(unsafe.Pointer(boxed), s)
-		}
+		o.argument(t, escape.Hide(unsafe.Pointer(&arg)))
+	}
+}
+
+// argument panics if the argument of type t at p refers to o. Nothing of it is kept.
+func (o *awaited) argument(t reflect.Type, p unsafe.Pointer) {
+	if t.Kind() == reflect.Interface {
+		o.dynamic(reflect.NewAt(t, p).Elem().Elem())
+		return
+	}
+	s := shapeOf(t)
+	o.parts(p, s)
+	if len(s.interfaces) > 0 {
+		boxed := reflect.New(t)
+		boxed.Elem().Set(reflect.NewAt(t, p).Elem())
+		o.interfaces(boxed.UnsafePointer(), s)
 	}
 }
 
