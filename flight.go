@@ -13,8 +13,8 @@ import (
 
 // flights are the computations under way in one container, at most one for each
 // key. The zero value has none. What a computation yields is an address: of the value, or
-// of a copy. A key is in an interface from when it is computed for. So the code is the same
-// for all types.
+// of a copy. A key is put into an interface when there is something to compute for it. So the
+// code is the same for all types.
 //
 // # How an invalidation cuts a computation off
 //
