@@ -24,8 +24,14 @@ import (
 // documents have tables, by their paths from the root.
 var documents = []string{"README.md", "bench/results/README.md"}
 
-// recorded are the files of results, the full run first.
-var recorded = []string{"bench/results/core.txt", "bench/results/cache.txt", "bench/results/turns.txt"}
+// recorded are the files of results, the full run first, and what the names of a file's cells begin with here.
+var recorded = []struct{ path, prefix string }{
+	{"bench/results/core.txt", ""},
+	{"bench/results/go1.26.txt", usual},
+	{"bench/results/go1.27.txt", newest},
+	{"bench/results/cache.txt", ""},
+	{"bench/results/turns.txt", ""},
+}
 
 // rendered are the files that are made of the full run as a whole.
 var rendered = map[string]func(*report.Document, io.Writer) error{

@@ -26,12 +26,12 @@ type results struct {
 
 func readAll(root string) (*results, error) {
 	r := &results{samples: make(map[figure][]float64)}
-	for _, name := range recorded {
-		if err := r.read(filepath.Join(root, filepath.FromSlash(name))); err != nil {
+	for _, file := range recorded {
+		if err := r.read(filepath.Join(root, filepath.FromSlash(file.path)), file.prefix); err != nil {
 			return nil, err
 		}
 	}
-	return r, r.readReport(filepath.Join(root, filepath.FromSlash(recorded[0])))
+	return r, r.readReport(filepath.Join(root, filepath.FromSlash(recorded[0].path)))
 }
 
 func (r *results) readReport(path string) error {
@@ -48,7 +48,7 @@ func (r *results) readReport(path string) error {
 	return err
 }
 
-func (r *results) read(path string) error {
+func (r *results) read(path, prefix string) error {
 	file, err := os.Open(path)
 	if err != nil {
 		return err
@@ -62,6 +62,7 @@ func (r *results) read(path string) error {
 		case *benchfmt.Result:
 			var at figure
 			at.cell, at.impl = verdict.Split(record.Name)
+			at.cell = prefix + at.cell
 			for _, value := range record.Values {
 				at.unit = value.Unit
 				r.samples[at] = append(r.samples[at], value.Value)

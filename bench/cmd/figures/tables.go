@@ -32,7 +32,14 @@ var tables = map[string]func(*results) (string, error){
 	"caches":     caches,
 	"turns":      turns,
 	"places":     places,
+	"versions":   versions,
 }
+
+// What the cells that were measured with two versions of Go begin with.
+const (
+	usual  = "go1.26/"
+	newest = "go1.27/"
+)
 
 // weakMaps are the weak maps as people write them.
 var weakMaps = []string{"syncmap", "rwmutex", "sharded", "xsync3", "xsync4"}
@@ -173,6 +180,37 @@ func turns(r *results) (string, error) {
 		best, impl := r.best(inTurns, seconds, weakMaps...)
 		apart, _ := r.best(cell, seconds, weakMaps...)
 		t.row("`"+cell+"`", format(own, seconds), named[impl], fine(best/own), fine(apart/r.median(cell, seconds, ours)))
+	}
+	return t.String(), r.err()
+}
+
+// versions has the main cells with both versions of Go.
+func versions(r *results) (string, error) {
+	rows := []struct {
+		cell   string
+		rivals []string
+	}{
+		{"LoadHit/key=string/size=1000", weakMaps},
+		{"LoadHit/key=uint64/size=1000", weakMaps},
+		{"LoadHit/key=string/size=100000", weakMaps},
+		{"LoadHit/key=uint64/size=100000", weakMaps},
+		{"LoadMiss/key=string/size=100000", weakMaps},
+		{"KeyLoadHit/object=64B/size=100000", weakMaps},
+		{"InternHit/key=string/size=100000", []string{"unique", "syncmap"}},
+		{"Mixed/key=string/size=100000", weakMaps},
+		{"Insert/key=string/n=500000/writers=max", weakMaps},
+		{"Churn/key=string/live=100000/writers=max", weakMaps},
+	}
+	var t table
+	t.begin("cell", "Go 1.26: weakmap", "best rival / weakmap", "Go 1.27: weakmap", "best rival / weakmap")
+	for _, l := range rows {
+		columns := []string{"`" + l.cell + "`"}
+		for _, prefix := range []string{usual, newest} {
+			own := r.median(prefix+l.cell, seconds, ours)
+			best, impl := r.best(prefix+l.cell, seconds, l.rivals...)
+			columns = append(columns, format(own, seconds), fine(best/own)+" (`"+impl+"`)")
+		}
+		t.row(columns...)
 	}
 	return t.String(), r.err()
 }
