@@ -188,13 +188,14 @@ func (c *flight) doneFor(in uint64) <-chan struct{} {
 
 // cutOff ensures that what is being computed for key is not stored, and that no
 // further caller begins to wait for it. It must be called before the key is unbound.
-// While nothing is being computed it costs one load.
+// While nothing is being computed it costs one load, and the key is not put into an interface.
 func cutOff[K comparable](f *flights, key K) {
 	if f.aloft.Load() != nil {
 		f.cutOff(key)
 	}
 }
 
+// cutOff is the function of that name where something may be under way.
 func (f *flights) cutOff(key any) {
 	f.mu.Lock()
 	defer f.mu.Unlock() // A key that cannot be hashed panics.

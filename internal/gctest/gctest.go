@@ -33,7 +33,8 @@ func Eventually(t testing.TB, what string, cond func() bool) {
 	}
 }
 
-// Within is Eventually without the collections, for what must happen by itself.
+// Within is Eventually without the collections, for what must happen by itself. Not for a bubble of
+// testing/synctest, whose clock would run ahead.
 func Within(t testing.TB, what string, cond func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(Patience)
