@@ -58,7 +58,7 @@ type reaperState struct {
 	ticking atomic.Bool           // whether there is a clock
 	clock   sync.Mutex            // protects the next two, and that announced and announcedBefore are written together
 	ticked  time.Time             // when the last collection was announced. Guarded by clock.
-	inDoubt time.Time             // until when another one may be near: see awaitNews. Guarded by clock.
+	apart   time.Duration         // how long before that the one before it was. Guarded by clock.
 	made    uint64                // sentinels so far: the number of the last. Guarded by mu.
 
 	awaited   atomic.Uint64 // the number of the sentinel that is to start the next pass, 0 once it has
@@ -142,8 +142,7 @@ func (r *reaperState) tick(n uint64) {
 	defer r.clock.Unlock()
 	if last := r.announced.Load(); last < n {
 		now := time.Now()
-		r.inDoubt = now.Add(2 * min(now.Sub(r.ticked), maxDoubt/2))
-		r.ticked = now
+		r.apart, r.ticked = now.Sub(r.ticked), now
 		r.announcedBefore.Store(last)
 		r.announced.Store(n)
 	}
@@ -151,18 +150,34 @@ func (r *reaperState) tick(n uint64) {
 
 // awaitNews returns when another collection than the first n has been announced, or none is
 // near. What was inserted after a collection and before its announcement counts as
-// inserted before, and a pass that asks it while the next one marks keeps it. Where
-// collections follow each other, the pass goes by an announcement that others have followed.
+// inserted before, and a pass that asks it while the next one marks keeps it, as it keeps all
+// else that is dying then. So a pass begins right after an announcement, or far from any.
 func (r *reaperState) awaitNews(n uint64) {
 	for r.announcedBefore.Load() < n {
 		r.clock.Lock()
-		left := time.Until(r.inDoubt)
+		left := doubt(time.Since(r.ticked), r.apart)
 		r.clock.Unlock()
 		if left <= 0 {
 			return
 		}
 		time.Sleep(min(left, minRest/2))
 	}
+}
+
+// doubt returns for how long another collection may be near, where the last one was announced since
+// ago, apart after the one before it. Collections that follow each other closely are expected to go
+// on. Others may come in bursts, or at equal intervals.
+func doubt(since, apart time.Duration) time.Duration {
+	if apart <= closely {
+		return 2*apart - since
+	}
+	if burst := min(apart/2, closely); since < burst {
+		return burst - since
+	}
+	if near := min(apart/4, closely); since > apart-near {
+		return apart + near - since
+	}
+	return 0
 }
 
 // arm makes the sentinel whose death starts the next pass, and its twin. Must be
@@ -213,7 +228,8 @@ func (r *reaperState) pass(n uint64) {
 	// between passes. Dead entries can wait: the memory of their values cannot.
 	time.Sleep(time.Until(r.rested))
 	r.paidFor.Add(int64(r.unpaid))
-	r.tick(n) // The clock has, unless its cleanup was held up.
+	r.tick(n)              // The clock has, unless its cleanup was held up.
+	n = r.announced.Load() // Others may have ended during the pause.
 	r.awaitNews(n)
 	r.turn <- struct{}{}
 	ended, workers := lastCollection(), max(runtime.GOMAXPROCS(0)/4, 1)
@@ -341,9 +357,9 @@ const (
 	// takes a tenth of each second and not all of one.
 	shift = 10 * time.Millisecond
 
-	// maxDoubt is the longest time that a pass waits for news of a collection that may
-	// be near. There is no evidence for its exact value.
-	maxDoubt = 100 * time.Millisecond
+	// closely is how long after each other collections are that follow each other closely, and how
+	// far from others a pass begins. There is no evidence for its exact value.
+	closely = 100 * time.Millisecond
 
 	// tablesKept is how many places for tables may be vacant in addition to as many as are taken.
 	tablesKept = 64

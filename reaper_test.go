@@ -3,6 +3,7 @@ package weakmap
 import (
 	"runtime"
 	"testing"
+	"testing/synctest"
 	"time"
 	"weak"
 )
@@ -60,6 +61,48 @@ func TestPassesTakeATenthOfAProcessor(t *testing.T) {
 	}
 	runtime.KeepAlive(maps)
 	runtime.KeepAlive(value)
+}
+
+// TestAPassBeginsFarFromTheNextCollection: where collections come at equal intervals, a pass that rested
+// until some moment between two of them begins right after one, or so long before the next that this
+// does not mark yet. If a pass goes by the collections that there were before its rest, this fails at 9
+// of the 12 intervals. If it waits for the next one for twice the interval, but for 100 ms at most, this
+// fails at 6, and at 101 and 110 ms whatever the rest.
+func TestAPassBeginsFarFromTheNextCollection(t *testing.T) {
+	for _, apart := range []time.Duration{20, 50, 90, 100, 101, 110, 150, 200, 300, 500, 1000, 3000} {
+		apart *= time.Millisecond
+		for part := range 16 {
+			rest := apart * time.Duration(part) / 8
+			var since, waited time.Duration
+			synctest.Test(t, func(t *testing.T) {
+				r := reaperState{turn: make(chan struct{})}
+				for n := range uint64(3) {
+					time.Sleep(apart)
+					r.tick(n + 1)
+				}
+				go func() {
+					for n := range uint64(10) {
+						time.Sleep(apart)
+						r.tick(n + 4)
+					}
+				}()
+				r.rested = time.Now().Add(rest)
+				go r.pass(3)
+				<-r.turn
+				r.clock.Lock()
+				since, waited = time.Since(r.ticked), time.Since(r.rested)
+				r.clock.Unlock()
+				r.turn <- struct{}{}
+				time.Sleep(12 * apart)
+			})
+			if left, want := apart-since, min(apart/4, closely)-minRest/2; left < want {
+				t.Errorf("every %v, after a rest of %v: a pass begins %v before the next collection, want %v", apart, rest, left, want)
+			}
+			if limit := 2*closely + minRest/2; waited > limit {
+				t.Errorf("every %v, after a rest of %v: a pass waits for %v, want %v at most", apart, rest, waited, limit)
+			}
+		}
+	}
 }
 
 // TestACollectionSoonAfterALongPassHasItsOwn: what dies is removed after that collection, and not after
