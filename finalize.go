@@ -112,22 +112,22 @@ func stopper(ptr unsafe.Pointer, cleanup runtime.Cleanup) func() bool {
 // claim returns what f was to run, once, and makes f let go of it. exit says that
 // RunAtExit claims it.
 func (f *Finalizer[A]) claim(exit bool) (fn func(A), arg A, ok bool) {
-	if f.offset == 0 {
+	if f.self == nil {
 		return nil, arg, false
 	}
-	mu := f.lock()
+	s := f.lock()
 	if exit && f.skipped {
-		mu.Unlock()
+		s.mu.Unlock()
 		return nil, arg, false
 	}
-	stop, ok := f.finalizer.claim()
+	stop, ok := f.finalizer.claim(s)
 	if ok {
 		var zero A
 		fn, arg = f.fn, f.arg
 		f.fn, f.arg = nil, zero
 	}
 	arrived := f.arrived
-	mu.Unlock()
+	s.mu.Unlock()
 	if stop != nil && !arrived && stop() {
 		abandoned[f.plot].Add(-1)
 	}
@@ -169,11 +169,11 @@ func (f *Finalizer[A]) Alive() bool {
 // Peek returns the argument that the function will be called with, and true. If the
 // function will not run any more, it returns false.
 func (f *Finalizer[A]) Peek() (arg A, ok bool) {
-	if f.offset == 0 {
+	if f.self == nil {
 		return arg, false
 	}
-	mu := f.lock()
-	defer mu.Unlock()
+	s := f.lock()
+	defer s.mu.Unlock()
 	return f.arg, f.pending
 }
 
@@ -181,15 +181,15 @@ func (f *Finalizer[A]) Peek() (arg A, ok bool) {
 // does not affect what happens after a collection. On a Finalizer that is over it
 // has no effect.
 func (f *Finalizer[A]) AtExit(run bool) {
-	if f.offset == 0 {
+	if f.self == nil {
 		return
 	}
-	mu := f.lock()
+	s := f.lock()
 	on := run && f.skipped
 	f.skipped = !run
-	mu.Unlock()
+	s.mu.Unlock()
 	if on {
-		exits.lateIfRunning(f)
+		exits.lateIfRunning(&f.finalizer)
 	}
 }
 

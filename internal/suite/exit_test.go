@@ -52,15 +52,15 @@ func TestRunAtExitOrder(t *testing.T) {
 	runtime.KeepAlive(objects)
 }
 
-// TestRunAtExitOrderOverManyTypes: finalizers with arguments of one type share
-// memory, which tells their order among them only up to a distance.
+// TestRunAtExitOrderOverManyTypes: whatever the types of the arguments, and however many finalizers came
+// and went in between.
 func TestRunAtExitOrderOverManyTypes(t *testing.T) {
 	object := new(record)
 	var ran []int
 	var rare []*weakmap.Finalizer[int]
 	var frequent []*weakmap.Finalizer[string]
 	for i := range 3 {
-		for range 9 { // in all stripes
+		for range 9 { // More than there are stripes.
 			rare = append(rare, weakmap.Finalize(object, func(n int) { ran = append(ran, n) }, i))
 		}
 		frequent = append(frequent, weakmap.Finalize(object, func(string) { ran = append(ran, -i) }, ""))
