@@ -148,14 +148,14 @@ func (r *reaperState) tick(n uint64) {
 	}
 }
 
-// awaitNews returns when another collection than the first n has been announced, or none is
-// near. What was inserted after a collection and before its announcement counts as
-// inserted before, and a pass that asks it while the next one marks keeps it, as it keeps all
-// else that is dying then. So a pass begins right after an announcement, or far from any.
-func (r *reaperState) awaitNews(n uint64) {
-	for r.announcedBefore.Load() < n {
+// awaitStart returns when the pass that follows collection n may begin: not while another one may be
+// near, since a pass that asks while that marks keeps all that is dying. It also keeps what was
+// inserted after collection n and before its announcement, which counts as inserted before, unless it
+// goes by an announcement that others have followed.
+func (r *reaperState) awaitStart(n uint64) {
+	for {
 		r.clock.Lock()
-		left := doubt(time.Since(r.ticked), r.apart)
+		left := doubt(time.Since(r.ticked), r.apart, r.announcedBefore.Load() >= n)
 		r.clock.Unlock()
 		if left <= 0 {
 			return
@@ -165,16 +165,16 @@ func (r *reaperState) awaitNews(n uint64) {
 }
 
 // doubt returns for how long another collection may be near, where the last one was announced since
-// ago, apart after the one before it. Collections that follow each other closely are expected to go
-// on. Others may come in bursts, or at equal intervals.
-func doubt(since, apart time.Duration) time.Duration {
-	if apart <= closely {
+// ago, apart after the one before it, and is news or is that of the pass itself. Collections that
+// follow each other closely are expected to go on, and others to come in bursts, or at equal intervals.
+func doubt(since, apart time.Duration, news bool) time.Duration {
+	burst, near := min(apart/2, closely), min(apart/3, closely)
+	switch {
+	case !news && apart <= closely:
 		return 2*apart - since
-	}
-	if burst := min(apart/2, closely); since < burst {
+	case !news && since < burst:
 		return burst - since
-	}
-	if near := min(apart/4, closely); since > apart-near {
+	case since > apart-near:
 		return apart + near - since
 	}
 	return 0
@@ -228,9 +228,8 @@ func (r *reaperState) pass(n uint64) {
 	// between passes. Dead entries can wait: the memory of their values cannot.
 	time.Sleep(time.Until(r.rested))
 	r.paidFor.Add(int64(r.unpaid))
-	r.tick(n)              // The clock has, unless its cleanup was held up.
-	n = r.announced.Load() // Others may have ended during the pause.
-	r.awaitNews(n)
+	r.tick(n) // The clock has, unless its cleanup was held up.
+	r.awaitStart(n)
 	r.turn <- struct{}{}
 	ended, workers := lastCollection(), max(runtime.GOMAXPROCS(0)/4, 1)
 	scope := scope{collections: r.announced.Load()}
