@@ -139,6 +139,31 @@ func TestFinalizersThatComeAndGoLeaveNothing(t *testing.T) {
 	runtime.KeepAlive(object)
 }
 
+// TestAFinalizerThatIsOverKeepsNoOthers: of those that were pending beside it, and came after it.
+func TestAFinalizerThatIsOverKeepsNoOthers(t *testing.T) {
+	var objects [64]*record
+	var pending [64]*weakmap.Finalizer[int]
+	turn := func(i int) {
+		at := i % len(pending)
+		if pending[at] != nil {
+			pending[at].Detach()
+		}
+		objects[at] = new(record)
+		pending[at] = weakmap.Finalize(objects[at], nothing[int], i)
+	}
+	for i := range pending {
+		turn(i)
+	}
+	held := pending
+	before := footprint()
+	for i := range 50_000 {
+		turn(i)
+	}
+	eventually(t, "finalizers that are over keep next to none", func() bool { return footprint()-before <= 200_000 })
+	runtime.KeepAlive(held)
+	runtime.KeepAlive(objects)
+}
+
 // TestFinalizersOfManyTypesLeaveNothing: more types than are expected at a time.
 func TestFinalizersOfManyTypesLeaveNothing(t *testing.T) {
 	round := func() {
