@@ -145,18 +145,15 @@ func numbers(to []uint64, ids []int, keep bool) {
 // lookups measures Load in maps of n bindings: of keys that are bound, the first n numbers, or of
 // keys that are not, those from n on, if hits is 0.
 func lookups[K comparable](keys func(to []K, ids []int, keep bool), n, hits, rounds int, those *regexp.Regexp) []result {
-	values := make([]*peer.Value, n)
-	for i := range values {
-		values[i] = new(peer.Value)
-	}
 	type participant struct {
 		result
-		m peer.Map[K]
+		m      peer.Map[K]
+		values []*peer.Value // Its own: the runtime looks through all that is attached to an object and its neighbors.
 	}
 	var all []*participant
 	for _, p := range peer.Maps[K]() {
 		if p.Kind == peer.Weak && those.MatchString(p.Name) {
-			all = append(all, &participant{result{name: p.Name}, p.New(n)})
+			all = append(all, &participant{result{name: p.Name}, p.New(n), make([]*peer.Value, n)})
 		}
 	}
 	order := rand.Perm(n)
@@ -164,7 +161,8 @@ func lookups[K comparable](keys func(to []K, ids []int, keep bool), n, hits, rou
 	for _, p := range all {
 		for _, id := range order {
 			keys(one, []int{id}, true)
-			p.m.Store(one[0], values[id])
+			p.values[id] = new(peer.Value)
+			p.m.Store(one[0], p.values[id])
 		}
 	}
 	runtime.GC()
@@ -195,7 +193,7 @@ func lookups[K comparable](keys func(to []K, ids []int, keep bool), n, hits, rou
 			p.turns = append(p.turns, float64(spent.Nanoseconds())/float64(timed*stretch))
 		}
 	}
-	runtime.KeepAlive(values)
+	runtime.KeepAlive(all)
 	results := make([]result, len(all))
 	for i, p := range all {
 		results[i] = p.result
