@@ -131,6 +131,7 @@ func maps(r *results) (string, error) {
 		{" p99.9", "Growth/key=string/n=1000000", "p99.9-sec"},
 		{" until all are gone", "MassDeath/key=string/dead=1000000", "sec-gone"},
 		{" p99.9 of lookups until then", "MassDeath/key=string/dead=1000000", "p99.9-sec"},
+		{" p99.9 of lookups in the first second", "MassDeath/key=string/dead=1000000", "p99.9-1s-sec"},
 		{"", "ComputeStorm/goroutines=64", seconds},
 		{" processor time", "Collection/key=string/size=1000000", "cpu-sec/collection"},
 		{" an entry", "Footprint/key=string/size=1000000", "B/entry"},
@@ -173,6 +174,7 @@ func turns(r *results) (string, error) {
 	for _, cell := range []string{
 		"LoadHit/key=string/size=1000", "LoadHit/key=uint64/size=1000",
 		"LoadHit/key=string/size=100000", "LoadHit/key=uint64/size=100000",
+		"LoadHit/key=string/size=1000000", "LoadHit/key=uint64/size=1000000",
 		"LoadMiss/key=string/size=1000", "LoadMiss/key=string/size=100000",
 	} {
 		inTurns := "InTurns/" + cell
