@@ -84,11 +84,12 @@ func TestAPassBeginsFarFromTheNextCollection(t *testing.T) {
 						r.tick(n + 4)
 					}
 				}()
-				r.rested = time.Now().Add(rest)
+				rested := time.Now().Add(rest)
+				r.rested = rested
 				go r.pass(3)
 				<-r.turn
 				r.clock.Lock()
-				since, waited = time.Since(r.ticked), time.Since(r.rested)
+				since, waited = time.Since(r.ticked), time.Since(rested)
 				r.clock.Unlock()
 				r.turn <- struct{}{}
 				time.Sleep(12 * apart)
