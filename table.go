@@ -308,9 +308,17 @@ func (l *layout) counts() (used int, inserted, gone uint64) {
 }
 
 func (c *core) reap() (removed int) {
-	if t := c.table.Load(); t != nil {
-		removed = t.sweep(reaper.scope(), 1)
+	t := c.table.Load()
+	if t == nil {
+		return 0
 	}
+	scope := reaper.scope()
+	t.growth.Lock()
+	defer t.growth.Unlock()
+	removed = t.sweepLocked(scope, 1)
+	// If no collection has ended since the last sweep, this one looked at nothing. But cleanups and
+	// callers may have removed much since.
+	t.shrinkLocked(t.layout.Load(), 0)
 	return removed
 }
 
