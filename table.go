@@ -317,7 +317,8 @@ func (c *core) reap() (removed int) {
 	defer t.growth.Unlock()
 	removed = t.sweepLocked(scope, 1)
 	// If no collection has ended since the last sweep, this one looked at nothing. But cleanups and
-	// callers may have removed much since.
+	// callers may have removed much since. A sweep that is to make room must not try that: its table is
+	// full, at least in the shard that asks.
 	t.shrinkLocked(t.layout.Load(), 0)
 	return removed
 }
