@@ -68,6 +68,7 @@ func (c *core) load(at unsafe.Pointer, counts bool, keys keyType) unsafe.Pointer
 			return nil
 		}
 	}
+	l.Fetch(h)
 	b, k := l.At(i), row.SlotOf(m)
 	word := seam.Strong(b.Word(k)) // Where it is held.
 	seam.Interleave("slot half read")
@@ -221,6 +222,7 @@ func (t *table) loadObject(object unsafe.Pointer) bound {
 			return bound{}
 		}
 	}
+	l.Fetch(h)
 	b, k := l.At(i), row.SlotOf(m)
 	value := b.KeyAt(k)
 	seam.Interleave("slot half read")

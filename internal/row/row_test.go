@@ -215,6 +215,43 @@ func TestRowsDoAsTheModelSays(t *testing.T) {
 	}
 }
 
+// Lookups read the line of the slot that a hash points at together with the head.
+func TestMostBindingsAreInTheLineThatTheirHashPointsAt(t *testing.T) {
+	for _, buckets := range []int{1, 10, 1280, 3 << 10} {
+		r := Make(buckets, 1)
+		for _, h := range []uint32{0, 1, 1 << 31, 1<<32 - 1, rand.Uint32(), rand.Uint32()} {
+			within := uintptr(r.aim(h)) - uintptr(unsafe.Pointer(r.At(r.Home(h))))
+			if within >= bucketSize || within%slotSize != 0 {
+				t.Errorf("in %d buckets %x points %d bytes behind the start of its home", buckets, h, int(within))
+			}
+		}
+	}
+	for name, insert := range map[string]func(*Row, uint32, Binding){
+		"Insert": func(r *Row, h uint32, n Binding) { r.Insert(h, n) },
+		"Place":  (*Row).Place,
+	} {
+		r := Make(1<<13, 1)
+		var hashes []uint32
+		for _, c := range []struct{ full, wanted float64 }{{2. / 3, 0.9}, {1, 0.79}} {
+			for n := int(float64(r.Limit()) * c.full); len(hashes) < n; {
+				h := rand.Uint32()
+				insert(&r, h, Binding{Word: unsafe.Pointer(&referents[0]), Pos: uint32(len(hashes))})
+				hashes = append(hashes, h)
+			}
+			there := 0
+			for pos, h := range hashes {
+				b, k, _ := r.Find(h, func(b *Bucket, k uintptr) bool { return r.Pos(b, k) == uint32(pos) })
+				if uintptr(r.aim(h))/lineSize == uintptr(b.at(k))/lineSize {
+					there++
+				}
+			}
+			if got := float64(there) / float64(len(hashes)); got < c.wanted {
+				t.Errorf("%s: when the row has %.2f of its limit, %.3f of the bindings are where their hashes point, want %.2f", name, c.full, got, c.wanted)
+			}
+		}
+	}
+}
+
 // A count of passed that has reached 255 stays: how many there were is not known any more.
 func TestCountsOfPassedStayAt255(t *testing.T) {
 	for _, insert := range []struct {
