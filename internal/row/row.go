@@ -21,7 +21,7 @@
 //	places:  0  pos     28  where in its shard's journal each binding is
 //
 // A hash is a fraction of the row, and so it points at a slot as well as at a bucket. A binding is put
-// into the cache line of that slot if there is room: four in five are there in a full row, nine in ten in one
+// into the cache line of that slot if there is room, unless the row is small: four in five are there in a full row, nine in ten in one
 // that has just grown. So a lookup knows one line of the slots before it has read the head.
 //
 // The addresses in slots are hidden from the collector, which would visit what they name
@@ -306,8 +306,12 @@ func (r *Row) aim(h uint32) unsafe.Pointer {
 }
 
 // choose returns which of the free slots of bucket i a binding with hash h is put into: one in the cache
-// line of the slot that h points at, if there is one. free is a result of Matching that is not 0.
+// line of the slot that h points at, if there is one. free is a result of Matching that is not 0. In a row of
+// which Fetch reads nothing it is the first, wherever the row lies in memory: schedules repeat that.
 func (r *Row) choose(h, i uint32, free uint64) uintptr {
+	if r.n < farHeads {
+		return SlotOf(free)
+	}
 	line := uintptr(r.aim(h)) &^ (lineSize - 1)
 	first := (int(line) - int(uintptr(unsafe.Pointer(r.At(i))))) / int(slotSize)
 	if near := free & slotsBelow(first+lineSize/int(slotSize)) &^ slotsBelow(first); near != 0 {
