@@ -21,8 +21,8 @@
 //	places:  0  pos     28  where in its shard's journal each binding is
 //
 // A hash is a fraction of the row, and so it points at a slot as well as at a bucket. A binding is put
-// into the cache line of that slot if there is room, unless the row is small: four in five are there in a full row, nine in ten in one
-// that has just grown. So a lookup knows one line of the slots before it has read the head.
+// into the cache line of that slot if there is room: four in five are there in a full row, nine in
+// ten in one that has just grown. So a lookup knows one line of the slots before it has read the head.
 //
 // The addresses in slots are hidden from the collector, which would visit what they name
 // in the order of hashes, and miss the cache each time. The journal keeps what they name,
@@ -298,22 +298,20 @@ func (r *Row) number(b *Bucket) uint32 {
 	return uint32((uintptr(unsafe.Pointer(b)) - uintptr(r.base)) / bucketSize)
 }
 
-// aim returns where the slot is that h points at, which is one of its home bucket.
-func (r *Row) aim(h uint32) unsafe.Pointer {
-	// Safety: h is less than 1<<32, so what is added is less than the size of all buckets.
-	at := uintptr(uint64(h) * (uint64(r.n) * uint64(bucketSize)) >> 32)
-	return unsafe.Add(r.base, at&^(slotSize-1))
+// aim returns how many bytes into the row the slot is that h points at, which is one of its home bucket.
+func (r *Row) aim(h uint32) uintptr {
+	return uintptr(uint64(h)*(uint64(r.n)*uint64(bucketSize))>>32) &^ (slotSize - 1)
 }
 
+// aimed returns the address of that slot. Safety: h is less than 1<<32, so the slot is in the last
+// bucket at most.
+func (r *Row) aimed(h uint32) unsafe.Pointer { return unsafe.Add(r.base, r.aim(h)) }
+
 // choose returns which of the free slots of bucket i a binding with hash h is put into: one in the cache
-// line of the slot that h points at, if there is one. free is a result of Matching that is not 0. In a row of
-// which Fetch reads nothing it is the first, wherever the row lies in memory: schedules repeat that.
+// line of the slot that h points at, if there is one. free is a result of Matching that is not 0. Lines
+// are counted from the start of the row, which is the start of one where the row is large.
 func (r *Row) choose(h, i uint32, free uint64) uintptr {
-	if r.n < farHeads {
-		return SlotOf(free)
-	}
-	line := uintptr(r.aim(h)) &^ (lineSize - 1)
-	first := (int(line) - int(uintptr(unsafe.Pointer(r.At(i))))) / int(slotSize)
+	first := (int(r.aim(h)&^(lineSize-1)) - int(uintptr(i)*bucketSize)) / int(slotSize)
 	if near := free & slotsBelow(first+lineSize/int(slotSize)) &^ slotsBelow(first); near != 0 {
 		return SlotOf(near)
 	}
@@ -323,12 +321,13 @@ func (r *Row) choose(h, i uint32, free uint64) uintptr {
 // slotsBelow returns the bits of the slots below k, which may be none or all.
 func slotsBelow(k int) uint64 { return 1<<(8*uint(min(max(k, 0), Slots))) - 1 }
 
-// Fetch reads the line of the slot that h points at, so that it comes while the head does. A lookup
-// calls it where a tag matches, before anything that waits for the slot. A processor that expects
-// a match gets there before the head has come; one that expects none does not read a line for nothing.
+// Fetch reads the line of the slot that h points at, so that it comes while the head does. What it reads
+// is not used. A lookup calls it where a tag matches, before anything that waits for the slot. A processor
+// that expects a match gets there before the head has come; one that expects none does not read a line
+// for nothing.
 func (r *Row) Fetch(h uint32) {
 	if r.n >= farHeads {
-		atomic.LoadUintptr((*uintptr)(r.aim(h)))
+		atomic.LoadUintptr((*uintptr)(r.aimed(h)))
 	}
 }
 
@@ -336,7 +335,7 @@ func (r *Row) Fetch(h uint32) {
 func (r *Row) Prefetch(h uint32) {
 	i := r.Home(h)
 	prefetch.Line(unsafe.Pointer(r.Head(i)))
-	prefetch.Line(r.aim(h))
+	prefetch.Line(r.aimed(h))
 	prefetch.Line(unsafe.Pointer(r.pos(i, 0)))
 }
 

@@ -220,7 +220,7 @@ func TestMostBindingsAreInTheLineThatTheirHashPointsAt(t *testing.T) {
 	for _, buckets := range []int{1, 10, 1280, 3 << 10} {
 		r := Make(buckets, 1)
 		for _, h := range []uint32{0, 1, 1 << 31, 1<<32 - 1, rand.Uint32(), rand.Uint32()} {
-			within := uintptr(r.aim(h)) - uintptr(unsafe.Pointer(r.At(r.Home(h))))
+			within := uintptr(r.aimed(h)) - uintptr(unsafe.Pointer(r.At(r.Home(h))))
 			if within >= bucketSize || within%slotSize != 0 {
 				t.Errorf("in %d buckets %x points %d bytes behind the start of its home", buckets, h, int(within))
 			}
@@ -241,7 +241,7 @@ func TestMostBindingsAreInTheLineThatTheirHashPointsAt(t *testing.T) {
 			there := 0
 			for pos, h := range hashes {
 				b, k, _ := r.Find(h, func(b *Bucket, k uintptr) bool { return r.Pos(b, k) == uint32(pos) })
-				if uintptr(r.aim(h))/lineSize == uintptr(b.at(k))/lineSize {
+				if uintptr(r.aimed(h))/lineSize == uintptr(b.at(k))/lineSize {
 					there++
 				}
 			}
