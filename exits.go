@@ -52,12 +52,12 @@ type finalizer struct {
 func newFinalizer[A any](fn func(A), arg A, plot uint16) *Finalizer[A] {
 	f := &Finalizer[A]{fn: fn, arg: arg}
 	f.self, f.plot = f, plot
-	f.wait()
+	f.list()
 	return f
 }
 
-// wait puts a new f into the list.
-func (f *finalizer) wait() {
+// list puts a new f into the list.
+func (f *finalizer) list() {
 	f.number, f.pending = exits.made.Add(1), true
 	s := f.lock()
 	if f.older = s.newest; f.older != nil {
@@ -99,10 +99,10 @@ func (e *exitList) lateIfRunning(f *finalizer) {
 	}
 }
 
-// claim ends f's time of waiting: it returns true once, to the caller that may now
+// end ends f's time of waiting: it returns true once, to the caller that may now
 // run or drop it, with the function that stops the runtime's cleanup, if there is
 // one. Must be called with s, the stripe of f, locked.
-func (f *finalizer) claim(s *exitStripe) (stop func() bool, ok bool) {
+func (f *finalizer) end(s *exitStripe) (stop func() bool, ok bool) {
 	if !f.pending {
 		return nil, false
 	}
@@ -221,10 +221,10 @@ func (r *exitRun) end() {
 // weak pointer.
 var abandoned [1 << 13]atomic.Int32
 
-// crowd is how many abandoned cleanups make a plot crowded. With 16 the plots
+// abandonedMax is how many abandoned cleanups make a plot crowded. With 16 the plots
 // take 131,072 objects that were finalized by hand and are still to be
 // collected; beyond that Finalize gets slower, never wrong.
-const crowd = 16
+const abandonedMax = 16
 
 // plotOf returns the plot that address belongs to.
 func plotOf(address uintptr) uint16 {

@@ -64,7 +64,7 @@ func Finalize[T, A any](ptr *T, fn func(A), arg A) *Finalizer[A] {
 	misuse.Func("Finalize", "fn", ptr, fn)
 
 	f := newFinalizer(fn, arg, plotOf(uintptr(unsafe.Pointer(ptr))))
-	if refusal := f.waitFor(unsafe.Pointer(ptr)); refusal != nil {
+	if refusal := f.follow(unsafe.Pointer(ptr)); refusal != nil {
 		f.Detach()
 		panic(fmt.Sprintf("weakmap: Finalize: %v", refusal))
 	}
@@ -72,9 +72,9 @@ func Finalize[T, A any](ptr *T, fn func(A), arg A) *Finalizer[A] {
 	return f
 }
 
-// waitFor has the runtime call arrive when the object at ptr, which the caller holds, is gone. It returns
+// follow has the runtime call arrive when the object at ptr, which the caller holds, is gone. It returns
 // what the runtime panics with if Go did not allocate the memory there.
-func (f *finalizer) waitFor(ptr unsafe.Pointer) (refusal any) {
+func (f *finalizer) follow(ptr unsafe.Pointer) (refusal any) {
 	added := false
 	defer func() {
 		if !added {
@@ -86,7 +86,7 @@ func (f *finalizer) waitFor(ptr unsafe.Pointer) (refusal any) {
 	added = true
 	if cleanup == (runtime.Cleanup{}) { // The object is not of those that go.
 		f.neverArrives()
-	} else if abandoned[f.plot].Load() >= crowd {
+	} else if abandoned[f.plot].Load() >= abandonedMax {
 		f.stopBy(stopper(ptr, cleanup))
 	}
 	return nil
@@ -109,9 +109,9 @@ func stopper(ptr unsafe.Pointer, cleanup runtime.Cleanup) func() bool {
 	}
 }
 
-// claim returns what f was to run, once, and makes f let go of it. exit says that
+// takeOver returns what f was to run, once, and makes f let go of it. exit says that
 // RunAtExit claims it.
-func (f *Finalizer[A]) claim(exit bool) (fn func(A), arg A, ok bool) {
+func (f *Finalizer[A]) takeOver(exit bool) (fn func(A), arg A, ok bool) {
 	if f.self == nil {
 		return nil, arg, false
 	}
@@ -120,7 +120,7 @@ func (f *Finalizer[A]) claim(exit bool) (fn func(A), arg A, ok bool) {
 		s.mu.Unlock()
 		return nil, arg, false
 	}
-	stop, ok := f.finalizer.claim(s)
+	stop, ok := f.finalizer.end(s)
 	if ok {
 		var zero A
 		fn, arg = f.fn, f.arg
@@ -139,7 +139,7 @@ func (f *Finalizer[A]) claim(exit bool) (fn func(A), arg A, ok bool) {
 // panic or Goexit in the function goes to the caller, and the function counts as
 // run.
 func (f *Finalizer[A]) Call() (called bool) {
-	fn, arg, ok := f.claim(false)
+	fn, arg, ok := f.takeOver(false)
 	if ok {
 		fn(arg)
 	}
@@ -148,7 +148,7 @@ func (f *Finalizer[A]) Call() (called bool) {
 
 // exit is Call for RunAtExit.
 func (f *Finalizer[A]) exit() {
-	if fn, arg, ok := f.claim(true); ok {
+	if fn, arg, ok := f.takeOver(true); ok {
 		fn(arg)
 	}
 }
@@ -156,7 +156,7 @@ func (f *Finalizer[A]) exit() {
 // Detach cancels the Finalizer for good, and reports whether it did: false
 // means that the function was called before, is running, or was detached.
 func (f *Finalizer[A]) Detach() (detached bool) {
-	_, _, ok := f.claim(false)
+	_, _, ok := f.takeOver(false)
 	return ok
 }
 

@@ -207,7 +207,7 @@ func (f *flights) cutOff(key any) {
 		c.cut.Store(true)
 	}
 	delete(up.calls, key)
-	f.settle(up)
+	f.dropIfEmpty(up)
 }
 
 // cutOffAll is cutOff for all keys.
@@ -232,9 +232,9 @@ func (f *flights) cutOffAll() {
 	f.aloft.Store(nil)
 }
 
-// settle lets go of up if it is empty: a map does not shrink by itself. Must be
+// dropIfEmpty lets go of up if it is empty: a map does not shrink by itself. Must be
 // called with f.mu held.
-func (f *flights) settle(up *aloft) {
+func (f *flights) dropIfEmpty(up *aloft) {
 	if len(up.calls) == 0 && len(up.loose) == 0 {
 		f.aloft.Store(nil)
 	}
@@ -260,7 +260,7 @@ func (f *flights) remove(key any, c *flight) {
 			}
 		}
 	}
-	f.settle(up)
+	f.dropIfEmpty(up)
 }
 
 // land ends c, whether it computed or not, unless it was abandoned.

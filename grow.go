@@ -116,11 +116,11 @@ func (t *table) makeRoom(l *layout, flood bool) {
 	}
 }
 
-// asks reports whether an entry's removal from s gives reason to ask whether the
+// wantsShrink reports whether an entry's removal from s gives reason to ask whether the
 // table should shrink, which is for shrink to decide: s is nearly empty, and has not
 // asked for a while. The answer costs a look at every shard, so a shard asks once in
 // as many removals as there are shards. Must be called with s.mu held.
-func (l *layout) asks(s *shard) bool {
+func (l *layout) wantsShrink(s *shard) bool {
 	if !l.sparse(s.used(), 1) || l.Len() <= max(smallBuckets, int(l.table.minShards)) {
 		return false
 	}
@@ -173,7 +173,7 @@ func (t *table) shrinkLocked(l *layout, removals int) {
 	}
 	used, inserted, gone := l.counts()
 	if !l.sparse(used, len(l.shards)) || 2*t.least(inserted) > l.Len() ||
-		gone < t.laidOut+uint64(removals) || gone < t.unpaid {
+		gone < t.laidOut+uint64(removals) || gone < t.shrinkAt {
 		return
 	}
 	defer t.disperse()
@@ -182,7 +182,7 @@ func (t *table) shrinkLocked(l *layout, removals int) {
 	next := t.newLayout(l.hashing)
 	n, shards := t.fit(l, next, max(bucketsFor(used*3/2), t.least(inserted)), allStays)
 	if 2*n > l.Len() {
-		t.unpaid = gone + uint64(used+1)/2
+		t.shrinkAt = gone + uint64(used+1)/2
 		return
 	}
 	t.build(l, next, n, shards, allStays)
@@ -412,7 +412,7 @@ func (t *table) distribute(l, next *layout, c change) {
 			}
 			h, bits, ok := t.rehashed(l, next, r)
 			if !ok { // Its key died with it.
-				from.account(t, true, r.Ref(), r.Bits())
+				from.countUnbound(t, true, r.Ref(), r.Bits())
 				gone++
 				continue
 			}

@@ -142,7 +142,7 @@ func (t *table) judge(l *layout, h uint32, k key, v *verdicts, n *fresh) bool {
 	asked := false
 	defer func() {
 		if !asked && n != nil {
-			t.discard(n)
+			t.release(n)
 		}
 	}()
 	_, is := t.probe(l, h, k, v)

@@ -76,7 +76,7 @@ func (t *table) checkInvariants(s *shard) {
 			}
 			must(b.Word(at) == word, "slot %d of bucket %d has word %p, its record %p", at, n, b.Word(at), word)
 			want := t.slotOf(word, r.Ref(), r.Bits(), pos)
-			must(b.Key(at) == want.Key && l.Head(n).Len(at) == want.Len, "slot %d of bucket %d has key %x, %d, its record %x, %d", at, n, b.Key(at), l.Head(n).Len(at), want.Key, want.Len)
+			must(b.Key(at) == want.Key && l.Head(n).Check(at) == want.Check, "slot %d of bucket %d has key %x, %d, its record %x, %d", at, n, b.Key(at), l.Head(n).Check(at), want.Key, want.Check)
 			for i := l.Home(h); i != n; i = l.After(h, i) {
 				passed[i]++
 			}

@@ -339,17 +339,17 @@ func (t *table) bitsOf(k key, h uint32) uint64 {
 	case copiedTexts, contents:
 		return uint64(h) | textLen(k.n)<<32
 	}
-	return uint64(h) | uint64(t.lenOf(k, h))<<32
+	return uint64(h) | uint64(t.checkOf(k, h))<<32
 }
 
 // textLen returns n, or what stands for it in 32 bits.
 func textLen(n uintptr) uint64 { return min(uint64(n), math.MaxUint32) }
 
-// lenOf returns the sixteen bits that a slot has of its key: of a string the length, and
+// checkOf returns the sixteen bits that a slot has of its key: of a string the length, and
 // where a comparison must look elsewhere, more of the hash. Looking at a referent during marking
 // keeps it for a cycle, so only those whose hash is the same so far are looked at: otherwise a key
 // in steady use could keep a dead binding with the same tag forever.
-func (t *table) lenOf(k key, h uint32) uint16 {
+func (t *table) checkOf(k key, h uint32) uint16 {
 	switch t.keys.class {
 	case words, pointers:
 		return 0
@@ -383,9 +383,9 @@ func (t *table) slotOf(word, ref unsafe.Pointer, bits uint64, pos uint32) row.Bi
 	case words:
 		return row.Binding{Word: word, Key: uintptr(bits), Pos: pos}
 	case copiedTexts, contents:
-		return row.Binding{Word: word, Key: uintptr(bits >> 32), Len: uint16(bits >> 8), Pos: pos}
+		return row.Binding{Word: word, Key: uintptr(bits >> 32), Check: uint16(bits >> 8), Pos: pos}
 	}
-	return row.Binding{Word: word, Key: uintptr(ref), Len: uint16(bits >> 32), Pos: pos}
+	return row.Binding{Word: word, Key: uintptr(ref), Check: uint16(bits >> 32), Pos: pos}
 }
 
 // textOf returns the text at a referent of class copiedTexts or contents. Of the latter n must be
@@ -401,13 +401,13 @@ func (ks *keying) textOf(referent unsafe.Pointer, n uintptr) string {
 type verdict uint8
 
 const (
-	other verdict = iota // it is another key's
-	alive                // it is the key's, and the referent lives
-	dead                 // it is the key's, and the referent is dead. If the referent has the key, that cannot be known: then it is lost.
-	lost                 // the referent is dead, and its hash was the key's, as far as slots have it
-	torn                 // the slot changed while it was read
-	alike                // its hash is the key's, and the referent lives: the Hasher must say whether it is the key's
-	ghost                // its hash is the key's, and the referent, of which the Hasher would have to say that, is dead
+	other     verdict = iota // it is another key's
+	alive                    // it is the key's, and the referent lives
+	dead                     // it is the key's, and the referent is dead. If the referent has the key, that cannot be known: then it is lost.
+	lost                     // the referent is dead, and its hash was the key's, as far as slots have it
+	torn                     // the slot changed while it was read
+	alike                    // its hash is the key's, and the referent lives: the Hasher must say whether it is the key's
+	deadAlike                // its hash is the key's, and the referent, of which the Hasher would have to say that, is dead
 )
 
 // A bound is what a key is bound to.
@@ -430,11 +430,11 @@ func (t *table) match(b *row.Bucket, head *row.Head, s uintptr, version uint32, 
 			return nil, found, other
 		}
 	case copiedTexts, contents:
-		if b.Key(s) != uintptr(textLen(k.n)) || head.Len(s) != uint16(h>>8) {
+		if b.Key(s) != uintptr(textLen(k.n)) || head.Check(s) != uint16(h>>8) {
 			return nil, found, other
 		}
 	default:
-		if head.Len(s) != t.lenOf(k, h) {
+		if head.Check(s) != t.checkOf(k, h) {
 			return nil, found, other
 		}
 		found.value = b.KeyAt(s)
@@ -467,7 +467,7 @@ func (t *table) match(b *row.Bucket, head *row.Head, s uintptr, version uint32, 
 	switch t.keys.class {
 	case alikes:
 		if found.referent == nil {
-			return word, found, ghost
+			return word, found, deadAlike
 		}
 		return word, found, alike
 	case objects:

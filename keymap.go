@@ -91,7 +91,7 @@ func (m *KeyMap[K, V]) insert(key *K, value V, c condition) (old *V, inserted bo
 
 // find returns the address of what key is bound to, and the key that is bound.
 func (m *KeyMap[K, V]) find(key *K) (bound *K, value *V) {
-	b := m.core.findObject(escape.Hide(unsafe.Pointer(key)))
+	b := m.core.loadObject(escape.Hide(unsafe.Pointer(key)))
 	runtime.KeepAlive(key)
 	return (*K)(b.referent), (*V)(b.value)
 }
@@ -274,7 +274,7 @@ func (m *KeyMap[K, V]) cutOff(key *K) {
 // computation for key, as [KeyMap.LoadOrCompute] says.
 func (m *KeyMap[K, V]) LoadAndDelete(key *K) (value V, loaded bool) {
 	m.cutOff(key)
-	old, _ := m.core.removeObject(escape.Hide(unsafe.Pointer(key)), anyway)
+	old, _ := m.core.deleteObject(escape.Hide(unsafe.Pointer(key)), anyway)
 	runtime.KeepAlive(key)
 	return valueAt((*V)(old.value))
 }
@@ -282,7 +282,7 @@ func (m *KeyMap[K, V]) LoadAndDelete(key *K) (value V, loaded bool) {
 // Delete unbinds key. It cuts off a computation for key, as [KeyMap.LoadOrCompute] says.
 func (m *KeyMap[K, V]) Delete(key *K) {
 	m.cutOff(key)
-	m.core.removeObject(escape.Hide(unsafe.Pointer(key)), anyway)
+	m.core.deleteObject(escape.Hide(unsafe.Pointer(key)), anyway)
 	runtime.KeepAlive(key)
 }
 
@@ -313,7 +313,7 @@ func (m *KeyMap[K, V]) Compute(key *K, f func(current V, loaded bool) (next V, k
 		if keep {
 			_, updated = m.insert(key, next, sameAs(unsafe.Pointer(old)))
 		} else {
-			_, updated = m.core.removeObject(unsafe.Pointer(key), sameAs(unsafe.Pointer(old)))
+			_, updated = m.core.deleteObject(unsafe.Pointer(key), sameAs(unsafe.Pointer(old)))
 		}
 		runtime.KeepAlive(key)
 		runtime.KeepAlive(old) // Another value cannot have its address.

@@ -266,7 +266,7 @@ func TestAReplacedLayoutKeepsWhatIsHeldNoMore(t *testing.T) {
 	}
 	next := table.layout.Load()
 	table.lockAll(next)
-	table.letAllGo(next, &next.shards[0], 0)
+	table.releaseHolds(next, &next.shards[0], 0)
 	table.unlockAll(next)
 	if slots, unkept := unkept(l); slots == 0 || unkept > 0 {
 		t.Errorf("%d of %d slots name what no record keeps", unkept, slots)

@@ -83,7 +83,7 @@ func (c *core) load(at unsafe.Pointer, counts bool, keys keyType) unsafe.Pointer
 	case byText:
 		key, s := b.KeyAt(k), *(*string)(at)
 		seam.Interleave("slot read")
-		if int(head.Len(k)) != len(s) || head.Version() != version {
+		if int(head.Check(k)) != len(s) || head.Version() != version {
 			return t.goOn(l, h, escape.Hide(at))
 		}
 		if !sameBytes(key, s) { // Apart from the line above, which then takes fewer steps.
@@ -170,7 +170,7 @@ func (t *table) loadByReferent(l *layout, h uint32, b *row.Bucket, head *row.Hea
 		key = b.KeyAt(k)
 	}
 	seam.Interleave("slot read")
-	if head.Len(k) != uint16(h>>8) || head.Version() != version {
+	if head.Check(k) != uint16(h>>8) || head.Version() != version {
 		return t.goOn(l, h, at)
 	}
 	v, same := t.referent(word), false
@@ -228,7 +228,7 @@ func (t *table) loadObject(object unsafe.Pointer) bound {
 	seam.Interleave("slot half read")
 	word := seam.Strong(b.Word(k))
 	seam.Interleave("slot read")
-	if head.Len(k) == uint16(h>>8) && head.Version() == version {
+	if head.Check(k) == uint16(h>>8) && head.Version() == version {
 		runtime.KeepAlive(l)
 		if v := t.referent(word); v == object && v != nil {
 			if t.retains && head.Marks(k) != 0 {
@@ -315,7 +315,7 @@ func (t *table) probe(l *layout, h uint32, k key, v *verdicts) (bound, verdict) 
 				return bound{}, dead
 			}
 			miss = dead
-			// A ghost may be another key's. A writer that replaces a key holds it until both words
+			// It may be another key's. A writer that replaces a key holds it until both words
 			// of the slot are written: so if this one had been replaced, the word would be another.
 		}
 		i, end = l.Next(h, i, tags)
@@ -324,17 +324,17 @@ func (t *table) probe(l *layout, h uint32, k key, v *verdicts) (bound, verdict) 
 	return bound{}, miss
 }
 
-// findObject returns what an object is bound to. Nothing of it is kept, so it need not be on the
+// loadObject returns what an object is bound to. Nothing of it is kept, so it need not be on the
 // heap.
-func (c *core) findObject(object unsafe.Pointer) bound {
+func (c *core) loadObject(object unsafe.Pointer) bound {
 	if t := c.table.Load(); t != nil {
 		return t.loadObject(object)
 	}
 	return bound{}
 }
 
-// findObject is loadObject for a key of keyOfObject.
-func (t *table) findObject(k key) bound {
+// loadHashedObject is loadObject for a key of keyOfObject.
+func (t *table) loadHashedObject(k key) bound {
 	if t.keys.class == alikes {
 		return t.search(k)
 	}

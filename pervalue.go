@@ -148,10 +148,10 @@ func (k *ticket) stop(referent unsafe.Pointer) {
 	}
 }
 
-// reclaim runs on the runtime's cleanup goroutine when the value of k's binding is gone. It
+// reapByTicket runs on the runtime's cleanup goroutine when the value of k's binding is gone. It
 // neither waits for a lock there nor runs code of the user: what takes time goes to a goroutine
 // of this package.
-func reclaim(k *ticket) {
+func reapByTicket(k *ticket) {
 	t := k.table.Value()
 	if t == nil {
 		return
@@ -162,7 +162,7 @@ func reclaim(k *ticket) {
 	if !s.mu.TryLock() {
 		submit(func() {
 			l, s := t.lockFor(k)
-			if t.redeem(l, s, k) {
+			if t.reapTicket(l, s, k) {
 				t.shrink(l)
 			}
 		})
@@ -170,10 +170,10 @@ func reclaim(k *ticket) {
 	}
 	if t.layout.Load() != l {
 		s.mu.Unlock()
-		reclaim(k)
+		reapByTicket(k)
 		return
 	}
-	if t.redeem(l, s, k) {
+	if t.reapTicket(l, s, k) {
 		submit(func() { t.shrink(l) })
 	}
 }
@@ -191,10 +191,10 @@ func (t *table) lockFor(k *ticket) (*layout, *shard) {
 	}
 }
 
-// redeem unbinds k's binding if it is bound still, and unlocks s, which must be locked. It reports
+// reapTicket unbinds k's binding if it is bound still, and unlocks s, which must be locked. It reports
 // whether there is reason to ask whether the table should shrink.
-func (t *table) redeem(l *layout, s *shard, k *ticket) (asks bool) {
-	asks = t.unbindDead(l, s, k.hash.Load(), k.word) && l.asks(s)
+func (t *table) reapTicket(l *layout, s *shard, k *ticket) (asks bool) {
+	asks = t.unbindDead(l, s, k.hash.Load(), k.word) && l.wantsShrink(s)
 	t.unlock(s)
 	return asks
 }

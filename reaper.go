@@ -56,7 +56,7 @@ type reaperState struct {
 	unpaid  time.Duration         // how long the previous pass has worked since it last rested. Accessed by pass only.
 	armed   atomic.Bool           // whether a sentinel or a pass under way will arm again. Read without lock, written only with mu held.
 	ticking atomic.Bool           // whether there is a clock
-	clock   sync.Mutex            // protects the next two, and that announced and announcedBefore are written together
+	ticks   sync.Mutex            // protects the next two, and that announced and announcedBefore are written together
 	ticked  time.Time             // when the last collection was announced. Guarded by clock.
 	apart   time.Duration         // how long before that the one before it was. Guarded by clock.
 	made    uint64                // sentinels so far: the number of the last. Guarded by mu.
@@ -73,7 +73,7 @@ type sentinel struct{ _ *byte }
 // register makes the table known to the reaper. It is called after each
 // insertion, when the entry is counted.
 func (t *table) register() {
-	// retireIfEmpty clears registered before it looks at the counts, we count
+	// unregisterIfEmpty clears registered before it looks at the counts, we count
 	// before we look at registered: one of us sees the other.
 	seam.Interleave("entry counted")
 	if t.registered.Load() || !t.registered.CompareAndSwap(false, true) {
@@ -82,7 +82,7 @@ func (t *table) register() {
 	reaper.add(t.self)
 }
 
-func (t *table) retireIfEmpty() bool {
+func (t *table) unregisterIfEmpty() bool {
 	t.registered.Store(false)
 	seam.Interleave("registration cleared")
 	if t.layout.Load().used() == 0 {
@@ -138,8 +138,8 @@ func (r *reaperState) wind() {
 // tick announces that n collections have ended. The referent of an insertion that reads
 // announced after this is alive then, since the caller holds it: see journal.begin.
 func (r *reaperState) tick(n uint64) {
-	r.clock.Lock()
-	defer r.clock.Unlock()
+	r.ticks.Lock()
+	defer r.ticks.Unlock()
 	if last := r.announced.Load(); last < n {
 		now := time.Now()
 		r.apart, r.ticked = now.Sub(r.ticked), now
@@ -154,9 +154,9 @@ func (r *reaperState) tick(n uint64) {
 // goes by an announcement that others have followed.
 func (r *reaperState) awaitStart(n uint64) {
 	for {
-		r.clock.Lock()
+		r.ticks.Lock()
 		left := doubt(time.Since(r.ticked), r.apart, r.announcedBefore.Load() >= n)
-		r.clock.Unlock()
+		r.ticks.Unlock()
 		if left <= 0 {
 			return
 		}
@@ -290,7 +290,7 @@ func (r *reaperState) each(visit func(*table), pause func()) {
 			return false
 		}
 		visit(t)
-		return !t.retireIfEmpty()
+		return !t.unregisterIfEmpty()
 	}
 	r.mu.Lock()
 	listed := len(r.tables) // Those that are added from now on come behind these.

@@ -88,9 +88,9 @@ func TestAPassBeginsFarFromTheNextCollection(t *testing.T) {
 				r.rested = rested
 				go r.pass(3)
 				<-r.turn
-				r.clock.Lock()
+				r.ticks.Lock()
 				since, waited = time.Since(r.ticked), time.Since(rested)
-				r.clock.Unlock()
+				r.ticks.Unlock()
 				r.turn <- struct{}{}
 				time.Sleep(12 * apart)
 			})

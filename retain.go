@@ -32,13 +32,13 @@ type retention struct {
 	evicted   atomic.Uint64          // how many were let go for max
 	ghosts    atomic.Pointer[ghosts] // nil while there are none
 
-	number uint32    // of the last pass. Guarded by growth, as passes.
-	passes []overdue // those since which nothing has gone unused for long enough, oldest first
+	number uint32     // of the last pass. Guarded by growth, as passes.
+	recent []passTime // those since which nothing has gone unused for long enough, oldest first
 }
 
-// An overdue is a pass, and when it was: what it and every pass since found unused was last used
+// An passTime is a pass, and when it was: what it and every pass since found unused was last used
 // before.
-type overdue struct {
+type passTime struct {
 	number      uint32
 	collections uint64
 	time        time.Time
@@ -115,9 +115,9 @@ func (t *table) take(s *shard) {
 	t.retention.count(1)
 }
 
-// let lets go of what x, the extra of a binding that was removed, held, and returns its ticket. Must
+// releaseExtra lets go of what x, the extra of a binding that was removed, held, and returns its ticket. Must
 // be called with the shard's lock held.
-func (t *table) let(s *shard, x journal.Extra) *ticket {
+func (t *table) releaseExtra(s *shard, x journal.Extra) *ticket {
 	if x.Strong != nil {
 		s.journal.Dequeue(&x)
 		t.retention.count(-1)
@@ -128,7 +128,7 @@ func (t *table) let(s *shard, x journal.Extra) *ticket {
 // use notes that slot at of b, which had the word and is k's, was used, and that its referent is
 // v, which the caller holds: it is held from here on.
 //
-// use clears the marks first and then looks at the slot; letGo takes the referent out of the slot
+// use clears the marks first and then looks at the slot; releaseHold takes the referent out of the slot
 // first and then looks at the marks. So one of the two sees the other, and what was used stays
 // held. The same holds for the layout: see carryUses.
 func (t *table) use(b *row.Bucket, head *row.Head, at uintptr, word, v unsafe.Pointer, k key) {
@@ -190,9 +190,9 @@ func (t *table) hold(l *layout, s *shard, b *row.Bucket, at uintptr, v unsafe.Po
 	seam.Interleave("held again")
 }
 
-// letGo has slot at of b let go of its referent, unless the slot was used since mark was set, and
+// releaseHold has slot at of b let go of its referent, unless the slot was used since mark was set, and
 // reports whether it did. Must be called with the shard's lock held.
-func (t *table) letGo(l *layout, s *shard, b *row.Bucket, at uintptr, mark uint32) bool {
+func (t *table) releaseHold(l *layout, s *shard, b *row.Bucket, at uintptr, mark uint32) bool {
 	pos := l.Pos(b, at)
 	x := s.journal.ExtraAt(pos)
 	held := b.Word(at)
@@ -234,7 +234,7 @@ func (t *table) evict(s *shard) bool {
 		if looks > 3*q.Len() {
 			mark = 0 // All are used all the time. One must go.
 		}
-		if mark != 0 && head.Marks(at)&mark == 0 || !t.letGo(l, s, b, at, mark) {
+		if mark != 0 && head.Marks(at)&mark == 0 || !t.releaseHold(l, s, b, at, mark) {
 			head.Mark(at, row.Cold)
 			if !main {
 				s.journal.Dequeue(s.journal.ExtraAt(pos))
@@ -364,25 +364,25 @@ const passesKept = 128
 // an earlier one, found unused is to go. It is 0 if there is none.
 func (r *retention) begin(collections uint64, now time.Time) (expired uint32) {
 	due := 0
-	for _, p := range r.passes {
+	for _, p := range r.recent {
 		if (r.collections == 0 || collections-p.collections < r.collections) && (r.time == 0 || now.Sub(p.time) < r.time) {
 			break
 		}
 		expired = p.number
 		due++
 	}
-	r.passes = append(r.passes[:0], r.passes[due:]...)
-	if len(r.passes) >= passesKept {
-		kept := r.passes[:0]
-		for i, p := range r.passes {
+	r.recent = append(r.recent[:0], r.recent[due:]...)
+	if len(r.recent) >= passesKept {
+		kept := r.recent[:0]
+		for i, p := range r.recent {
 			if i%2 == 1 {
 				kept = append(kept, p)
 			}
 		}
-		r.passes = kept
+		r.recent = kept
 	}
 	r.number++
-	r.passes = append(r.passes, overdue{r.number, collections, now})
+	r.recent = append(r.recent, passTime{r.number, collections, now})
 	return expired
 }
 
@@ -404,18 +404,18 @@ func (t *table) ageBucket(l *layout, s *shard, b *row.Bucket, expired uint32) {
 			x.Pass = t.retention.number
 			head.Mark(at, row.Idle)
 		case x.Pass <= expired:
-			t.letGo(l, s, b, at, row.Idle)
+			t.releaseHold(l, s, b, at, row.Idle)
 		}
 	}
 }
 
-// letAllGo has shard i of l hold nothing. Must be called with its lock held.
-func (t *table) letAllGo(l *layout, s *shard, i uint32) {
+// releaseHolds has shard i of l hold nothing. Must be called with its lock held.
+func (t *table) releaseHolds(l *layout, s *shard, i uint32) {
 	for n, end := l.Buckets(i); n < end; n++ {
 		b := l.At(n)
 		for at := range uintptr(row.Slots) {
 			if b.Word(at) != nil && s.journal.ExtraAt(l.Pos(b, at)).Strong != nil {
-				t.letGo(l, s, b, at, 0)
+				t.releaseHold(l, s, b, at, 0)
 			}
 		}
 	}

@@ -47,9 +47,9 @@ package weakmap
 // and miss. It is unbound once, under its shard's lock, by the first of
 //
 //   - the pass after a collection (reaper.pass), Reap, Settle;
-//   - with PerValue, the cleanup of its referent (reclaim);
+//   - with PerValue, the cleanup of its referent (reapByTicket);
 //   - a writer that stores over it or deletes it (table.update), clears (core.clear), finds its
-//     bucket full (table.expelDead) or its shard (table.makeRoom).
+//     bucket full (table.reapBucket) or its shard (table.makeRoom).
 //
 // Each of these names the binding by the word of its weak pointer, and removes that binding or
 // nothing. A word whose referent is dead is never that of a live binding again. So a late removal
@@ -77,7 +77,7 @@ package weakmap
 //
 //	lock               protects                                             taken by
 //	reaper.turn        one sweep of all tables at a time                    passes, Settle
-//	reaper.clock       announcements of collections                         cleanups of the clock, passes
+//	reaper.ticks       announcements of collections                         cleanups of the clock, passes
 //	table.growth       which layout is in use                               growth, sweeps, Clear, ageing
 //	shard.mu           a shard's buckets, journal, counts; of several       writers, iterations, sweeps
 //	                   shards by number
@@ -128,9 +128,9 @@ type shard struct {
 	deleted    atomic.Uint64   // of these, removed or replaced by a caller
 	journal    journal.Journal // the records of the shard's bindings. Guarded by mu.
 	generation atomic.Uint32   // rises when the journal gets other chunks, and is vacated when the bindings get other shards. Read without lock, written only with mu held.
-	sparing    uint8           // how many more full buckets expelDead lets pass. Guarded by mu.
+	sparing    uint8           // how many more full buckets reapBucket lets pass. Guarded by mu.
 	tours      *tour           // the iterations that are in the middle of the journal. Guarded by mu.
-	askAt      uint64          // how many bindings must have been removed before layout.asks says so again. Guarded by mu.
+	askAt      uint64          // how many bindings must have been removed before layout.wantsShrink says so again. Guarded by mu.
 	_          [shardPadding]byte
 	dead       *[]reaped // to be reported once mu is released, or nil. Guarded by mu.
 }
@@ -173,9 +173,9 @@ func (s *shard) own(pos uint32) {
 	}
 }
 
-// account counts the removal of a binding, and has it reported if it was dead. Must be called
+// countUnbound counts the removal of a binding, and has it reported if it was dead. Must be called
 // with mu held.
-func (s *shard) account(t *table, isDead bool, ref unsafe.Pointer, bits uint64) {
+func (s *shard) countUnbound(t *table, isDead bool, ref unsafe.Pointer, bits uint64) {
 	if !isDead {
 		s.deleted.Add(1)
 		return

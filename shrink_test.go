@@ -46,15 +46,15 @@ func TestATableShrinksOnlyWhereThatPays(t *testing.T) {
 	stays(table, l, 0, "although more than an eighth is taken")
 	leave(few)
 	stays(table, l, removed+1, "although too few were removed")
-	table.unpaid = uint64(removed + 1)
+	table.shrinkAt = uint64(removed + 1)
 	stays(table, l, 0, "soon after that did not pay")
-	table.unpaid = 0
+	table.shrinkAt = 0
 	if table.shrinkLocked(l, removed); table.layout.Load().Len() > l.Len()/2 {
 		t.Errorf("a table of %d buckets with %d entries has %d buckets after it has shrunk", l.Len(), few, table.layout.Load().Len())
 	}
 
 	_, table, l = filled(Config{Shards: 16, Capacity: n}, few)
-	if stays(table, l, 0, "although its capacity was asked for"); table.unpaid != 0 {
+	if stays(table, l, 0, "although its capacity was asked for"); table.shrinkAt != 0 {
 		t.Error("all shards were locked and counted although the capacity was asked for")
 	}
 
@@ -62,13 +62,13 @@ func TestATableShrinksOnlyWhereThatPays(t *testing.T) {
 	_, table, l = crowdedTable(value)
 	table.growth.Lock()
 	defer table.growth.Unlock()
-	table.unpaid = 0 // A sweep that made room may have tried it with fewer entries.
+	table.shrinkAt = 0 // A sweep that made room may have tried it with fewer entries.
 	used, _, gone := l.counts()
 	if !l.sparse(used, len(l.shards)) {
 		t.Fatalf("%d entries in %d buckets are not few", used, l.Len())
 	}
-	if stays(table, l, 0, "and no smaller one takes its keys"); table.unpaid != gone+uint64(used+1)/2 {
-		t.Errorf("after an attempt in vain with %d entries the next comes after %d removals, want half as many", used, table.unpaid-gone)
+	if stays(table, l, 0, "and no smaller one takes its keys"); table.shrinkAt != gone+uint64(used+1)/2 {
+		t.Errorf("after an attempt in vain with %d entries the next comes after %d removals, want half as many", used, table.shrinkAt-gone)
 	}
 }
 

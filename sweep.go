@@ -58,12 +58,12 @@ func (t *table) sweepLocked(scope scope, workers int) (removed int) {
 	c.Take(workers)
 	reaper.helped.Add(int64(c.Helped))
 	if c.Dead > massDeath && c.Dead > l.used()/2 {
-		return t.removeMost(l, &c)
+		return t.reapMost(l, &c)
 	}
 	if c.Dead > 0 {
 		for i := range c.Journals {
 			for batch := range c.Found(i) {
-				removed += t.removeSome(l, &l.shards[i], batch)
+				removed += t.reapSome(l, &l.shards[i], batch)
 			}
 		}
 	}
@@ -85,8 +85,8 @@ func (l *layout) journals(to []journal.Journal) []journal.Journal {
 	return to
 }
 
-// removeSome takes a few dead bindings out of their buckets.
-func (t *table) removeSome(l *layout, s *shard, dead []journal.Deceased) (removed int) {
+// reapSome takes a few dead bindings out of their buckets.
+func (t *table) reapSome(l *layout, s *shard, dead []journal.Deceased) (removed int) {
 	for _, d := range dead {
 		l.Prefetch(t.hashOfRecord(&l.hashing, d.Bits))
 	}
@@ -100,9 +100,9 @@ func (t *table) removeSome(l *layout, s *shard, dead []journal.Deceased) (remove
 	return removed
 }
 
-// removeMost makes a new layout of the bindings that are not dead, which is cheaper than taking out
+// reapMost makes a new layout of the bindings that are not dead, which is cheaper than taking out
 // the dead one by one. t.growth must be held.
-func (t *table) removeMost(l *layout, c *journal.Census) (removed int) {
+func (t *table) reapMost(l *layout, c *journal.Census) (removed int) {
 	t.lockAll(l)
 	current := make([]bool, len(l.shards))
 	for i := range l.shards {
@@ -119,7 +119,7 @@ func (t *table) removeMost(l *layout, c *journal.Census) (removed int) {
 		}
 		for r, pos := range s.journal.Records() {
 			if c.Has(i, r, pos) {
-				s.account(t, true, r.Ref(), r.Bits())
+				s.countUnbound(t, true, r.Ref(), r.Bits())
 				removed++
 			}
 		}

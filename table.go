@@ -44,7 +44,7 @@ type table struct {
 	growth     seam.Mutex             // held by a goroutine that makes room or sweeps. Taken before shard.mu.
 	sweptFor   uint64                 // how many collections there had been whose victims the last sweep removed. Guarded by growth.
 	laidOut    uint64                 // how many entries had been removed when the layout was made. Guarded by growth.
-	unpaid     uint64                 // how many must have been before shrinking is tried again. Guarded by growth.
+	shrinkAt   uint64                 // how many must have been before shrinking is tried again. Guarded by growth.
 	passes     uint32                 // how many there have been. Accessed by reaper.pass only.
 	registered atomic.Bool            // whether the reaper knows the table: see there
 	values     bool                   // Immutable, as all below but lastPass.
@@ -155,7 +155,7 @@ func newTable(o options) *table {
 		t.tickets = newTickets(t)
 	}
 	l := t.newLayout(hashing{seeded: o.keys.class == alikes})
-	buckets := max(bucketsFor(t.asked()), int(t.minShards))
+	buckets := max(bucketsFor(t.requested()), int(t.minShards))
 	shards := t.shardsFor(buckets)
 	buckets = multipleOf(shards, buckets)
 	t.reserved = int32(buckets)
@@ -174,8 +174,8 @@ func (t *table) newLayout(by hashing) *layout {
 	return l
 }
 
-// asked returns for how many entries there is to be room because of Config.Capacity.
-func (t *table) asked() int {
+// requested returns for how many entries there is to be room because of Config.Capacity.
+func (t *table) requested() int {
 	n := t.capacity
 	if n > 0 {
 		// Keys spread over shards with a deviation of the root of their number.

@@ -33,14 +33,14 @@ func (t *table) prepare(k key, b bound) fresh {
 		// The caller holds the referent, so the cleanup cannot come before the binding is
 		// published.
 		n.ticket = &ticket{table: t.self, word: n.word}
-		n.ticket.cleanup = seam.AddCleanup(b.referent, reclaim, n.ticket)
+		n.ticket.cleanup = seam.AddCleanup(b.referent, reapByTicket, n.ticket)
 		t.tickets.add(n.ticket)
 	}
 	return n
 }
 
-// discard undoes prepare for a binding that was not published.
-func (t *table) discard(n *fresh) {
+// release undoes prepare for a binding that was not published.
+func (t *table) release(n *fresh) {
 	t.stopCleanup(n.ticket, n.referent)
 }
 
@@ -80,15 +80,15 @@ func (t *table) admits(c condition, b bound) bool {
 func (t *table) insert(k key, b bound, c condition) (old bound, inserted bool) {
 	n := t.prepare(k, b)
 	if old, inserted = t.update(k, &n, c); !inserted {
-		t.discard(&n)
+		t.release(&n)
 	}
 	runtime.KeepAlive(b.referent) // Up to here no cleanup of it can come.
 	return old, inserted
 }
 
-// removeObject unbinds an object of a KeyMap or Set if cond is met, and returns what it was bound
+// deleteObject unbinds an object of a KeyMap or Set if cond is met, and returns what it was bound
 // to. Nil is no key.
-func (c *core) removeObject(object unsafe.Pointer, cond condition) (old bound, removed bool) {
+func (c *core) deleteObject(object unsafe.Pointer, cond condition) (old bound, removed bool) {
 	t := c.table.Load()
 	if t == nil || object == nil {
 		return bound{}, cond.when == always || cond.wanted == nil
@@ -160,10 +160,10 @@ func (t *table) update(k key, n *fresh, c condition) (old bound, updated bool) {
 			gone = t.rebind(l, s, b, at, n, h, is == dead)
 		case found:
 			gone = t.unbind(l, s, b, at, h, is == dead)
-			asks = l.asks(s)
+			asks = l.wantsShrink(s)
 		case n != nil:
 			if !reaper.settling() {
-				t.expelDead(l, s, h)
+				t.reapBucket(l, s, h)
 			}
 			passed := t.bind(l, s, k, n, h)
 			flood = l.isFlooded(s, passed, others)
@@ -189,7 +189,7 @@ func (t *table) update(k key, n *fresh, c condition) (old bound, updated bool) {
 // and comes again have one hash, and go with the next pass. Must be called with the shard's lock
 // held.
 func (t *table) crowds(b *row.Bucket, head *row.Head, at uintptr, k key, h uint32) bool {
-	return !t.keys.class.isReferent() || head.Len(at) != t.lenOf(k, h) || t.referent(b.Word(at)) != nil
+	return !t.keys.class.isReferent() || head.Check(at) != t.checkOf(k, h) || t.referent(b.Word(at)) != nil
 }
 
 // bind publishes n under k, which must not be bound, and returns how many buckets it passed.
@@ -268,7 +268,7 @@ func (t *table) rebind(l *layout, s *shard, b *row.Bucket, at uintptr, n *fresh,
 		s.journal.Requeue(pos)
 	}
 	runtime.KeepAlive(n)
-	s.account(t, wasDead, ref, bits)
+	s.countUnbound(t, wasDead, ref, bits)
 	t.tidy(l, s) // Keys may be replaced for as long as the program runs, and none ever removed.
 	return (*ticket)(old.Ticket)
 }
@@ -282,8 +282,8 @@ func (t *table) unbind(l *layout, s *shard, b *row.Bucket, at uintptr, h uint32,
 	ref, bits := r.Ref(), r.Bits()
 	// The slot first: what a slot names, its record keeps.
 	l.Remove(h, b, at)
-	gone := t.let(s, s.journal.Clear(pos))
-	s.account(t, isDead, ref, bits)
+	gone := t.releaseExtra(s, s.journal.Clear(pos))
+	s.countUnbound(t, isDead, ref, bits)
 	t.tidy(l, s)
 	return gone
 }
@@ -345,12 +345,12 @@ func (t *table) compact(l *layout, s *shard, used int) {
 // fullSpared is how many full buckets of a shard are skipped after one that had no dead bindings.
 const fullSpared = 15
 
-// expelDead removes the dead bindings of the bucket that h leads to if it is full, so that an
+// reapBucket removes the dead bindings of the bucket that h leads to if it is full, so that an
 // insertion need not pass it because of them. It looks at one, and at the others if that is
 // dead; if not, it skips the next fullSpared full buckets. Where many are dead that finds
 // them, and where few are it costs little: looking into each full bucket was a tenth of a
 // churn. Must be called with the shard's lock held.
-func (t *table) expelDead(l *layout, s *shard, h uint32) {
+func (t *table) reapBucket(l *layout, s *shard, h uint32) {
 	i := l.Home(h)
 	b := l.At(i)
 	if row.Matching(l.Tags(i), 0) != 0 {
@@ -398,7 +398,7 @@ func (c *core) clear() {
 	for i := range l.shards {
 		s := &l.shards[i]
 		if t.retains {
-			t.letAllGo(l, s, uint32(i))
+			t.releaseHolds(l, s, uint32(i))
 		}
 		for r, pos := range s.journal.Records() {
 			seam.Interleave(seam.ToAsk)
@@ -406,7 +406,7 @@ func (c *core) clear() {
 			if t.cleaned && v != nil {
 				gone = append(gone, held{seam.Strong(v), (*ticket)(s.journal.ExtraAt(pos).Ticket)})
 			}
-			s.account(t, v == nil, r.Ref(), r.Bits())
+			s.countUnbound(t, v == nil, r.Ref(), r.Bits())
 		}
 	}
 	t.retention.forget()
@@ -420,7 +420,7 @@ func (c *core) clear() {
 // deleteFunc removes the bindings of which del says so, and returns how many.
 func (t *table) deleteFunc(del func(e listed) bool) (deleted int) {
 	t.all(func(e listed) bool {
-		if del(e) && t.removeListed(e) {
+		if del(e) && t.deleteListed(e) {
 			deleted++
 		}
 		return true
@@ -428,10 +428,10 @@ func (t *table) deleteFunc(del func(e listed) bool) (deleted int) {
 	return deleted
 }
 
-// removeListed removes a binding that an iteration has come to, whose referent the caller holds,
+// deleteListed removes a binding that an iteration has come to, whose referent the caller holds,
 // if it is bound still, and reports whether it was. It compares what is recorded: a key that is
 // not equal to itself can be removed too.
-func (t *table) removeListed(e listed) bool {
+func (t *table) deleteListed(e listed) bool {
 	for {
 		l := t.layout.Load()
 		h := t.hashOfListed(l, e)
@@ -452,7 +452,7 @@ func (t *table) removeListed(e listed) bool {
 		asks := false
 		if found {
 			gone = t.unbind(l, s, b, at, h, false)
-			asks = l.asks(s)
+			asks = l.wantsShrink(s)
 		}
 		t.unlock(s)
 		t.stopCleanup(gone, e.referent)

@@ -285,14 +285,14 @@ func (m *Map[K, V]) Compute(key K, f func(current *V) *V) (actual *V) {
 	for {
 		current, _ := lookup(&m.core, key)
 		next := f((*V)(current))
-		if unsafe.Pointer(next) == current || compute(&m.core, m.open, key, current, unsafe.Pointer(next)) {
+		if unsafe.Pointer(next) == current || replaceIf(&m.core, m.open, key, current, unsafe.Pointer(next)) {
 			return next
 		}
 	}
 }
 
-// compute binds key to next, or unbinds it if next is nil, if it is bound to current.
-func compute[K comparable](c *core, open func() *table, key K, current, next unsafe.Pointer) (updated bool) {
+// replaceIf binds key to next, or unbinds it if next is nil, if it is bound to current.
+func replaceIf[K comparable](c *core, open func() *table, key K, current, next unsafe.Pointer) (updated bool) {
 	if next == nil {
 		_, updated = remove(c, key, sameAs(current))
 	} else {

@@ -65,7 +65,7 @@ func (s *Set[T]) loadOrAdd(elem *T) (member *T, loaded bool) {
 	}
 	t, p := s.open(), unsafe.Pointer(elem)
 	k := t.keyOfObject(p)
-	if found := t.findObject(k); found.referent != nil {
+	if found := t.loadHashedObject(k); found.referent != nil {
 		return (*T)(found.referent), true
 	}
 	if old, added := t.insert(k, bound{referent: p}, ifAbsent); !added {
@@ -77,7 +77,7 @@ func (s *Set[T]) loadOrAdd(elem *T) (member *T, loaded bool) {
 // Load returns the member that is the same as elem, if there is one. Without a
 // Hasher that is elem itself. Nil is in no set.
 func (s *Set[T]) Load(elem *T) (member *T, ok bool) {
-	member = (*T)(s.core.findObject(escape.Hide(unsafe.Pointer(elem))).referent)
+	member = (*T)(s.core.loadObject(escape.Hide(unsafe.Pointer(elem))).referent)
 	runtime.KeepAlive(elem)
 	if s.Config.Stats {
 		s.core.countObject(unsafe.Pointer(elem), member != nil)
@@ -88,7 +88,7 @@ func (s *Set[T]) Load(elem *T) (member *T, ok bool) {
 // Contains reports whether elem, or with a Hasher one that is the same, is in the
 // set. Nil is in no set.
 func (s *Set[T]) Contains(elem *T) bool {
-	found := s.core.findObject(escape.Hide(unsafe.Pointer(elem))).referent != nil
+	found := s.core.loadObject(escape.Hide(unsafe.Pointer(elem))).referent != nil
 	runtime.KeepAlive(elem)
 	if s.Config.Stats {
 		s.core.countObject(unsafe.Pointer(elem), found)
@@ -99,7 +99,7 @@ func (s *Set[T]) Contains(elem *T) bool {
 // Remove removes elem, or with a Hasher what is the same, and reports whether it was
 // there.
 func (s *Set[T]) Remove(elem *T) (removed bool) {
-	old, _ := s.core.removeObject(escape.Hide(unsafe.Pointer(elem)), anyway)
+	old, _ := s.core.deleteObject(escape.Hide(unsafe.Pointer(elem)), anyway)
 	runtime.KeepAlive(elem)
 	return old.referent != nil
 }

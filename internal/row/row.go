@@ -16,7 +16,7 @@
 //	head:    0  tags     8  a byte of hash for each slot, and how many bindings passed the bucket
 //	         8  version  4  rises with each removal
 //	        12  marks    4  two for each slot: what it was not used since
-//	        16  lens    14  sixteen bits for each slot that a key must share to be looked at
+//	        16  checks  16  sixteen bits for each slot that a key must share to be looked at
 //
 //	places:  0  pos     28  where in its shard's journal each binding is
 //
@@ -79,7 +79,7 @@ type Head struct {
 	tags    atomic.Uint64
 	version atomic.Uint32
 	marks   atomic.Uint32 // Written by readers too: a use clears its slot's.
-	lens    [(Slots + 1) / 2]atomic.Uint32
+	checks  [(Slots + 1) / 2]atomic.Uint32
 }
 
 // places is where the bindings of a bucket are in their shard's journal. Read and written only with
@@ -101,14 +101,14 @@ const keyAfter = unsafe.Offsetof(slot{}.key)
 
 // pair returns the word of which the sixteen bits of slot k are a half, and which.
 func (h *Head) pair(k uintptr) (pair *uint32, shift uintptr) {
-	return (*uint32)(unsafe.Add(unsafe.Pointer(&h.lens), k/2*4)), k % 2 * 16
+	return (*uint32)(unsafe.Add(unsafe.Pointer(&h.checks), k/2*4)), k % 2 * 16
 }
 
 // A Binding is what a slot holds.
 type Binding struct {
 	Word  unsafe.Pointer // of seam.Make, or the referent: see the table
 	Key   uintptr
-	Len   uint16
+	Check uint16
 	Pos   uint32
 	Marks uint32
 }
@@ -171,13 +171,13 @@ func (b *Bucket) SetKey(k uintptr, key uintptr) {
 	atomic.StoreUintptr((*uintptr)(unsafe.Add(b.at(k), keyAfter)), key)
 }
 
-// Len returns the sixteen bits of slot k.
-func (h *Head) Len(k uintptr) uint16 {
+// Check returns the sixteen bits of slot k.
+func (h *Head) Check(k uintptr) uint16 {
 	pair, shift := h.pair(k)
 	return uint16(atomic.LoadUint32(pair) >> shift)
 }
 
-func (h *Head) setLen(k uintptr, n uint16) {
+func (h *Head) setCheck(k uintptr, n uint16) {
 	pair, shift := h.pair(k)
 	atomic.StoreUint32(pair, atomic.LoadUint32(pair)&^(0xffff<<shift)|uint32(n)<<shift)
 }
@@ -417,7 +417,7 @@ func (r *Row) Insert(h uint32, n Binding) (passed int) {
 			b, k := r.At(i), r.choose(h, i, free)
 			b.SetWord(k, n.Word)
 			b.SetKey(k, n.Key)
-			head.setLen(k, n.Len)
+			head.setCheck(k, n.Check)
 			*r.pos(i, k) = n.Pos
 			head.Use(k)
 			if n.Marks != 0 {
@@ -444,7 +444,7 @@ func (r *Row) Place(h uint32, n Binding) {
 			*(*slot)(b.at(k)) = slot{uintptr(n.Word), n.Key}
 			*r.pos(i, k) = n.Pos
 			pair, shift := head.pair(k)
-			*pair |= uint32(n.Len) << shift
+			*pair |= uint32(n.Check) << shift
 			*tags |= Tag(h) & (0xff << (8 * k))
 			*(*uint32)(unsafe.Pointer(&head.marks)) |= n.Marks << (k * marksEach)
 			return

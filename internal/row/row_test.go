@@ -26,7 +26,7 @@ func TestABucketIsAsThePackageCommentSays(t *testing.T) {
 		{"tags", unsafe.Offsetof(h.tags), unsafe.Sizeof(h.tags), 0, 8},
 		{"version", unsafe.Offsetof(h.version), unsafe.Sizeof(h.version), 8, 4},
 		{"marks", unsafe.Offsetof(h.marks), unsafe.Sizeof(h.marks), 12, 4},
-		{"lens", unsafe.Offsetof(h.lens), unsafe.Sizeof(h.lens), 16, 16},
+		{"checks", unsafe.Offsetof(h.checks), unsafe.Sizeof(h.checks), 16, 16},
 		{"a head", 0, unsafe.Sizeof(h), 0, 32},
 		{"places", 0, unsafe.Sizeof(places{}), 0, 28},
 	} {
@@ -81,7 +81,7 @@ func (m *model) insert(h uint32) {
 	n := listed{h, Binding{
 		Word:  unsafe.Pointer(&referents[m.next%uint32(len(referents))]),
 		Key:   uintptr(m.next) * 77,
-		Len:   uint16(m.next * 31),
+		Check: uint16(m.next * 31),
 		Pos:   m.next,
 		Marks: m.next % 4,
 	}}
@@ -118,8 +118,8 @@ func (m *model) check(row Row, placed bool) error {
 		switch {
 		case !ok:
 			return fmt.Errorf("the binding of %x at place %d is not found", n.hash, n.Pos)
-		case b.Word(k) != n.Word || b.Key(k) != n.Key || uintptr(b.KeyAt(k)) != n.Key || row.HeadOf(b).Len(k) != n.Len:
-			return fmt.Errorf("the slot of %x has %p, %d, %d, want %p, %d, %d", n.hash, b.Word(k), b.Key(k), row.HeadOf(b).Len(k), n.Word, n.Key, n.Len)
+		case b.Word(k) != n.Word || b.Key(k) != n.Key || uintptr(b.KeyAt(k)) != n.Key || row.HeadOf(b).Check(k) != n.Check:
+			return fmt.Errorf("the slot of %x has %p, %d, %d, want %p, %d, %d", n.hash, b.Word(k), b.Key(k), row.HeadOf(b).Check(k), n.Word, n.Key, n.Check)
 		case row.HeadOf(b).Tags()>>(8*k)&0xff != Tag(n.hash)&0xff:
 			return fmt.Errorf("the tags of %x are %x in slot %d", n.hash, row.HeadOf(b).Tags(), k)
 		case !row.Has(b):
@@ -399,7 +399,7 @@ func TestARowThatTakesNothing(t *testing.T) {
 func TestMarksAndLensAreEachSlotsOwn(t *testing.T) {
 	var head Head
 	var marks [Slots]uint32
-	var lens [Slots]uint16
+	var checks [Slots]uint16
 	for range 20_000 {
 		k := rand.UintN(Slots)
 		mark, n := []uint32{Idle, Cold, Idle | Cold}[rand.IntN(3)], uint16(rand.Uint32())
@@ -411,12 +411,12 @@ func TestMarksAndLensAreEachSlotsOwn(t *testing.T) {
 			head.Mark(uintptr(k), mark)
 			marks[k] |= mark
 		case 2:
-			head.setLen(uintptr(k), n)
-			lens[k] = n
+			head.setCheck(uintptr(k), n)
+			checks[k] = n
 		}
 		for k := range uintptr(Slots) {
-			if head.Marks(k) != marks[k] || MarksOf(head.AllMarks(), k) != marks[k] || head.Len(k) != lens[k] {
-				t.Fatalf("slot %d has marks %x and %d, want %x and %d", k, head.Marks(k), head.Len(k), marks[k], lens[k])
+			if head.Marks(k) != marks[k] || MarksOf(head.AllMarks(), k) != marks[k] || head.Check(k) != checks[k] {
+				t.Fatalf("slot %d has marks %x and %d, want %x and %d", k, head.Marks(k), head.Check(k), marks[k], checks[k])
 			}
 		}
 	}
@@ -479,7 +479,7 @@ func TestAReaderTrustsOneBindingOnly(t *testing.T) {
 				}
 				for ; m != 0; m &= m - 1 {
 					k := SlotOf(m)
-					n, key, word := head.Len(k), b.Key(k), b.Word(k)
+					n, key, word := head.Check(k), b.Key(k), b.Word(k)
 					if head.Version() != version {
 						break
 					}
@@ -497,7 +497,7 @@ func TestAReaderTrustsOneBindingOnly(t *testing.T) {
 			continue
 		}
 		word := unsafe.Pointer(&referents[at])
-		r.Insert(0, Binding{Word: word, Key: uintptr(at), Len: uint16(at), Pos: i})
+		r.Insert(0, Binding{Word: word, Key: uintptr(at), Check: uint16(at), Pos: i})
 		if i >= 1 { // One is there all the time, and its slot is filled again at once.
 			b, k, ok := r.Find(0, func(b *Bucket, k uintptr) bool { return r.Pos(b, k) < i })
 			if ok {
