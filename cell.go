@@ -37,7 +37,7 @@ func (c *Cell[T]) Load() (value *T, ok bool) {
 func (c *Cell[T]) read() (value *T, word unsafe.Pointer) {
 	for {
 		word := atomic.LoadPointer(&c.word)
-		interleave("word read")
+		seam.Interleave("word read")
 		if value := seam.Value(word); value != nil {
 			return (*T)(value), word
 		}
@@ -117,7 +117,7 @@ func (c *Cell[T]) storeIfAbsent(value unsafe.Pointer, unless *atomic.Bool) (actu
 // Clear empties the Cell. It cuts off a computation, as [Cell.LoadOrCompute] says.
 func (c *Cell[T]) Clear() {
 	c.flights.cutOffAll()
-	interleave("cut off")
+	seam.Interleave("cut off")
 	atomic.StorePointer(&c.word, nil)
 }
 

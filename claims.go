@@ -3,6 +3,8 @@ package weakmap
 import (
 	"slices"
 	"unsafe"
+
+	"github.com/go-weak/weakmap/internal/seam"
 )
 
 // claims say which object stands for a key in the flights of a KeyMap with a Hasher: of equal
@@ -13,7 +15,7 @@ import (
 // ended. So while there is a flight, all calls with equal keys have one claim. The zero value has
 // none.
 type claims struct {
-	mu    mutex
+	mu    seam.Mutex
 	taken map[uint64][]*claim // by the hash of the key; nil while there are none. Guarded by mu.
 }
 
@@ -43,7 +45,7 @@ func (c *claims) find(by *keyFunctions, key unsafe.Pointer, take bool) *claim {
 		for _, other := range unjudged {
 			judged.note(other, by.equal(other, key))
 		}
-		interleave("judged")
+		seam.Interleave("judged")
 	}
 }
 

@@ -87,26 +87,9 @@ func (f *finalizer) follow(ptr unsafe.Pointer) (refusal any) {
 	if cleanup == (runtime.Cleanup{}) { // The object is not of those that go.
 		f.neverArrives()
 	} else if abandoned[f.plot].Load() >= abandonedMax {
-		f.stopBy(stopper(ptr, cleanup))
+		f.stopBy(watch[byte]{weak.Make((*byte)(ptr)), cleanup}.stop)
 	}
 	return nil
-}
-
-// stopper returns a function that stops cleanup if the object at ptr lives. On
-// a dead one Stop could crash the process (golang/go#81435), so it is called
-// only while the object is held.
-func stopper(ptr unsafe.Pointer, cleanup runtime.Cleanup) func() bool {
-	w := weak.Make((*byte)(ptr))
-	return func() bool {
-		ptr := w.Value()
-		if ptr == nil {
-			return false
-		}
-		cleanup.Stop()
-		runtime.KeepAlive(ptr)
-		followed.gone.Add(1)
-		return true
-	}
 }
 
 // takeOver returns what f was to run, once, and makes f let go of it. exit says that

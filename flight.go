@@ -9,6 +9,7 @@ import (
 	"unsafe"
 
 	"github.com/go-weak/weakmap/internal/bubble"
+	"github.com/go-weak/weakmap/internal/seam"
 )
 
 // flights are the computations under way in one container, at most one for each
@@ -32,7 +33,7 @@ import (
 // A call that begins after the Delete has returned does not find the computation in
 // aloft, and begins another.
 type flights struct {
-	mu    mutex
+	mu    seam.Mutex
 	aloft atomic.Pointer[aloft] // nil while there are none. Read without lock, written only with mu held.
 }
 
@@ -283,7 +284,7 @@ func (f *flights) wake(c *flight) {
 	outside := c.outside // No further caller asks for it.
 	f.mu.Unlock()
 	endLoad(&c.loader)
-	interleave("landed")
+	seam.Interleave("landed")
 	close(c.done)
 	if outside != nil {
 		close(outside)
@@ -322,7 +323,7 @@ func (f *flights) launch(key any, c *flight, r *request) (result unsafe.Pointer,
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.ctx))
 	c.cancel = cancel
 	launched = true
-	spawn(func() { f.fly(ctx, key, c, r) })
+	seam.Spawn(func() { f.fly(ctx, key, c, r) })
 	return result, false
 }
 
@@ -365,7 +366,7 @@ func (f *flights) run(ctx context.Context, c *flight, r *request) {
 	}
 	result, loaded := computed, false
 	if err == nil {
-		interleave("to store")
+		seam.Interleave("to store")
 		result, loaded = r.store(computed, &c.cut)
 		if c.cut.Load() { // It may be what others have stored since.
 			result, loaded = computed, false
@@ -391,12 +392,12 @@ func (f *flights) wait(key any, c *flight, ctx context.Context, in uint64, done 
 	stays = true
 	defer ended()
 	if ctx != nil && ctx.Done() != nil {
-		awaitEither(done, ctx.Done())
+		seam.AwaitEither(done, ctx.Done())
 		if ctx.Err() != nil && f.leave(key, c, in, began, context.Cause(ctx)) {
 			return true
 		}
 	}
-	await(done)
+	seam.Await(done)
 	return false
 }
 

@@ -171,7 +171,9 @@ func (t *table) shrinkLocked(l *layout, removals int) {
 	if t.layout.Load() != l || l.Len() <= smallBuckets {
 		return
 	}
-	used, inserted, gone := l.counts()
+	inserted, reaped, deleted := l.counts()
+	gone := reaped + deleted
+	used := int(inserted - gone)
 	if !l.sparse(used, len(l.shards)) || 2*t.least(inserted) > l.Len() ||
 		gone < t.laidOut+uint64(removals) || gone < t.shrinkAt {
 		return
@@ -199,7 +201,8 @@ func (t *table) empty() {
 	l := t.layout.Load()
 	t.lockAll(l)
 	defer t.unlockAll(l)
-	used, inserted, _ := l.counts()
+	inserted, reaped, deleted := l.counts()
+	used := inserted - reaped - deleted
 	if used == 0 {
 		t.retention.forget()
 	}
@@ -256,8 +259,8 @@ func (t *table) relayout(l *layout, n int, c change) {
 	if c.reseed {
 		next = t.newLayout(hashing{seeded: true, seed: maphash.MakeSeed()})
 	}
-	used, inserted, _ := l.counts()
-	n, shards := t.fit(l, next, max(n, bucketsFor(used*3/2), t.least(inserted)), c)
+	inserted, reaped, deleted := l.counts()
+	n, shards := t.fit(l, next, max(n, bucketsFor(int(inserted-reaped-deleted)*3/2), t.least(inserted)), c)
 	t.build(l, next, n, shards, c)
 }
 
@@ -279,7 +282,8 @@ func (t *table) build(l, next *layout, n, shards int, c change) {
 		seam.Interleave("to place a shard")
 		t.place(next, &next.shards[i])
 	}
-	_, _, t.laidOut = next.counts()
+	_, reaped, deleted := next.counts()
+	t.laidOut = reaped + deleted
 	t.layout.Store(next) // All of it becomes visible at once.
 	if t.retains {
 		seam.Interleave("layout in use")
@@ -329,7 +333,7 @@ func (t *table) place(next *layout, s *shard) {
 		}
 		n = 0
 	}
-	for r, pos := range s.journal.Records() {
+	for r, pos := range s.journal.Records {
 		h := t.hashOfRecord(&next.hashing, r.Bits())
 		next.Prefetch(h)
 		b := t.slotOf(t.slotWord(r.Word()), r.Ref(), r.Bits(), pos)
@@ -357,7 +361,7 @@ func (t *table) fit(l, next *layout, n int, c change) (buckets, shards int) {
 				used[i] = l.shards[i].used()
 				continue
 			}
-			for r, pos := range l.shards[i].journal.Records() {
+			for r, pos := range l.shards[i].journal.Records {
 				if c.stays == nil || c.stays(i, r, pos) {
 					if h, _, ok := t.rehashed(l, next, r); ok {
 						used[row.ShardIn(shards, h)]++
@@ -400,20 +404,17 @@ func (t *table) rehashed(l, next *layout, r *journal.Record) (h uint32, bits uin
 // distribute fills the journals of next's new shards from those of l, which stay as they are
 // for iterations under way.
 func (t *table) distribute(l, next *layout, c change) {
-	var inserted, gone, deleted uint64
+	inserted, reaped, deleted := l.counts()
 	for i := range l.shards {
 		from := &l.shards[i]
-		inserted += from.inserted.Load()
-		gone += from.reaped.Load()
-		deleted += from.deleted.Load()
-		for r, pos := range from.journal.Records() {
+		for r, pos := range from.journal.Records {
 			if c.stays != nil && !c.stays(i, r, pos) {
 				continue
 			}
 			h, bits, ok := t.rehashed(l, next, r)
 			if !ok { // Its key died with it.
 				from.countUnbound(t, true, r.Ref(), r.Bits())
-				gone++
+				reaped++
 				continue
 			}
 			to := next.shard(h)
@@ -435,6 +436,6 @@ func (t *table) distribute(l, next *layout, c change) {
 	}
 	// The first shard accounts for what is no longer present.
 	next.shards[0].inserted.Add(inserted)
-	next.shards[0].reaped.Add(gone)
+	next.shards[0].reaped.Add(reaped)
 	next.shards[0].deleted.Add(deleted)
 }

@@ -2,8 +2,6 @@ package weakmap
 
 import (
 	"iter"
-	"runtime/debug"
-	"time"
 
 	"github.com/go-weak/weakmap/internal/inspect"
 )
@@ -80,12 +78,7 @@ func attachedTo(container any) (entries iter.Seq2[any, any], ok bool) {
 }
 
 func (m *KeyMap[K, V]) attached(yield func(key, value any) bool) {
-	m.Range(func(key *K, value V) bool { return yield(key, value) })
-}
-
-// lastCollection returns when the last collection ended.
-func lastCollection() time.Time {
-	var stats debug.GCStats
-	debug.ReadGCStats(&stats)
-	return stats.LastGC
+	if t := m.core.table.Load(); t != nil {
+		t.attached(t, yield)
+	}
 }

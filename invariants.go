@@ -37,7 +37,7 @@ func (t *table) checkInvariants(s *shard) {
 
 	listed, held := 0, 0
 	hashes := make(map[uint32]uint32) // by place
-	for r, pos := range s.journal.Records() {
+	for r, pos := range s.journal.Records {
 		listed++
 		if s.journal.Extended && s.journal.ExtraAt(pos).Strong != nil {
 			held++

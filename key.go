@@ -77,6 +77,8 @@ func keyingOf[K comparable](c class, custom func(K) uint64) keying {
 	if c == boxes || c == copies {
 		ks.hash = func(at unsafe.Pointer, s maphash.Seed) uint64 { return maphash.Comparable(s, *(*K)(at)) }
 		ks.equal = func(a, b unsafe.Pointer) bool { return *(*K)(a) == *(*K)(b) }
+	}
+	if c == boxes {
 		ks.box = func(at unsafe.Pointer) unsafe.Pointer {
 			k := *(*K)(at)
 			return unsafe.Pointer(&k)
@@ -133,7 +135,7 @@ func (ks *keying) at(p unsafe.Pointer) key {
 	return key{at: p}
 }
 
-// number returns the number, or the address that the pointer at p is.
+// number returns the number, or the address that the pointer at p is. Safety: size is that of the keys.
 func (ks *keying) number(p unsafe.Pointer) uintptr {
 	if ks.size == uint8(ptrSize) { // The commonest comes first.
 		return *(*uintptr)(p)
@@ -163,13 +165,13 @@ func (ks *keying) route() route {
 	return bySearch
 }
 
-// given is the inverse of keying.at.
+// given is the inverse of keying.at. Safety: as that of storedKey.
 func given[K comparable](c class, k key) K {
 	switch c {
 	case texts, copiedTexts, contents:
 		s := k.text()
 		return *(*K)(unsafe.Pointer(&s))
-	case words, pointers:
+	case pointers: // Numbers that the caller hashes are boxes.
 		return storedKey[K](c, k.at, uint64(k.n))
 	}
 	return *(*K)(k.at)
@@ -209,7 +211,8 @@ func (keysOf[K]) mustBeHashable(at unsafe.Pointer) { mustBeHashable(*(*K)(at)) }
 
 func (k key) text() string { return unsafe.String((*byte)(k.at), k.n) }
 
-// storedKey returns the key of a record of class c.
+// storedKey returns the key of a record of class c. Safety: classOf gives a K of another layout than
+// that of a string, a number or a pointer no class that is read as one.
 func storedKey[K comparable](c class, ref unsafe.Pointer, bits uint64) (k K) {
 	p := unsafe.Pointer(&k)
 	switch c {

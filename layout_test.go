@@ -39,7 +39,7 @@ func unkept(l *layout) (slots, unkept int) {
 	}
 	records := make(map[named]bool)
 	add := func(j *journal.Journal) {
-		for r, pos := range j.Records() {
+		for r, pos := range j.Records {
 			word := l.table.slotWord(r.Word())
 			if l.table.retains {
 				word = heldWord(j.ExtraAt(pos).Strong, word)

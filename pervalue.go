@@ -161,7 +161,7 @@ func reapByTicket(k *ticket) {
 	s := l.shard(k.hash.Load())
 	if !s.mu.TryLock() {
 		submit(func() {
-			l, s := t.lockFor(k)
+			l, _, s := t.lockFor(func(*layout) uint32 { return k.hash.Load() }) // It may change with the layout.
 			if t.reapTicket(l, s, k) {
 				t.shrink(l)
 			}
@@ -178,23 +178,10 @@ func reapByTicket(k *ticket) {
 	}
 }
 
-// lockFor locks the shard of a ticket, whose hash a layout may change.
-func (t *table) lockFor(k *ticket) (*layout, *shard) {
-	for {
-		l := t.layout.Load()
-		s := l.shard(k.hash.Load())
-		s.mu.Lock()
-		if t.layout.Load() == l {
-			return l, s
-		}
-		s.mu.Unlock()
-	}
-}
-
 // reapTicket unbinds k's binding if it is bound still, and unlocks s, which must be locked. It reports
 // whether there is reason to ask whether the table should shrink.
-func (t *table) reapTicket(l *layout, s *shard, k *ticket) (asks bool) {
-	asks = t.unbindDead(l, s, k.hash.Load(), k.word) && l.wantsShrink(s)
+func (t *table) reapTicket(l *layout, s *shard, k *ticket) (shrinks bool) {
+	shrinks = t.unbindDead(l, s, k.hash.Load(), k.word) && l.wantsShrink(s)
 	t.unlock(s)
-	return asks
+	return shrinks
 }

@@ -10,7 +10,9 @@ import (
 	"time"
 	"weak"
 
+	"github.com/go-weak/weakmap/internal/bubble"
 	"github.com/go-weak/weakmap/internal/callback"
+	"github.com/go-weak/weakmap/internal/inspect"
 	"github.com/go-weak/weakmap/internal/seam"
 )
 
@@ -82,6 +84,8 @@ func (t *table) register() {
 	reaper.add(t.self)
 }
 
+// unregisterIfEmpty has the reaper forget the table if it has no entries, and gives back what it grew to. It
+// reports whether the listing that the caller came by goes.
 func (t *table) unregisterIfEmpty() bool {
 	t.registered.Store(false)
 	seam.Interleave("registration cleared")
@@ -93,17 +97,6 @@ func (t *table) unregisterIfEmpty() bool {
 	// If an insertion has taken over registration, it adds the table again, and this
 	// listing goes.
 	return !t.registered.CompareAndSwap(false, true)
-}
-
-func (t *table) books() (inserted, reaped, deleted uint64) {
-	shards := t.layout.Load().shards
-	for i := range shards {
-		s := &shards[i]
-		reaped += s.reaped.Load() // before inserted, as deleted, so that none is more
-		deleted += s.deleted.Load()
-		inserted += s.inserted.Load()
-	}
-	return inserted, reaped, deleted
 }
 
 func (r *reaperState) settling() bool { return r.settlers.Load() > 0 }
@@ -136,7 +129,7 @@ func (r *reaperState) wind() {
 }
 
 // tick announces that n collections have ended. The referent of an insertion that reads
-// announced after this is alive then, since the caller holds it: see journal.begin.
+// announced after this is alive then, since the caller holds it: see journal.Begin.
 func (r *reaperState) tick(n uint64) {
 	r.ticks.Lock()
 	defer r.ticks.Unlock()
@@ -231,7 +224,11 @@ func (r *reaperState) pass(n uint64) {
 	r.tick(n) // The clock has, unless its cleanup was held up.
 	r.awaitStart(n)
 	r.turn <- struct{}{}
-	ended, workers := lastCollection(), max(runtime.GOMAXPROCS(0)/4, 1)
+	workers := max(runtime.GOMAXPROCS(0)/4, 1)
+	var ended time.Time
+	if inspect.Watched { // It allocates.
+		ended = bubble.LastCollection()
+	}
 	scope := scope{collections: r.announced.Load()}
 	if before := r.announcedBefore.Load(); before >= n {
 		scope.collections = before

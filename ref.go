@@ -27,7 +27,7 @@ type Ref[T any] struct {
 	own      runtime.Cleanup        // stops watch when the Ref is gone. Immutable.
 }
 
-// A watch is how a Ref watches its object.
+// A watch is how a Ref watches its object, and a Finalizer that may have to stop its cleanup.
 type watch[T any] struct {
 	pointer weak.Pointer[T]
 	cleanup runtime.Cleanup // what calls back; zero if nothing will
@@ -57,7 +57,7 @@ func NewRef[T any](ptr *T, callback func()) *Ref[T] {
 	if r.watch.cleanup != (runtime.Cleanup{}) { // else the object is not of those that go
 		followed.refs.Add(1)
 		// Refs that come and go must leave nothing on an object that stays.
-		r.own = runtime.AddCleanup(r, watch[T].stop, r.watch)
+		r.own = runtime.AddCleanup(r, func(w watch[T]) { w.stop() }, r.watch)
 	}
 	runtime.KeepAlive(ptr)
 	return r
@@ -73,14 +73,17 @@ func referentGone[T any](ref weak.Pointer[Ref[T]]) {
 	followed.gone.Add(1)
 }
 
-// stop stops the cleanup if the object lives. On a dead one Stop could crash
-// the process (golang/go#81435), so it is called only while the object is held.
-func (w watch[T]) stop() {
-	if ptr := w.pointer.Value(); ptr != nil && w.cleanup != (runtime.Cleanup{}) {
-		w.cleanup.Stop()
-		followed.gone.Add(1)
-		runtime.KeepAlive(ptr)
+// stop stops the cleanup if the object lives, and reports whether it did. On a dead one Stop could
+// crash the process (golang/go#81435), so it is called only while the object is held.
+func (w watch[T]) stop() (stopped bool) {
+	ptr := w.pointer.Value()
+	if ptr == nil || w.cleanup == (runtime.Cleanup{}) {
+		return false
 	}
+	w.cleanup.Stop()
+	followed.gone.Add(1)
+	runtime.KeepAlive(ptr)
+	return true
 }
 
 // Value returns the pointer that the Ref was made from, or nil once the object

@@ -137,33 +137,23 @@ func (t *table) use(b *row.Bucket, head *row.Head, at uintptr, word, v unsafe.Po
 	if t.layout.Load().Has(b) && b.Word(at) == v {
 		return
 	}
-	for {
-		l := t.layout.Load()
-		h := t.hash(&l.hashing, k) // It may be another than in b's layout.
-		s := l.shard(h)
-		s.mu.Lock()
-		if t.layout.Load() != l {
-			t.unlock(s)
-			continue
-		}
-		// The slot may be in a layout that was replaced, or another binding's. If there is none
-		// with this word, the binding was removed, or is held already. If the slot held its
-		// referent, it may have let go of it since.
-		wanted := func(c *row.Bucket, at uintptr) bool {
-			w := c.Word(at)
-			return w == word || word == v && t.referent(w) == v
-		}
-		if l.Has(b) {
-			if wanted(b, at) {
-				t.hold(l, s, b, at, v)
-			}
-		} else if b, at, ok := l.Find(h, func(b *row.Bucket, at uintptr) bool {
-			return wanted(b, at) && t.hashOfRecord(&l.hashing, s.journal.At(l.Pos(b, at)).Bits()) == h
-		}); ok {
+	l, h, s := t.lockFor(func(l *layout) uint32 { return t.hash(&l.hashing, k) }) // It may be another than in b's layout.
+	defer t.unlock(s)
+	// The slot may be in a layout that was replaced, or another binding's. If there is none
+	// with this word, the binding was removed, or is held already. If the slot held its
+	// referent, it may have let go of it since.
+	wanted := func(c *row.Bucket, at uintptr) bool {
+		w := c.Word(at)
+		return w == word || word == v && t.referent(w) == v
+	}
+	if l.Has(b) {
+		if wanted(b, at) {
 			t.hold(l, s, b, at, v)
 		}
-		t.unlock(s)
-		return
+	} else if b, at, ok := l.Find(h, func(b *row.Bucket, at uintptr) bool {
+		return wanted(b, at) && t.hashOfRecord(&l.hashing, s.journal.At(l.Pos(b, at)).Bits()) == h
+	}); ok {
+		t.hold(l, s, b, at, v)
 	}
 }
 
@@ -313,36 +303,26 @@ func (r *retention) forget() {
 
 // useListed notes that an iteration has come to e.
 func (t *table) useListed(e listed) {
-	for {
-		l := t.layout.Load()
-		h := t.hashOfListed(l, e)
-		s := l.shard(h)
-		s.mu.Lock()
-		if t.layout.Load() != l {
-			t.unlock(s)
-			continue
-		}
-		if b, at, ok := t.locate(l, s, h, e.word); ok {
-			t.hold(l, s, b, at, e.referent)
-		}
-		t.unlock(s)
-		return
+	l, h, s := t.lockFor(func(l *layout) uint32 { return t.hashOfListed(l, e) })
+	defer t.unlock(s)
+	if b, at, ok := t.locate(l, s, h, e.word); ok {
+		t.hold(l, s, b, at, e.referent)
 	}
 }
 
 // agedTogether is how many buckets a pass looks at in one hold of a lock.
 const agedTogether = 64
 
-// age lets go of what has gone unused for long enough. It is called by one pass at a time, when n
-// collections have ended.
-func (t *table) age(n uint64) {
+// age lets go of what has gone unused for long enough. It is called by one pass at a time, when that
+// many collections have ended.
+func (t *table) age(collections uint64) {
 	r := t.retention
 	if r.collections == 0 && r.time == 0 {
 		return
 	}
 	t.growth.Lock()
 	defer t.growth.Unlock()
-	expired := r.begin(n, time.Now())
+	expired := r.begin(collections, time.Now())
 	l := t.layout.Load()
 	for i := range l.shards {
 		s := &l.shards[i]

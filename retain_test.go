@@ -185,7 +185,7 @@ func TestNewShardsKeepWhatWasUsed(t *testing.T) {
 		l := table.layout.Load()
 		for i := range l.shards {
 			j := &l.shards[i].journal
-			for _, pos := range j.Records() {
+			for _, pos := range j.Records {
 				if j.ExtraAt(pos).Queued&journal.ToMain != 0 {
 					n++
 				}

@@ -102,7 +102,7 @@ func (g *guard) holds(p unsafe.Pointer) bool {
 		}
 		for i := range l.shards {
 			j := l.journalOf(uint32(i))
-			for _, pos := range j.Records() {
+			for _, pos := range j.Records {
 				if j.ExtraAt(pos).Strong == p {
 					return true
 				}

@@ -236,7 +236,7 @@ func (m *weakMap[K]) held() (n int) {
 	shards := t.layout.Load().shards
 	for i := range shards {
 		j := &shards[i].journal
-		for _, pos := range j.Records() {
+		for _, pos := range j.Records {
 			if j.ExtraAt(pos).Strong != nil {
 				n++
 			}

@@ -139,7 +139,7 @@ func readLedger() (l ledger) {
 	l.made = exits.made.Load() + uint64(followed.refs.Load())
 	l.present = l.made - l.gone
 	for t := range reaper.live {
-		inserted, reaped, deleted := t.books()
+		inserted, reaped, deleted := t.layout.Load().counts()
 		l.made += inserted
 		l.gone += reaped
 		l.present += inserted - reaped - deleted

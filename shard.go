@@ -122,17 +122,17 @@ import (
 
 // A shard is one lock stripe. Lookups do not touch it.
 type shard struct {
-	mu         seam.Mutex      // protects the fields that say so, and the shard's buckets
-	inserted   atomic.Uint64   // bindings ever made. Read without lock, written only with mu held, as the next two.
-	reaped     atomic.Uint64   // of these, removed because they had died
-	deleted    atomic.Uint64   // of these, removed or replaced by a caller
-	journal    journal.Journal // the records of the shard's bindings. Guarded by mu.
-	generation atomic.Uint32   // rises when the journal gets other chunks, and is vacated when the bindings get other shards. Read without lock, written only with mu held.
-	sparing    uint8           // how many more full buckets reapBucket lets pass. Guarded by mu.
-	tours      *tour           // the iterations that are in the middle of the journal. Guarded by mu.
-	askAt      uint64          // how many bindings must have been removed before layout.wantsShrink says so again. Guarded by mu.
-	_          [shardPadding]byte
-	dead       *[]reaped // to be reported once mu is released, or nil. Guarded by mu.
+	mu         seam.Mutex         // protects the fields that say so, and the shard's buckets
+	inserted   atomic.Uint64      // bindings ever made. Read without lock, written only with mu held, as the next two.
+	reaped     atomic.Uint64      // of these, removed because they had died
+	deleted    atomic.Uint64      // of these, removed or replaced by a caller
+	journal    journal.Journal    // the records of the shard's bindings. Guarded by mu.
+	generation atomic.Uint32      // rises when the journal gets other chunks, and is vacated when the bindings get other shards. Read without lock, written only with mu held.
+	sparing    uint8              // how many more full buckets reapBucket lets pass. Guarded by mu.
+	tours      *tour              // the iterations that are in the middle of the journal. Guarded by mu.
+	askAt      uint64             // how many bindings must have been removed before layout.wantsShrink says so again. Guarded by mu.
+	_          [shardPadding]byte // Not at the end, where it would take a word when it is empty.
+	dead       *[]reaped          // to be reported once mu is released, or nil. Guarded by mu.
 }
 
 // vacated is the generation of a shard whose journal is not written any more.

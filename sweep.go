@@ -9,10 +9,10 @@ import (
 
 // What a pass does to one table.
 
-// collected is called after each collection, which ended at the given time, by one pass at a
-// time. It implements PerCycle. With PerValue it removes what runtime cleanups leave behind: the
-// binding of a value that a finalizer has resurrected is dead although its cleanup has not run, and
-// may never run.
+// collected is called after each collection, by one pass at a time. ended says when that was, if
+// inspect.Watched. It implements PerCycle. With PerValue it removes what runtime cleanups leave
+// behind: the binding of a value that a finalizer has resurrected is dead although its cleanup has not
+// run, and may never run.
 func (t *table) collected(ended time.Time, scope scope, workers int) {
 	t.passes++
 	if t.retains {
@@ -117,7 +117,7 @@ func (t *table) reapMost(l *layout, c *journal.Census) (removed int) {
 			}
 			continue
 		}
-		for r, pos := range s.journal.Records() {
+		for r, pos := range s.journal.Records {
 			if c.Has(i, r, pos) {
 				s.countUnbound(t, true, r.Ref(), r.Bits())
 				removed++

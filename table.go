@@ -42,11 +42,11 @@ type life struct{ _ *byte }
 type table struct {
 	layout     atomic.Pointer[layout] // Read without lock, written with every shard of the old layout locked.
 	growth     seam.Mutex             // held by a goroutine that makes room or sweeps. Taken before shard.mu.
-	sweptFor   uint64                 // how many collections there had been whose victims the last sweep removed. Guarded by growth.
-	laidOut    uint64                 // how many entries had been removed when the layout was made. Guarded by growth.
-	shrinkAt   uint64                 // how many must have been before shrinking is tried again. Guarded by growth.
-	passes     uint32                 // how many there have been. Accessed by reaper.pass only.
-	registered atomic.Bool            // whether the reaper knows the table: see there
+	sweptFor   uint64                 // of how many collections the last sweep removed the victims. Guarded by growth.
+	laidOut    uint64                 // removals, of all time, when the layout was made. Guarded by growth.
+	shrinkAt   uint64                 // removals, of all time, before shrinking is tried again. Guarded by growth.
+	passes     uint32                 // passes that have come to the table. Accessed by reaper.pass only.
+	registered atomic.Bool            // whether the reaper knows the table: see register
 	values     bool                   // Immutable, as all below but lastPass.
 	retains    bool                   // retention is not nil
 	cleaned    bool                   // Config.Reclaim is PerValue
@@ -228,6 +228,20 @@ func (t *table) newShards(n int) []shard {
 // shard returns the shard of keys with hash h.
 func (l *layout) shard(h uint32) *shard { return &l.shards[l.Shard(h)] }
 
+// lockFor locks the shard of the hash that hashIn returns for the layout in use, and returns all three.
+func (t *table) lockFor(hashIn func(l *layout) uint32) (l *layout, h uint32, s *shard) {
+	for {
+		l = t.layout.Load()
+		h = hashIn(l)
+		s = l.shard(h)
+		s.mu.Lock()
+		if t.layout.Load() == l {
+			return l, h, s
+		}
+		s.mu.Unlock() // The table got another layout while we waited.
+	}
+}
+
 // A held word of a slot is the referent itself: see retain.go. A word of seam.Make is marked
 // then by an address one higher, which is no referent's: those of odd address are not put
 // into slots. It still refers to what it referred to.
@@ -292,19 +306,21 @@ func (c *core) length() int {
 
 // used is the number of entries. Without the shards locked it is a recent number.
 func (l *layout) used() int {
-	used, _, _ := l.counts()
-	return used
+	inserted, reaped, deleted := l.counts()
+	return int(inserted - reaped - deleted)
 }
 
-// counts returns how many entries there are, how many were ever inserted, and how many of these
-// are gone. Without the shards locked these are recent numbers: see shard.used.
-func (l *layout) counts() (used int, inserted, gone uint64) {
+// counts returns how many entries were ever inserted, and how many of these were reaped and deleted.
+// Without the shards locked these are recent numbers, and no more removals than insertions: see
+// shard.used.
+func (l *layout) counts() (inserted, reaped, deleted uint64) {
 	for i := range l.shards {
 		s := &l.shards[i]
-		gone += s.reaped.Load() + s.deleted.Load()
+		reaped += s.reaped.Load()
+		deleted += s.deleted.Load()
 		inserted += s.inserted.Load()
 	}
-	return int(inserted - gone), inserted, gone
+	return inserted, reaped, deleted
 }
 
 func (c *core) reap() (removed int) {
@@ -330,14 +346,7 @@ func (c *core) stats() (st Stats) {
 		return st
 	}
 	l := t.layout.Load()
-	for i := range l.shards {
-		s := &l.shards[i]
-		reaped, deleted := s.reaped.Load(), s.deleted.Load()
-		inserted := s.inserted.Load()
-		st.Reaped += reaped
-		st.Deleted += deleted
-		st.Inserts += inserted
-	}
+	st.Inserts, st.Reaped, st.Deleted = l.counts()
 	st.Entries = int(st.Inserts - st.Reaped - st.Deleted)
 	st.Capacity = l.Len() * row.Slots
 	if r := t.retention; r != nil {

@@ -30,11 +30,11 @@ const tourBatch = journal.Ahead
 
 // A listed binding is one that an iteration has come to.
 type listed struct {
-	record   *journal.Record // nil if it was replaced since
-	word     unsafe.Pointer  // of the weak pointer, or nil if it was replaced since
-	ref      unsafe.Pointer
+	record   *journal.Record // nil if another binding has replaced it, unless that of a KeyMap's key
+	word     unsafe.Pointer  // of the weak pointer; nil if only the key is known, or once that is bound to another referent
+	ref      unsafe.Pointer  // what the record has, as bits; of a KeyMap the value
 	bits     uint64
-	referent unsafe.Pointer
+	referent unsafe.Pointer // nil until it is resolved
 }
 
 // all yields each binding that is live when its turn comes, no key twice.

@@ -151,7 +151,7 @@ func (t *table) update(k key, n *fresh, c condition) (old bound, updated bool) {
 		}
 		seam.Interleave("admitted")
 		var gone *ticket
-		flood, asks := false, false
+		flood, shrinks := false, false
 		if n != nil {
 			s.journal.Begin(uint32(reaper.announced.Load()))
 		}
@@ -160,7 +160,7 @@ func (t *table) update(k key, n *fresh, c condition) (old bound, updated bool) {
 			gone = t.rebind(l, s, b, at, n, h, is == dead)
 		case found:
 			gone = t.unbind(l, s, b, at, h, is == dead)
-			asks = l.wantsShrink(s)
+			shrinks = l.wantsShrink(s)
 		case n != nil:
 			if !reaper.settling() {
 				t.reapBucket(l, s, h)
@@ -173,7 +173,7 @@ func (t *table) update(k key, n *fresh, c condition) (old bound, updated bool) {
 		switch {
 		case flood:
 			t.makeRoom(l, true)
-		case asks:
+		case shrinks:
 			t.shrink(l)
 		}
 		if n != nil {
@@ -400,7 +400,7 @@ func (c *core) clear() {
 		if t.retains {
 			t.releaseHolds(l, s, uint32(i))
 		}
-		for r, pos := range s.journal.Records() {
+		for r, pos := range s.journal.Records {
 			seam.Interleave(seam.ToAsk)
 			v := seam.Value(r.Word())
 			if t.cleaned && v != nil {
@@ -432,36 +432,27 @@ func (t *table) deleteFunc(del func(e listed) bool) (deleted int) {
 // if it is bound still, and reports whether it was. It compares what is recorded: a key that is
 // not equal to itself can be removed too.
 func (t *table) deleteListed(e listed) bool {
-	for {
-		l := t.layout.Load()
-		h := t.hashOfListed(l, e)
-		s := l.shard(h)
-		s.mu.Lock()
-		if t.layout.Load() != l {
-			s.mu.Unlock()
-			continue
+	l, h, s := t.lockFor(func(l *layout) uint32 { return t.hashOfListed(l, e) })
+	b, at, found := l.Find(h, func(b *row.Bucket, at uintptr) bool {
+		r := s.journal.At(l.Pos(b, at))
+		if e.word == nil && t.referent(b.Word(at)) != e.referent || e.word != nil && r.Word() != e.word {
+			return false
 		}
-		b, at, found := l.Find(h, func(b *row.Bucket, at uintptr) bool {
-			r := s.journal.At(l.Pos(b, at))
-			if e.word == nil && t.referent(b.Word(at)) != e.referent || e.word != nil && r.Word() != e.word {
-				return false
-			}
-			return r.Ref() == e.ref && (t.keys.class != words || r.Bits() == e.bits)
-		})
-		var gone *ticket
-		asks := false
-		if found {
-			gone = t.unbind(l, s, b, at, h, false)
-			asks = l.wantsShrink(s)
-		}
-		t.unlock(s)
-		t.stopCleanup(gone, e.referent)
-		if asks {
-			t.shrink(l)
-		}
-		runtime.KeepAlive(e.referent) // It did not die before its removal was counted as one by a caller.
-		return found
+		return r.Ref() == e.ref && (t.keys.class != words || r.Bits() == e.bits)
+	})
+	var gone *ticket
+	shrinks := false
+	if found {
+		gone = t.unbind(l, s, b, at, h, false)
+		shrinks = l.wantsShrink(s)
 	}
+	t.unlock(s)
+	t.stopCleanup(gone, e.referent)
+	if shrinks {
+		t.shrink(l)
+	}
+	runtime.KeepAlive(e.referent) // It did not die before its removal was counted as one by a caller.
+	return found
 }
 
 // hashOfListed returns the hash of e in l.

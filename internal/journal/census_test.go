@@ -84,7 +84,7 @@ func (p *population) check(c *journal.Census) error {
 		if found != len(p.dead[s]) {
 			return fmt.Errorf("shard %d: %d are found, want %d", s, found, len(p.dead[s]))
 		}
-		for r, pos := range j.Records() {
+		for r, pos := range j.Records {
 			if _, dead := p.dead[s][r.Word()]; c.Has(s, r, pos) != dead {
 				return fmt.Errorf("shard %d: Has(%d) = %t", s, pos, !dead)
 			}
@@ -139,7 +139,7 @@ func TestACensusIsTrueOfWhatHasChangedSince(t *testing.T) {
 		alive := seam.Make(unsafe.Pointer(p.held[0]))
 		for s := range p.journals {
 			j := &p.journals[s]
-			for r, pos := range j.Records() {
+			for r, pos := range j.Records {
 				switch w := r.Word(); pos % 8 {
 				case 0:
 					delete(p.dead[s], w)

@@ -130,8 +130,7 @@ func (r *Record) Ref() unsafe.Pointer { return atomic.LoadPointer(&r.ref) }
 // Bits returns the number that was recorded.
 func (r *Record) Bits() uint64 { return r.bits }
 
-// Append makes a record at the next place and returns the place. used is how many records
-// there are. The row must be told where compact has moved records: see Compact.
+// Append makes a record at the next place, and returns that.
 func (j *Journal) Append(word, ref unsafe.Pointer, bits uint64) (pos uint32) {
 	if j.full() {
 		j.grow()
@@ -242,7 +241,7 @@ func (j *Journal) Compact(used int, keep func(r *Record, from uint32) (stays boo
 			}
 		}
 	}
-	for r, pos := range old.records {
+	for r, pos := range old.Records {
 		if keep != nil && !keep(r, pos) {
 			continue
 		}
@@ -360,9 +359,7 @@ func (c Chunk) At(k int) *Record { return (*Record)(unsafe.Add(c.base, uintptr(k
 // Records yields the records that are there, oldest first, with their places. The caller may
 // clear the one just yielded. On a copy of a journal it needs no lock; then a record may be
 // cleared before the caller reads it.
-func (j *Journal) Records() func(yield func(r *Record, pos uint32) bool) { return j.records }
-
-func (j *Journal) records(yield func(r *Record, pos uint32) bool) {
+func (j *Journal) Records(yield func(r *Record, pos uint32) bool) {
 	for i := range j.chunks {
 		c := j.Chunk(i)
 		for k := range c.n {

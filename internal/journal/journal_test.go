@@ -175,7 +175,7 @@ func (m *model) check(j *Journal) error {
 		}
 		return true
 	}
-	for r, pos := range j.Records() {
+	for r, pos := range j.Records {
 		if !yielded(int(pos)) || int(pos) >= len(m.records) || r != j.At(pos) {
 			return fmt.Errorf("Records yields place %d when place %d is to come", pos, next)
 		}

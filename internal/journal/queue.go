@@ -132,7 +132,7 @@ func (j *Journal) QueueIsSound() bool {
 			}
 		}
 	}
-	for _, pos := range j.Records() {
+	for _, pos := range j.Records {
 		if j.ExtraAt(pos).Queued != 0 {
 			queued--
 		}
