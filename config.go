@@ -14,8 +14,8 @@ import (
 type Config struct {
 	// Shards is the number of lock stripes, rounded up to a power of two; at
 	// most 1,024 are used. 0 means one for a small container and more as it
-	// grows, up to four times GOMAXPROCS. A negative number panics at the first
-	// insertion.
+	// grows, up to four times GOMAXPROCS, and up to one for each 16 of RetainMax.
+	// A negative number panics at the first insertion.
 	Shards int
 
 	// Capacity is the number of entries to make room for at the first
@@ -47,14 +47,15 @@ type Config struct {
 	// no time, and a negative one panics at the first insertion.
 	RetainFor time.Duration
 
-	// RetainMax is the number of values kept strongly, at most. Once there are that
-	// many, the next one takes the place of another, chosen by S3-FIFO with SIEVE:
-	// a new one that was not used again, or the oldest that has gone unused for a
-	// while. A value that has lost its place is found as long as something else
-	// holds it, and is held again when it is used again. So a container with
-	// RetainMax alone is a cache of bounded size. Stats.Retained exceeds RetainMax
-	// by at most the number of shards less one. 0 means no bound, and a negative
-	// number panics at the first insertion.
+	// RetainMax is the number of values kept strongly. Once there are that many, the
+	// next one takes the place of another, chosen by S3-FIFO with SIEVE: a new one
+	// that was not used again, or the oldest that has gone unused for a while. A
+	// value that has lost its place is found as long as something else holds it,
+	// and is held again when it is used again. So a container with RetainMax alone
+	// is a cache of bounded size. Stats.Retained exceeds RetainMax by less than a
+	// sixteenth; if Shards is set, by at most the number of shards less one, so
+	// that one shard makes the bound exact. 0 means no bound, and a negative number
+	// panics at the first insertion.
 	//
 	// Retain, RetainFor and RetainMax combine: a value is let go as soon as one of
 	// them says so.

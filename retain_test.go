@@ -172,9 +172,9 @@ func TestRetainMaxIsS3FIFOWithSieve(t *testing.T) {
 
 // Where the number of shards changes, what was in the main queue is there still.
 func TestNewShardsKeepWhatWasUsed(t *testing.T) {
-	m := Map[int, int]{Config: Config{RetainMax: 24}}
+	m := Map[int, int]{Config: Config{RetainMax: 64}}
 	used := new(int)
-	for k := range 40 {
+	for k := range 80 {
 		if k%4 == 0 {
 			m.Load(k - 8)
 		}

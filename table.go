@@ -114,6 +114,10 @@ const (
 	// shardsPerProc shards for each processor make it rare that two writers meet.
 	shardsPerProc = 4
 
+	// retainedPerShard is for how many values of Config.RetainMax there may be a shard, since each may
+	// hold one more: see take. So the bound is exceeded by less than a sixteenth.
+	retainedPerShard = 16
+
 	// shardsLimit keeps an empty table under 8,192 slots.
 	shardsLimit = 1024
 
@@ -146,6 +150,9 @@ func newTable(o options) *table {
 	t := &table{keys: o.keys, values: o.values, attached: o.attached, minShards: 1, extras: newExtras(o)}
 	t.self = weak.Make(t)
 	t.maxShards = int16(min(ceilPowerOfTwo(shardsPerProc*runtime.GOMAXPROCS(0)), shardsLimit))
+	if n := o.config.RetainMax; n > 0 {
+		t.maxShards = int16(min(int(t.maxShards), floorPowerOfTwo(n/retainedPerShard)))
+	}
 	if n := o.config.Shards; n > 0 {
 		t.maxShards = int16(ceilPowerOfTwo(min(n, shardsLimit)))
 		t.minShards = t.maxShards

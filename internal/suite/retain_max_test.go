@@ -40,6 +40,24 @@ func TestRetainMaxOfEveryContainer(t *testing.T) {
 	}
 }
 
+// Unless Shards is set, what is held exceeds RetainMax by less than a sixteenth, however many processors
+// there are and however much else is bound.
+func TestRetainMaxOfManyEntries(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(64))
+	for _, max := range []int{1, 10, 100, 1000} {
+		m := weakmap.Map[int, record]{Config: weakmap.Config{RetainMax: max}}
+		held := make([]*record, 20_000)
+		for key := range held {
+			held[key] = &record{id: key}
+			m.Store(key, held[key])
+		}
+		if n, limit := m.Stats().Retained, max+max/16; n < max || n > limit {
+			t.Errorf("RetainMax %d: %d are held, want %d at most", max, n, limit)
+		}
+		runtime.KeepAlive(held)
+	}
+}
+
 // At no moment more are held than RetainMax, and one for each shard.
 func TestRetainMaxBesideWriters(t *testing.T) {
 	uses := 300_000
@@ -55,7 +73,7 @@ func TestRetainMaxBesideWriters(t *testing.T) {
 		m := weakmap.Map[int, record]{Config: c}
 		shards := c.Shards
 		if shards == 0 {
-			shards = 4 * runtime.GOMAXPROCS(0)
+			shards = c.RetainMax / 16
 		}
 		stop := collectInBackground()
 		var wrong, most atomic.Int64
