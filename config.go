@@ -6,7 +6,8 @@ import (
 )
 
 // Config holds the settings that every kind of container has. Set them before the
-// first use of the container and never after, as with http.Server.
+// first use of the container and never after, as with http.Server: a later change
+// has no effect, or part of one.
 //
 // Of a container in a struct, encoding/json, encoding/xml and encoding/gob encode
 // and decode only its Config: no functions, no [Hasher], no entries. Encode the
@@ -36,7 +37,9 @@ type Config struct {
 	// is used. Deleting or replacing a value, or Clear, lets it go at once. In a
 	// KeyMap it is the keys that are held, and in a Set the elements. Age is counted
 	// by passes: where collections follow each other closely a value stays longer,
-	// until passes that far apart have found it unused. Retain does not bound
+	// until passes that far apart have found it unused. The first pass after the last
+	// use still counts as one: a value goes at the collection of number Retain + 1
+	// after it at the earliest. Retain does not bound
 	// memory: all that is used between two collections is held, however much that
 	// is. 0 means purely weak. A negative number panics at the first insertion.
 	Retain int

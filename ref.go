@@ -119,8 +119,9 @@ type Method[T, A any] struct {
 }
 
 // Bind returns method, bound to recv. It is meant for a method expression,
-// such as (*Widget).OnClick: a function that itself refers to recv, as the method
-// value recv.OnClick does, would keep it alive. Bind panics if recv or method is
+// such as (*Widget).OnClick, with one parameter and no result; a function literal may
+// wrap others. A function that itself refers to recv, as the method value
+// recv.OnClick does, would keep it alive. Bind panics if recv or method is
 // nil and, where [Finalize] would, if method is a closure that captured recv.
 func Bind[T, A any](recv *T, method func(*T, A)) Method[T, A] {
 	if recv == nil {

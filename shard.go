@@ -110,7 +110,7 @@ package weakmap
 //
 // For one binding: 24 bytes of record, 30 to 51 of row (172 for seven slots, of which 13 in 16
 // are used at most, and two fifths fewer after growth), and what the runtime takes for a weak
-// pointer, 16 on the heap and about 50 off it. A string's bytes are the caller's.
+// pointer, 16 on the heap and about 32 off it. A string's bytes are the caller's.
 
 import (
 	"sync/atomic"

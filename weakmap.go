@@ -168,8 +168,8 @@ func (m *Map[K, V]) LoadOrStore(key K, value *V) (actual *V, loaded bool) {
 // In a bubble of testing/synctest, a call does not wait for a computation in another
 // bubble: it computes itself, and what is stored first wins.
 //
-// An error of compute is returned to its caller and to those that waited, and
-// nothing is stored. If it returns nil and no error, that error is [ErrNilValue]. A
+// An error of compute is returned to its caller and to those that waited, with a nil
+// actual, and nothing is stored. If it returns nil and no error, that error is [ErrNilValue]. A
 // panic or [runtime.Goexit] in compute goes to its caller, and one of those that
 // waited computes instead. A value that another call stores while compute runs wins,
 // even over an error, and all callers get it. With a key that is not equal to itself

@@ -21,6 +21,9 @@ import (
 // takes no lock and leaves no trace on the element. What [KeyMap] says of small
 // and global keys, and of lookups by equal ones, holds for elements too.
 //
+// T should not be an interface: the element would be the variable that Add got the
+// address of, not what that holds.
+//
 // Fields are settings: set them before the first use, never after.
 type Set[T any] struct {
 	Config Config
