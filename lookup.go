@@ -207,7 +207,8 @@ func (t *table) goOn(l *layout, h uint32, at unsafe.Pointer) unsafe.Pointer {
 func (t *table) searchAt(at unsafe.Pointer) unsafe.Pointer { return t.search(t.keys.at(at)).referent }
 
 // loadObject is find for a KeyMap or Set. It does not look at the object of a pointer that is not a
-// key of the table.
+// key of the table. It takes the steps of load, but confirms by the referent and returns two addresses;
+// KeyLoadHit in bench/ is what it is apart for.
 func (t *table) loadObject(object unsafe.Pointer) bound {
 	l := t.layout.Load()
 	seam.Interleave("layout read")
@@ -297,7 +298,7 @@ func (t *table) probe(l *layout, h uint32, k key, v *verdicts) (bound, verdict) 
 				is = alive
 			}
 			if is == alive {
-				if t.retains && (head.Marks(s) != 0 || uintptr(word)&1 != 0) {
+				if t.retains && (head.Marks(s) != 0 || !held(word)) {
 					t.use(b, head, s, word, found.referent, k)
 				}
 				runtime.KeepAlive(l)

@@ -14,7 +14,7 @@ func TestAnEmptiedMapIsSmall(t *testing.T) {
 	if unsafe.Sizeof(uintptr(0)) != 8 {
 		t.Skip("the limits are stated for 64 bits")
 	}
-	const maps, single, emptied = 1000, 740, 650
+	const maps, single, emptied = 1000, 620, 600
 	var value record
 	for _, c := range []struct {
 		name    string

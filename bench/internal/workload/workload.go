@@ -24,7 +24,7 @@ type Set uint8
 
 const (
 	Full  Set = 1 << iota // what a published result consists of: under an hour
-	Quick                 // about two minutes for a first look
+	Quick                 // about three minutes for a first look
 	Extra                 // run only when asked for by name
 	Smoke                 // one iteration each, in seconds, to see that it works
 )

@@ -381,7 +381,7 @@ var mutants = []mutant{
 		"	seam.Interleave(\"use noted\")",
 		"a use of a held value is not noted", suite{scenarios: "^retain/used$"}},
 	{"slow-way-no-use", "lookup.go",
-		"if t.retains && (head.Marks(s) != 0 || uintptr(word)&1 != 0) {",
+		"if t.retains && (head.Marks(s) != 0 || !held(word)) {",
 		"if false {",
 		"what a lookup finds beyond the first slot with its tag does not count as used", suite{scenarios: "^retain/used$"}},
 	{"not-held-again", "retain.go",

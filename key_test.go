@@ -1,0 +1,81 @@
+package weakmap
+
+import (
+	"math"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"unsafe"
+)
+
+// Keys as the engine knows them.
+
+func TestNarrowIntegersAreKeysAsTheyAreZeroExtended(t *testing.T) {
+	u8, i16, u32, i := uint8(200), int16(-3), uint32(1<<31+7), -1
+	for _, c := range []struct {
+		got  key
+		want uint64
+	}{
+		{numberAt(&u8), 200}, {numberAt(&i16), 1<<16 - 3}, {numberAt(&u32), 1<<31 + 7}, {numberAt(&i), math.MaxUint64},
+	} {
+		if c.got.n != uintptr(c.want) || c.got.at != nil {
+			t.Errorf("the key is %d, want %d", c.got.n, uintptr(c.want))
+		}
+	}
+	if got := storedKey[int16](words, nil, uint64(numberAt(&i16).n)); got != i16 {
+		t.Errorf("the key %d comes back as %d", i16, got)
+	}
+}
+
+// numberAt returns the number at p as a key.
+func numberAt[K comparable](p *K) key {
+	keys := keyingOf[K](words, nil)
+	return keys.at(unsafe.Pointer(p))
+}
+
+func TestClasses(t *testing.T) {
+	type named string
+	type pair struct{ _, _ int }
+	for _, c := range []struct {
+		of     reflect.Type
+		custom bool
+		want   class
+	}{
+		{reflect.TypeFor[string](), false, texts},
+		{reflect.TypeFor[named](), true, texts},
+		{reflect.TypeFor[int](), false, words},
+		{reflect.TypeFor[uint8](), false, words},
+		{reflect.TypeFor[int](), true, boxes},
+		{reflect.TypeFor[*int](), false, pointers},
+		{reflect.TypeFor[*int](), true, pointers},
+		{reflect.TypeFor[chan int](), false, pointers},
+		{reflect.TypeFor[unsafe.Pointer](), false, pointers},
+		{reflect.TypeFor[pair](), false, boxes},
+		{reflect.TypeFor[float64](), false, boxes},
+		{reflect.TypeFor[bool](), false, boxes},
+		{reflect.TypeFor[any](), false, boxes},
+	} {
+		if got := classOf(c.of, c.custom); got != c.want {
+			t.Errorf("keys of type %v, custom hash %t, are %v, want %v", c.of, c.custom, got, c.want)
+		}
+	}
+}
+
+// Every byte counts, at every length.
+func TestSameBytes(t *testing.T) {
+	for n := range 70 {
+		a := []byte(strings.Repeat("k", n))
+		b := slices.Clone(a)
+		if !sameBytes(unsafe.Pointer(unsafe.SliceData(a)), string(b)) {
+			t.Errorf("%d equal bytes are not the same", n)
+		}
+		for i := range b {
+			b[i] ^= 1
+			if sameBytes(unsafe.Pointer(unsafe.SliceData(a)), string(b)) {
+				t.Errorf("%d bytes of which one differs, at %d, are the same", n, i)
+			}
+			b[i] ^= 1
+		}
+	}
+}
