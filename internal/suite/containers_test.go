@@ -85,11 +85,6 @@ func crowds[T any](h weakmap.Hasher[*T]) bool {
 	return ok && by.mask != ^uintptr(0)
 }
 
-// config is the settings of a configuration.
-func (c configuration) config() weakmap.Config {
-	return weakmap.Config{Reclaim: c.reclaim, Shards: c.shards}
-}
-
 // eachKeyMap runs a test in every configuration with an unused KeyMap, which lives until the
 // test has returned.
 func eachKeyMap[K, V any](t *testing.T, test func(t *testing.T, m *weakmap.KeyMap[K, V])) {
@@ -135,14 +130,7 @@ func bothInterners[T comparable](t *testing.T, test func(t *testing.T, in *weakm
 
 // newInterner returns an unused Interner set up as the configuration says.
 func newInterner[T comparable](c configuration) *weakmap.Interner[T] {
-	in := &weakmap.Interner[T]{Config: c.config()}
-	switch c.hash {
-	case "constant":
-		in.Hash = func(T) uint64 { return 42 }
-	case "4bits":
-		in.Hash = func(v T) uint64 { return maphash.Comparable(testSeed, v) & 15 }
-	}
-	return in
+	return &weakmap.Interner[T]{Config: c.config(), Hash: hashOf[T](c)}
 }
 
 // wantPanic checks that f panics with exactly this text.
@@ -167,9 +155,9 @@ type container interface {
 func balanced(t *testing.T, c container) weakmap.Stats {
 	t.Helper()
 	var s weakmap.Stats
-	within(t, "Inserts == Reaped + Deleted + Entries", func() bool {
+	within(t, "Inserts == Reaped + Deleted + Entries, which Len returns", func() bool {
 		s = c.Stats()
-		return s.Inserts == s.Reaped+s.Deleted+uint64(s.Entries)
+		return s.Inserts == s.Reaped+s.Deleted+uint64(s.Entries) && s.Entries == c.Len()
 	})
 	return s
 }

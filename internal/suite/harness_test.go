@@ -95,19 +95,25 @@ var testSeed = maphash.MakeSeed()
 
 // newMap returns an unused map set up as the configuration says.
 func newMap[K comparable, V any](c configuration) *weakmap.Map[K, V] {
-	m := new(weakmap.Map[K, V])
-	m.Config.Reclaim = c.reclaim
-	m.Config.Shards = c.shards
+	return &weakmap.Map[K, V]{Config: c.config(), Hash: hashOf[K](c)}
+}
+
+// config is the settings of a configuration.
+func (c configuration) config() weakmap.Config {
+	return weakmap.Config{Reclaim: c.reclaim, Shards: c.shards}
+}
+
+// hashOf returns the Hash of a configuration.
+func hashOf[K comparable](c configuration) func(K) uint64 {
 	switch c.hash {
 	case "builtin":
+		return nil
 	case "constant":
-		m.Hash = func(K) uint64 { return 42 }
+		return func(K) uint64 { return 42 }
 	case "4bits":
-		m.Hash = func(key K) uint64 { return maphash.Comparable(testSeed, key) & 15 }
-	default:
-		panic("unknown hash " + c.hash)
+		return func(key K) uint64 { return maphash.Comparable(testSeed, key) & 15 }
 	}
-	return m
+	panic("unknown hash " + c.hash)
 }
 
 const longRun = "WEAKMAP_STRESS"
@@ -170,18 +176,6 @@ func numbers(n int) []int {
 	for i := range s {
 		s[i] = i
 	}
-	return s
-}
-
-// awaitBalance waits until the map's counters balance: Inserts == Reaped + Deleted + Entries
-// holds whenever nothing is in progress, and a pass may still be.
-func awaitBalance[K comparable, V any](t *testing.T, m *weakmap.Map[K, V]) weakmap.Stats {
-	t.Helper()
-	var s weakmap.Stats
-	within(t, "Inserts == Reaped + Deleted + Entries", func() bool {
-		s = m.Stats()
-		return s.Inserts == s.Reaped+s.Deleted+uint64(s.Entries) && s.Entries == m.Len()
-	})
 	return s
 }
 

@@ -102,7 +102,7 @@ func TestADeadEntryIsNeverEqualToOldNorLoaded(t *testing.T) {
 				t.Errorf("Load(%d) = %p, %t, want %p, true", key, got, ok, v)
 			}
 		}
-		if s := awaitBalance(t, m); s.Deleted != 0 {
+		if s := balanced(t, m); s.Deleted != 0 {
 			t.Errorf("%d dead entries count as deleted, want all of them as reaped", s.Deleted)
 		}
 		runtime.KeepAlive(v)

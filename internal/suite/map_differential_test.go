@@ -274,7 +274,7 @@ func (d *model) run(program []byte) {
 	runtime.KeepAlive(&d.held)
 	clear(d.held[:])
 	eventually(d.t, "the map is empty when nothing is held", func() bool { return d.m.Len() == 0 })
-	awaitBalance(d.t, d.m)
+	balanced(d.t, d.m)
 }
 
 func randomProgram(seed uint64, steps int) []byte {

@@ -21,7 +21,7 @@ func TestEntriesOfDeadValuesLeaveByThemselves(t *testing.T) {
 				t.Errorf("Load(%d) = %p, %t after its value died", key, got, ok)
 			}
 		}
-		if s := awaitBalance(t, m); s.Reaped != 200 || s.Deleted != 0 {
+		if s := balanced(t, m); s.Reaped != 200 || s.Deleted != 0 {
 			t.Errorf("Stats = %+v, want 200 reaped and none deleted", s)
 		}
 	})
@@ -79,7 +79,7 @@ func TestWaveAfterWaveIsReclaimed(t *testing.T) {
 			eventually(t, fmt.Sprintf("wave %d left", wave), func() bool { return m.Len() == 0 })
 			runtime.GC() // with nothing in any map
 		}
-		if s := awaitBalance(t, m); s.Inserts != waves*50 || s.Reaped != s.Inserts {
+		if s := balanced(t, m); s.Inserts != waves*50 || s.Reaped != s.Inserts {
 			t.Errorf("Stats = %+v, want %d inserted and as many reaped", s, waves*50)
 		}
 	})
@@ -121,7 +121,7 @@ func TestReapRemovesDeadEntriesNowAndCountsThem(t *testing.T) {
 			t.Errorf("Len = %d after Reap, want the 2 that are alive", n)
 		}
 		// The pass after the collection may have been there first, for all of them or for some.
-		if s := awaitBalance(t, m); removed < 0 || removed > 100 || s.Reaped != 100 {
+		if s := balanced(t, m); removed < 0 || removed > 100 || s.Reaped != 100 {
 			t.Errorf("Reap = %d and Stats = %+v, want 100 reaped in all", removed, s)
 		}
 		if n := m.Reap(); n != 0 {

@@ -209,7 +209,7 @@ func TestTheEntryOfAResurrectedValueLeaves(t *testing.T) {
 			}
 		}
 		eventually(t, "the entries of resurrected values left", func() bool { return m.Len() == 0 })
-		if s := awaitBalance(t, m); s.Reaped != n {
+		if s := balanced(t, m); s.Reaped != n {
 			t.Errorf("Stats = %+v, want %d reaped", s, n)
 		}
 		for key := range n { // a new life: bound again, the value is found

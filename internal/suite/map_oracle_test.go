@@ -72,7 +72,7 @@ func TestAnOwnedKeyIsAlwaysFound(t *testing.T) {
 		own.Wait()
 		calm()
 		eventually(t, "what nobody holds left", func() bool { return m.Len() == 0 })
-		awaitBalance(t, m)
+		balanced(t, m)
 	})
 }
 

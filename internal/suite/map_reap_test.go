@@ -224,7 +224,7 @@ func TestByTheTimeOnReapRunsTheKeyMayBeBoundAnew(t *testing.T) {
 				t.Errorf("Load(%d) = %p, %t, want the new value %p: the report was of the old one", key, got, ok, want)
 			}
 		}
-		if s := awaitBalance(t, m); s.Reaped != 20 || len(reported) != 19 {
+		if s := balanced(t, m); s.Reaped != 20 || len(reported) != 19 {
 			t.Errorf("Stats = %+v and %d reports, want 20 reaped and reported", s, len(reported)+1)
 		}
 		runtime.KeepAlive(held)

@@ -103,7 +103,7 @@ func TestNoReinsertionDuringReclamationIsLost(t *testing.T) {
 			return true
 		})
 		for _, m := range maps {
-			awaitBalance(t, m)
+			balanced(t, m)
 		}
 	})
 }
@@ -152,7 +152,7 @@ func TestTheBooksBalanceExactly(t *testing.T) {
 				deletes.Add(int64(m.DeleteFunc(func(k int, _ *record) bool { return k == key })))
 			}
 		})
-		s := awaitBalance(t, m)
+		s := balanced(t, m)
 		if int64(s.Inserts) != inserts.Load() || int64(s.Deleted) != deletes.Load() {
 			t.Errorf("Stats = %+v, want %d inserts and %d deletions", s, inserts.Load(), deletes.Load())
 		}
@@ -243,6 +243,6 @@ func TestACacheNeverGivesTwoLivingValuesForOneKey(t *testing.T) {
 			runtime.KeepAlive(v)
 		})
 		eventually(t, "the cache is empty when nobody holds anything", func() bool { return m.Len() == 0 })
-		awaitBalance(t, m)
+		balanced(t, m)
 	})
 }
