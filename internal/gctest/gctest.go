@@ -154,11 +154,11 @@ func HeapObjects() uint64 {
 
 // HeapBytes returns the bytes of live objects on the heap, after collections that leave
 // nothing to sweep.
-func HeapBytes() uint64 {
+func HeapBytes() int {
 	var stats runtime.MemStats
 	for range 3 {
 		runtime.GC()
 	}
 	runtime.ReadMemStats(&stats)
-	return stats.HeapAlloc
+	return int(stats.HeapAlloc)
 }

@@ -102,7 +102,7 @@ func TestReportsThatWereMadeTakeNoMemory(t *testing.T) {
 		})
 		gctest.Eventually(t, "all are reaped", func() bool { m.Reap(); return m.Stats().Reaped == died })
 	}
-	var after [rounds]int64
+	var after [rounds]int
 	for round := range rounds {
 		die()
 		if round > 0 {
@@ -111,7 +111,7 @@ func TestReportsThatWereMadeTakeNoMemory(t *testing.T) {
 			}
 			gctest.Within(t, "OnReap catches up with the last round", func() bool { return calls.Load() == int64(round*behind) })
 		}
-		after[round] = int64(gctest.HeapBytes())
+		after[round] = gctest.HeapBytes()
 	}
 	// Keys of 8 bytes: each round that stayed would be 80,000 bytes more.
 	if grown := after[rounds-1] - after[1]; grown > 3*behind*8 {

@@ -136,11 +136,11 @@ func TestCellAllocatesNothingButTheWeakPointer(t *testing.T) {
 	// After a load only the weak pointer stays.
 	const n = 10_000
 	cells := make([]weakmap.Cell[record], n)
-	before := heapInUse()
+	before := heapBytes()
 	for i := range cells {
 		cells[i].LoadOrCompute(returns(w, nil))
 	}
-	if each := (heapInUse() - before) / n; each > 2 {
+	if each := (heapBytes() - before) / n; each > 2 {
 		t.Errorf("each Cell keeps %d bytes on the heap after a load", each)
 	}
 	if got, ok := cells[n-1].Load(); got != w || !ok {

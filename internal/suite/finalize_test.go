@@ -129,11 +129,11 @@ func TestFinalizerLetsGo(t *testing.T) {
 // finalized and detached again and again keeps no more than a few cleanups.
 func TestFinalizersThatComeAndGoLeaveNothing(t *testing.T) {
 	object := new(record)
-	before := footprint()
+	before := heapBytes()
 	for range 20_000 {
 		weakmap.Finalize(object, func(int) {}, 0).Detach()
 	}
-	if grown := footprint() - before; grown > 200_000 {
+	if grown := heapBytes() - before; grown > 200_000 {
 		t.Errorf("20,000 detached finalizers left %d bytes of heap, want next to none", grown)
 	}
 	runtime.KeepAlive(object)
@@ -155,11 +155,11 @@ func TestAFinalizerThatIsOverKeepsNoOthers(t *testing.T) {
 		turn(i)
 	}
 	held := pending
-	before := footprint()
+	before := heapBytes()
 	for i := range 50_000 {
 		turn(i)
 	}
-	eventually(t, "finalizers that are over keep next to none", func() bool { return footprint()-before <= 200_000 })
+	eventually(t, "finalizers that are over keep next to none", func() bool { return heapBytes()-before <= 200_000 })
 	runtime.KeepAlive(held)
 	runtime.KeepAlive(objects)
 }
@@ -176,12 +176,12 @@ func TestFinalizersOfManyTypesLeaveNothing(t *testing.T) {
 	}
 	round()
 	settle(t)
-	before := footprint()
+	before := heapBytes()
 	for range 100 {
 		round()
 	}
 	settle(t)
-	if grown := footprint() - before; grown > 200_000 {
+	if grown := heapBytes() - before; grown > 200_000 {
 		t.Errorf("%d bytes left, want next to none", grown)
 	}
 }
@@ -196,36 +196,27 @@ func TestFinalizersGivePlaceBack(t *testing.T) {
 	const n = 20_000
 	objects := make([]*record, n)
 	finalizers := make([]*weakmap.Finalizer[[]byte], n)
-	before := footprint()
+	before := heapBytes()
 	for i := range objects {
 		objects[i] = new(record)
 		finalizers[i] = weakmap.Finalize(objects[i], func([]byte) {}, make([]byte, 1024))
 	}
-	during := footprint() - before
+	during := heapBytes() - before
 	for _, f := range finalizers {
 		f.Detach()
 	}
-	after := footprint() - before
+	after := heapBytes() - before
 	if during < n*1024 || after > during/4 {
 		t.Errorf("%d bytes while pending, %d after Detach with objects alive, want a quarter at most", during, after)
 	}
 	clear(objects)
 	clear(finalizers)
 	settle(t)
-	if gone := footprint() - before; gone > n*16 {
+	if gone := heapBytes() - before; gone > n*16 {
 		t.Errorf("%d bytes when all is gone", gone)
 	}
 	runtime.KeepAlive(objects)
 	runtime.KeepAlive(finalizers)
-}
-
-// footprint is the live heap after a collection.
-func footprint() int64 {
-	runtime.GC()
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
 }
 
 func TestCallPassesPanicAndGoexitOn(t *testing.T) {

@@ -48,7 +48,7 @@ func TestAnEmptiedMapIsSmall(t *testing.T) {
 		each := 0
 		gctest.Settle(t)
 		for range 10 { // Passes leave garbage, and what they drop goes with the next collection.
-			if each = (int(gctest.HeapBytes()) - int(before)) / maps; each <= limit {
+			if each = (gctest.HeapBytes() - before) / maps; each <= limit {
 				break
 			}
 			gctest.Settle(t)

@@ -30,6 +30,7 @@ var (
 	mustPanic           = gctest.MustPanic
 	collectInBackground = gctest.CollectInBackground
 	withProcs           = gctest.WithProcs
+	heapBytes           = gctest.HeapBytes
 )
 
 // record is the value type of most tests. It holds a pointer, so the collector reports the

@@ -199,10 +199,10 @@ func TestManyDroppedMapsLeaveLittleOnAValueThatLives(t *testing.T) {
 		limit := n*perMap + 128*kib
 		for range 6 {
 			settle(t)
-			heap, off := heapInUse(), offHeap()
+			heap, off := heapBytes(), offHeap()
 			makeAndDrop(n)
 			settle(t)
-			grown = append(grown, heapInUse()-heap+offHeap()-off)
+			grown = append(grown, heapBytes()-heap+offHeap()-off)
 		}
 		if slices.Min(grown) > limit {
 			t.Errorf("%d dropped maps have left %d bytes each time, want at most %d", n, grown, limit)
@@ -218,7 +218,7 @@ func TestADroppedLargeMapLeavesNothingOnTheHeap(t *testing.T) {
 		for i := range values {
 			values[i] = &record{id: i}
 		}
-		heap := heapInUse()
+		heap := heapBytes()
 		elsewhere(func() {
 			m := newMap[int, record](c)
 			for key, v := range values {

@@ -24,14 +24,6 @@ type bulky struct {
 	_  [1000]byte
 }
 
-// heapInUse returns the bytes in live objects after a few collections.
-func heapInUse() int {
-	for range 3 {
-		runtime.GC()
-	}
-	return int(metric("/memory/classes/heap/objects:bytes"))
-}
-
 // offHeap returns the bytes the runtime has taken for its own structures outside the heap.
 // The records behind weak pointers and cleanups are there; it reuses them but never gives
 // them back.
@@ -116,11 +108,11 @@ func TestBindingOneValueAgainAndAgainCostsNothingLasting(t *testing.T) {
 			for key := range 100 {
 				churn(m, key, v)
 			}
-			heap, off := heapInUse(), offHeap()
+			heap, off := heapBytes(), offHeap()
 			for key := range n {
 				churn(m, key, v)
 			}
-			if grown := heapInUse() - heap; grown > 16*kib+4*n {
+			if grown := heapBytes() - heap; grown > 16*kib+4*n {
 				t.Errorf("%s, %d times: the heap has grown by %d bytes", how, n, grown)
 			}
 			if grown := offHeap() - off; grown > offHeapNoise {
@@ -158,11 +150,11 @@ func TestOneValueUnderManyKeysCostsNothingOnceTheyAreGone(t *testing.T) {
 			}
 		}
 		round()
-		heap, off := heapInUse(), offHeap()
+		heap, off := heapBytes(), offHeap()
 		for range scaled(20) {
 			round()
 		}
-		if grown := heapInUse() - heap; grown > 64*kib {
+		if grown := heapBytes() - heap; grown > 64*kib {
 			t.Errorf("the heap has grown by %d bytes", grown)
 		}
 		if grown := offHeap() - off; grown > offHeapNoise {
@@ -218,7 +210,7 @@ func TestDeletionsLeaveNoTombstones(t *testing.T) {
 		n := scaled(30_000)
 		m := newMap[int, record](c)
 		held := make([]*record, window)
-		heap := heapInUse()
+		heap := heapBytes()
 		for key := range n {
 			held[key%window] = &record{id: key}
 			m.Store(key, held[key%window])
@@ -227,7 +219,7 @@ func TestDeletionsLeaveNoTombstones(t *testing.T) {
 		if s := m.Stats(); s.Entries != window || s.Capacity > 8192 {
 			t.Errorf("%d entries in %d slots after %d keys came and went", s.Entries, s.Capacity, n)
 		}
-		if grown := heapInUse() - heap; grown > 256*kib {
+		if grown := heapBytes() - heap; grown > 256*kib {
 			t.Errorf("the heap has grown by %d bytes after %d keys came and went", grown, n)
 		}
 		for key := n - window; key < n; key++ {
@@ -319,7 +311,7 @@ func TestABurstLeavesNothingBehind(t *testing.T) {
 	inBothModes(t, func(t *testing.T, c configuration) {
 		n := scaled(30_000)
 		m := newMap[int, record](c)
-		start := heapInUse()
+		start := heapBytes()
 		var after [3]int
 		var off [3]int
 		for burst := range after {
@@ -331,7 +323,7 @@ func TestABurstLeavesNothingBehind(t *testing.T) {
 				limit, what = after[0]+128*kib, "the heap has grown by 128 KiB at most since the first burst"
 			}
 			eventually(t, what, func() bool {
-				after[burst], off[burst] = heapInUse(), offHeap()
+				after[burst], off[burst] = heapBytes(), offHeap()
 				return after[burst] <= limit
 			})
 		}

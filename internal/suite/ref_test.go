@@ -222,11 +222,11 @@ func TestRefsThatComeAndGoLeaveNothing(t *testing.T) {
 		settle(t)
 	}
 	round()
-	before := heapInUse() + offHeap()
+	before := heapBytes() + offHeap()
 	for range 20 {
 		round()
 	}
-	if grown := heapInUse() + offHeap() - before; grown > offHeapNoise {
+	if grown := heapBytes() + offHeap() - before; grown > offHeapNoise {
 		t.Errorf("40,000 dropped Refs left %d bytes, want next to none", grown)
 	}
 	runtime.KeepAlive(object)

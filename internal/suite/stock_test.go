@@ -19,11 +19,11 @@ func TestLargeCanonicalValuesTakeTheirSize(t *testing.T) {
 		var value page
 		held := make([]*page, 0, n)
 		// What other tests left behind goes over several collections and callbacks.
-		before := int64(gctest.HeapBytes())
+		before := gctest.HeapBytes()
 		gctest.Eventually(t, "the heap is at rest", func() bool {
 			last := before
 			gctest.Settle(t)
-			before = int64(gctest.HeapBytes())
+			before = gctest.HeapBytes()
 			return max(before-last, last-before) < 16<<10
 		})
 		for i := range n {
@@ -33,7 +33,7 @@ func TestLargeCanonicalValuesTakeTheirSize(t *testing.T) {
 		var after runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&after)
-		grown := float64(int64(after.HeapAlloc)-before) / float64(n*len(value))
+		grown := float64(int(after.HeapAlloc)-before) / float64(n*len(value))
 		if grown < 0.9 || grown > 1.15 {
 			t.Errorf("%d values of 64 KiB take %.2f times their size, want 1.0 to 1.1", n, grown)
 		}
