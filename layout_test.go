@@ -38,22 +38,14 @@ func unkept(l *layout) (slots, unkept int) {
 		key  uintptr
 	}
 	records := make(map[named]bool)
-	add := func(j *journal.Journal) {
+	for i := range l.shards {
+		j := l.journalOf(uint32(i))
 		for r, pos := range j.Records {
 			word := l.table.slotWord(r.Word())
 			if l.table.retains {
 				word = heldWord(j.ExtraAt(pos).Strong, word)
 			}
 			records[named{word, l.table.slotOf(word, r.Ref(), r.Bits(), pos).Key}] = true
-		}
-	}
-	if l.kept != nil {
-		for i := range *l.kept {
-			add(&(*l.kept)[i])
-		}
-	} else {
-		for i := range l.shards {
-			add(&l.shards[i].journal)
 		}
 	}
 	for i := range l.Len() {

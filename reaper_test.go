@@ -6,6 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 	"weak"
+
+	"github.com/go-weak/weakmap/internal/gctest"
 )
 
 // TestPassesTakeATenthOfAProcessor: however many containers there are, and however fast collections
@@ -18,19 +20,7 @@ func TestPassesTakeATenthOfAProcessor(t *testing.T) {
 	for i := range maps {
 		maps[i].Store(i, value)
 	}
-	quit, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			select {
-			case <-quit:
-				return
-			default:
-				runtime.GC()
-			}
-		}
-	}()
-	defer func() { close(quit); <-done }()
+	defer gctest.CollectInBackground()()
 	next := func(last int64) (paidFor int64, at time.Time) {
 		for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond / 4) {
 			if paidFor, at = reaper.paidFor.Load(), time.Now(); paidFor != last {

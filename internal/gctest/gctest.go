@@ -1,17 +1,14 @@
 // Package gctest is the harness of tests that run beside the collector: what waits
 // for a death polls with a deadline, and what makes an object drops it on another
-// goroutine.
+// goroutine. It does not import the library, so that the tests inside it can use it.
 package gctest
 
 import (
-	"context"
 	"fmt"
 	"runtime"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/go-weak/weakmap"
 )
 
 // Patience is how long a test waits for what must happen: far longer than it ever takes, so
@@ -71,16 +68,6 @@ func Elsewhere(f func()) {
 		f()
 	}()
 	<-done
-}
-
-// Settle calls weakmap.Settle, which must succeed.
-func Settle(t testing.TB) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), Patience)
-	defer cancel()
-	if err := weakmap.Settle(ctx); err != nil {
-		t.Fatalf("Settle: %v", err)
-	}
 }
 
 // PanicText runs f and returns the text of its panic; "" means that it did not panic.

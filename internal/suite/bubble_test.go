@@ -56,7 +56,7 @@ func TestWhatABubbleFoundDoesNotHarmTheWorld(t *testing.T) {
 		if round%2 == 0 {
 			weakmap.RunAtExit()
 		}
-		gctest.Settle(t)
+		settle(t)
 	}
 	if s := m.Stats(); int(calls.Load()) != int(s.Reaped) || s.Entries != 0 {
 		t.Errorf("OnReap was called %d times, Stats = %+v", calls.Load(), s)
@@ -126,7 +126,7 @@ func TestABubbleEndsWhileOthersCallbacksBlock(t *testing.T) {
 		t.Errorf("%d calls have returned from a closed gate", n)
 	}
 	close(gate)
-	gctest.Settle(t)
+	settle(t)
 	if s := m.Stats(); int(calls.Load()) != int(s.Reaped) {
 		t.Errorf("%d calls, %d reaped", calls.Load(), s.Reaped)
 	}
@@ -152,7 +152,7 @@ func TestABubbleDelaysNoCallbacksOfOthers(t *testing.T) {
 		}
 		t.Error("a callback of others does not run while a bubble is at work")
 	})
-	gctest.Settle(t)
+	settle(t)
 	if !called.Load() || inside.Load() {
 		t.Errorf("the callback has run: %t, in the bubble: %t", called.Load(), inside.Load())
 	}
@@ -190,7 +190,7 @@ func TestOnReapNeverRunsTwiceAtATimeAcrossBubbles(t *testing.T) {
 			})
 		}
 	})
-	gctest.Settle(t)
+	settle(t)
 	if s := m.Stats(); int(calls.Load()) != int(s.Reaped) {
 		t.Errorf("%d calls, %d reaped", calls.Load(), s.Reaped)
 	}
@@ -323,7 +323,7 @@ func TestSettleInABubbleIsPatient(t *testing.T) {
 
 func TestSettleInABubbleEndsWithItsContext(t *testing.T) {
 	gate, entered := make(chan struct{}), make(chan struct{})
-	defer gctest.Settle(t)
+	defer settle(t)
 	defer close(gate)
 	gctest.Elsewhere(func() {
 		weakmap.Finalize(new(record), func(int) { close(entered); <-gate }, 0)

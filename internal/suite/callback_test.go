@@ -27,7 +27,7 @@ func TestBlockedCallbacksAreBounded(t *testing.T) {
 	if testing.Short() {
 		n = 10_000
 	}
-	gctest.Settle(t)
+	settle(t)
 	before := runtime.NumGoroutine()
 	var mu sync.Mutex
 	var ran atomic.Int32
@@ -48,7 +48,7 @@ func TestBlockedCallbacksAreBounded(t *testing.T) {
 		}
 	}
 	mu.Unlock()
-	gctest.Settle(t)
+	settle(t)
 	if got := ran.Load(); int(got) != n {
 		t.Errorf("%d of %d ran", got, n)
 	}
@@ -58,7 +58,7 @@ func TestBlockedCallbacksAreBounded(t *testing.T) {
 
 // More callbacks block for good than may block at once, and one that does not comes after them.
 func TestOneAfterManyBlockedCallbacksRuns(t *testing.T) {
-	gctest.Settle(t)
+	settle(t)
 	gate := make(chan struct{})
 	var blocked, ran atomic.Int32
 	most := mostBlocked(0)
@@ -84,7 +84,7 @@ func TestOneAfterManyBlockedCallbacksRuns(t *testing.T) {
 	})
 	gctest.Eventually(t, "entries go", func() bool { return m.Len() == 0 })
 	close(gate)
-	gctest.Settle(t)
+	settle(t)
 }
 
 // OnReap is always a little behind: what waits is what takes memory.
@@ -120,7 +120,7 @@ func TestReportsThatWereMadeTakeNoMemory(t *testing.T) {
 	for range behind {
 		allowed <- struct{}{}
 	}
-	gctest.Settle(t)
+	settle(t)
 	if got := calls.Load(); got != rounds*behind {
 		t.Errorf("%d calls of OnReap, want %d", got, rounds*behind)
 	}
@@ -141,7 +141,7 @@ func TestSettleWaitsBehindGoexit(t *testing.T) {
 			m.Store(i, &record{id: i})
 		}
 	})
-	gctest.Settle(t)
+	settle(t)
 	if got := calls.Load(); got != n {
 		t.Errorf("%d of %d calls of OnReap had begun after Settle", got, n)
 	}
@@ -170,11 +170,11 @@ func TestSettleReturnsFromABusyContainer(t *testing.T) {
 		}
 	}()
 	for range 2 {
-		gctest.Settle(t)
+		settle(t)
 	}
 	close(stop)
 	<-done
-	gctest.Settle(t)
+	settle(t)
 	if made.Load() != calls.Load() {
 		t.Errorf("%d of %d calls", calls.Load(), made.Load())
 	}
@@ -213,7 +213,7 @@ func TestCallbacksHaveNoLabels(t *testing.T) {
 			findDead(t, m)
 			gctest.Within(t, "all is reported", func() bool { return uint64(calls.Load()) == m.Stats().Reaped })
 		}
-		gctest.Settle(t)
+		settle(t)
 		if n := labelled.Load(); n > 0 {
 			t.Errorf("%d of %d calls ran under the labels of the goroutine that found the dead", n, calls.Load())
 		}
@@ -249,7 +249,7 @@ func TestSettleGoesToTheEndOfAChain(t *testing.T) {
 				key = next
 			}
 		})
-		gctest.Settle(t)
+		settle(t)
 		if n := m.Len(); n != 0 {
 			t.Errorf("reclaim %v: %d of %d links are left after Settle", reclaim, n, links)
 		}

@@ -44,7 +44,7 @@ func TestCapacityIsKept(t *testing.T) {
 				m.Store(inserted, new(record))
 			}
 		})
-		gctest.Settle(t)
+		settle(t)
 		if entries := m.Len(); entries > 0 {
 			t.Fatalf("Len = %d after Settle", entries)
 		}

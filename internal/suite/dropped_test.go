@@ -30,7 +30,7 @@ func TestDroppedContainersLeaveNothingOnLiveValues(t *testing.T) {
 				}
 			}
 			gctest.Elsewhere(round) // What values need once, such as the runtime's handle for weak pointers, is there after this.
-			gctest.Settle(t)
+			settle(t)
 			before := gctest.HeapObjects()
 			gctest.Elsewhere(round)
 			const tolerated = 1000 // what runtime and tests leave at the same time

@@ -46,12 +46,12 @@ func TestAnEmptiedMapIsSmall(t *testing.T) {
 			limit = emptied
 		}
 		each := 0
-		gctest.Settle(t)
+		settle(t)
 		for range 10 { // Passes leave garbage, and what they drop goes with the next collection.
 			if each = (gctest.HeapBytes() - before) / maps; each <= limit {
 				break
 			}
-			gctest.Settle(t)
+			settle(t)
 		}
 		if t.Logf("%s: %d bytes a map", c.name, each); each > limit {
 			t.Errorf("%s: a map takes %d bytes, want %d at most", c.name, each, limit)

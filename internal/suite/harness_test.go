@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -25,13 +26,22 @@ var (
 	within              = gctest.Within
 	await               = gctest.Await
 	elsewhere           = gctest.Elsewhere
-	settle              = gctest.Settle
 	panicText           = gctest.PanicText
 	mustPanic           = gctest.MustPanic
 	collectInBackground = gctest.CollectInBackground
 	withProcs           = gctest.WithProcs
 	heapBytes           = gctest.HeapBytes
 )
+
+// settle calls weakmap.Settle, which must succeed.
+func settle(t testing.TB) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), gctest.Patience)
+	defer cancel()
+	if err := weakmap.Settle(ctx); err != nil {
+		t.Fatalf("Settle: %v", err)
+	}
+}
 
 // record is the value type of most tests. It holds a pointer, so the collector reports the
 // death of each one by itself. It is of some size, since the runtime keeps what it knows of

@@ -22,7 +22,7 @@ func TestLargeCanonicalValuesTakeTheirSize(t *testing.T) {
 		before := gctest.HeapBytes()
 		gctest.Eventually(t, "the heap is at rest", func() bool {
 			last := before
-			gctest.Settle(t)
+			settle(t)
 			before = gctest.HeapBytes()
 			return max(before-last, last-before) < 16<<10
 		})

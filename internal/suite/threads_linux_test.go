@@ -54,7 +54,7 @@ func manySystemCalls(t *testing.T) {
 		}
 	})
 	begin := time.Now()
-	gctest.Settle(t)
+	settle(t)
 	if got := int(ran.Load()); got != n {
 		t.Errorf("%d of %d ran", got, n)
 	}
