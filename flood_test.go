@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-weak/weakmap/internal/collide"
 	"github.com/go-weak/weakmap/internal/row"
 	"github.com/go-weak/weakmap/internal/xxh"
 )
@@ -20,14 +21,7 @@ import (
 // counted in buckets and slots, not in time.
 
 // unmix is the inverse of multiplication by the second multiplier of XXH3.
-func unmix(h uint64) uint64 {
-	const mix = 0x9FB21C651E98DF25
-	inverse := uint64(mix)
-	for range 5 { // Newton's iteration
-		inverse *= 2 - mix*inverse
-	}
-	return h * inverse
-}
+func unmix(h uint64) uint64 { return h * collide.Inverse(0x9FB21C651E98DF25) }
 
 // wordWithHash returns a number whose hash is the lower half of h: the inverse of [xxh.Word]. Those for
 // other upper halves differ.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/go-weak/weakmap"
+	"github.com/go-weak/weakmap/internal/collide"
 	"github.com/go-weak/weakmap/internal/gctest"
 )
 
@@ -81,7 +82,7 @@ func crowded(n int) []uint64 {
 func keyInShard(wanted func(shard uint64) bool) uint64 {
 	for {
 		if h := rand.Uint64(); wanted(uint64(uint32(h) >> 28)) {
-			return unmixed(h)
+			return collide.Unmixed(h)
 		}
 	}
 }

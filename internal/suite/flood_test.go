@@ -2,7 +2,6 @@ package suite
 
 import (
 	"encoding/binary"
-	"math/bits"
 	"math/rand/v2"
 	"runtime"
 	"slices"
@@ -10,62 +9,14 @@ import (
 	"testing"
 	"weak"
 
-	"github.com/cespare/xxhash/v2"
 	"github.com/go-weak/weakmap"
+	"github.com/go-weak/weakmap/internal/collide"
 	"github.com/go-weak/weakmap/internal/gctest"
 )
 
 // Keys are chosen by their hashes here: those of a user's Hash, of which the container takes all bits
 // into account by the last step of XXH64; and those of strings that are long, by XXH64 itself. Short
 // ones and numbers are hashed with a seed that only the process knows: flood_test.go of the root has them.
-const (
-	prime1 = 0x9E3779B185EBCA87
-	prime2 = 0xC2B2AE3D27D4EB4F
-	prime3 = 0x165667B19E3779F9
-)
-
-// unmixed returns what the last step of XXH64 makes h of: a result of Hash that leads to the
-// place in a table, and the tag, that the low half of h says.
-func unmixed(h uint64) uint64 {
-	h = (h ^ h>>32) * inverse(prime3)
-	h = (h ^ h>>29 ^ h>>58) * inverse(prime2)
-	return h ^ h>>33
-}
-
-// inverse returns the inverse of an odd n modulo 2^64, by Newton's iteration.
-func inverse(n uint64) uint64 {
-	x := n
-	for range 5 {
-		x *= 2 - n*x
-	}
-	return x
-}
-
-// longString returns string i of the given group. All of a group have one XXH64 value.
-func longString(group, i uint64) string {
-	// A lane takes one word of every 32 bytes: v becomes rotl(v+word*prime2, 31)*prime1. The first two
-	// words of the third lane, which begins with 0, are such that it is the group after them.
-	var b [256]byte
-	after := bits.RotateLeft64(i*prime2, 31) * prime1
-	binary.LittleEndian.PutUint64(b[16:], i)
-	binary.LittleEndian.PutUint64(b[16+32:], (group-after)*inverse(prime2))
-	return string(b[:])
-}
-
-func TestKeysWithChosenHashes(t *testing.T) {
-	for range 1000 {
-		h := rand.Uint64()
-		mixed := unmixed(h)
-		mixed = (mixed ^ mixed>>33) * prime2
-		mixed = (mixed ^ mixed>>29) * prime3
-		if mixed ^= mixed >> 32; mixed != h {
-			t.Fatalf("the last step of XXH64 makes %#x of %#x, want %#x", mixed, unmixed(h), h)
-		}
-		if group := rand.Uint64(); xxhash.Sum64String(longString(group, h)) != xxhash.Sum64String(longString(group, 0)) || longString(group, h) == longString(group, 0) {
-			t.Fatalf("group %#x has not one XXH64 value", group)
-		}
-	}
-}
 
 // spread returns n hashes in groups of the given size that have the low halves in common, and with them
 // their place in a table. The groups lie as far apart as they are long, in each of the first eight
@@ -89,7 +40,7 @@ func TestLoadsOfFloodingKeys(t *testing.T) {
 		loadsOfFloods(t, func(key uint64) uint64 { return key }, func(group int) []uint64 {
 			keys := spread(1<<14, group)
 			for i, h := range keys {
-				keys[i] = unmixed(h)
+				keys[i] = collide.Unmixed(h)
 			}
 			return keys
 		})
@@ -98,15 +49,15 @@ func TestLoadsOfFloodingKeys(t *testing.T) {
 		hash := func(key string) uint64 { return binary.LittleEndian.Uint64([]byte(key)) }
 		loadsOfFloods(t, hash, func(group int) (keys []string) {
 			for _, h := range spread(1<<14, group) {
-				keys = append(keys, string(binary.LittleEndian.AppendUint64(nil, unmixed(h))))
+				keys = append(keys, string(binary.LittleEndian.AppendUint64(nil, collide.Unmixed(h))))
 			}
 			return keys
 		})
 	})
 	t.Run("long strings", func(t *testing.T) {
 		loadsOfFloods(t, nil, func(group int) (keys []string) {
-			for i := range uint64(1 << 13) {
-				keys = append(keys, longString(i/uint64(max(group, 1)), i))
+			for i := range 1 << 13 {
+				keys = append(keys, collide.String(uint64(i/max(group, 1)), i))
 			}
 			return keys
 		})

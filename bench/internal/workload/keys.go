@@ -3,7 +3,7 @@ package workload
 import (
 	"math/rand/v2"
 
-	"github.com/go-weak/weakmap/bench/internal/flood"
+	"github.com/go-weak/weakmap/internal/collide"
 )
 
 // A keyKind makes the i'th key of an unbounded sequence of different keys. Keys of different
@@ -35,9 +35,9 @@ var (
 	objects64  = objectKeys[[8]uint64]("64B")
 	objects256 = objectKeys[[32]uint64]("256B")
 
-	craftedKeys = keyKind[string]{name: "crafted", make: func(i uint64) string { return flood.String(int(i)) }}
+	craftedKeys = keyKind[string]{name: "crafted", make: func(i uint64) string { return collide.String(0, int(i)) }}
 	randomKeys  = keyKind[string]{name: "random", make: func(i uint64) string {
-		var b [flood.Length]byte
+		var b [collide.Length]byte
 		_, _ = rand.NewChaCha8([32]byte{byte(i), byte(i >> 8), byte(i >> 16), byte(i >> 24)}).Read(b[:])
 		return string(b[:])
 	}}
