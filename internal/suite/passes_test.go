@@ -4,8 +4,6 @@ import (
 	"runtime"
 	"sync/atomic"
 	"testing"
-	"time"
-	"weak"
 
 	"github.com/go-weak/weakmap"
 	"github.com/go-weak/weakmap/internal/gctest"
@@ -86,45 +84,5 @@ func TestReapAfterEachCollection(t *testing.T) {
 		if left := m.Len(); left > 0 {
 			t.Errorf("round %d: %d of %d entries are left after a collection and Reap", round, left, n)
 		}
-	}
-}
-
-// A pass over one container must not keep another that was dropped during it.
-func TestNoCallOfOnReapAfterTheMapWasCollected(t *testing.T) {
-	large := new(weakmap.Map[int, record])
-	values := make([]*record, 200_000)
-	for i := range values {
-		values[i] = new(record)
-		large.Store(i, values[i])
-	}
-	var late, calls atomic.Int64
-	type holder struct {
-		m      *weakmap.Map[int, record]
-		values [10]*record
-	}
-	var small [16]*holder
-	deadline := time.Now().Add(1500 * time.Millisecond)
-	for i := 0; time.Now().Before(deadline); i++ {
-		gctest.Elsewhere(func() {
-			h := &holder{m: new(weakmap.Map[int, record])}
-			w := weak.Make(h.m)
-			h.m.OnReap = func(int) {
-				calls.Add(1)
-				if w.Value() == nil {
-					late.Add(1)
-				}
-			}
-			for k := range h.values {
-				h.values[k] = new(record)
-				h.m.Store(k, h.values[k])
-			}
-			small[i%len(small)] = h // The one that was here goes with its values.
-		})
-		runtime.GC()
-	}
-	runtime.KeepAlive(values)
-	runtime.KeepAlive(large)
-	if n := late.Load(); n > 0 {
-		t.Errorf("%d of %d calls of OnReap came after their map had been collected", n, calls.Load())
 	}
 }
