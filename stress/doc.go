@@ -1,3 +1,3 @@
-// Package stress holds the tests that run every scenario of the stress command briefly, and a
-// fuzz target. README.md says what the scenarios are.
+// Package stress holds the tests that run every scenario of the stress command briefly.
+// README.md says what the scenarios are.
 package stress
