@@ -142,3 +142,15 @@ func runtimeAtWork(cleanups, finalizers bool) bool {
 		}
 	}
 }
+
+// followed counts the runtime cleanups that start callbacks.
+var followed struct {
+	refs atomic.Int64 // made for a Ref; exits.made are those for a Finalizer
+	gone atomic.Int64 // those that have run, were stopped, or never will run
+}
+
+// following reports whether a runtime cleanup may still start a callback.
+func following() bool {
+	gone := followed.gone.Load() // First: more may be made and run after this.
+	return gone < int64(exits.made.Load())+followed.refs.Load()
+}

@@ -2,9 +2,14 @@ package weakmap
 
 import (
 	"cmp"
+	"context"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
+
+	"github.com/go-weak/weakmap/internal/bubble"
+	"github.com/go-weak/weakmap/internal/callback"
 )
 
 // exits holds the finalizers that are still to run, for RunAtExit to find, and keeps them until
@@ -213,6 +218,36 @@ func (r *exitRun) end() {
 	}
 }
 
+// waitBriefly is RunAtExit's wait for the callbacks that are due.
+func waitBriefly() {
+	ctx, cancel := context.WithTimeout(context.Background(), exitPatience)
+	defer cancel()
+	in := bubble.ID()
+	if in == 0 {
+		callbacks.Wait(ctx, callback.Everywhere)
+		return
+	}
+	callbacks.Wait(ctx, func(of uint64) bool { return of == in })
+	elsewhere := func(of uint64) bool { return of != in }
+	if !callbacks.Pending(elsewhere) {
+		return
+	}
+	done := bubble.Run(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), exitPatience)
+		defer cancel()
+		callbacks.Wait(ctx, elsewhere)
+	})
+	if done != nil {
+		<-done
+	}
+}
+
+// exitPatience is how long RunAtExit waits for what collections have started: far
+// longer than removing a directory takes, but short enough that a callback that blocks
+// forever, or that calls RunAtExit itself, does not make it hang. There is no evidence
+// for its exact value.
+const exitPatience = time.Second
+
 // abandoned counts, for each plot of addresses, the cleanups that wait for the
 // death of an object though their finalizer was called or detached. A cleanup
 // can be stopped only while the object is held, and a weak pointer on each object
@@ -229,16 +264,4 @@ const abandonedMax = 16
 // plotOf returns the plot that address belongs to.
 func plotOf(address uintptr) uint16 {
 	return uint16((uint64(address) * 0x9e3779b97f4a7c15 >> 40) % uint64(len(abandoned)))
-}
-
-// followed counts the runtime cleanups that start callbacks.
-var followed struct {
-	refs atomic.Int64 // made for a Ref; exits.made are those for a Finalizer
-	gone atomic.Int64 // those that have run, were stopped, or never will run
-}
-
-// following reports whether a runtime cleanup may still start a callback.
-func following() bool {
-	gone := followed.gone.Load() // First: more may be made and run after this.
-	return gone < int64(exits.made.Load())+followed.refs.Load()
 }

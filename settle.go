@@ -159,33 +159,3 @@ func sweepOnce(ctx context.Context) error {
 	in := bubble.ID()
 	return callbacks.Wait(ctx, func(of uint64) bool { return of == in })
 }
-
-// waitBriefly is RunAtExit's wait for the callbacks that are due.
-func waitBriefly() {
-	ctx, cancel := context.WithTimeout(context.Background(), exitPatience)
-	defer cancel()
-	in := bubble.ID()
-	if in == 0 {
-		callbacks.Wait(ctx, callback.Everywhere)
-		return
-	}
-	callbacks.Wait(ctx, func(of uint64) bool { return of == in })
-	elsewhere := func(of uint64) bool { return of != in }
-	if !callbacks.Pending(elsewhere) {
-		return
-	}
-	done := bubble.Run(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), exitPatience)
-		defer cancel()
-		callbacks.Wait(ctx, elsewhere)
-	})
-	if done != nil {
-		<-done
-	}
-}
-
-// exitPatience is how long RunAtExit waits for what collections have started: far
-// longer than removing a directory takes, but short enough that a callback that blocks
-// forever, or that calls RunAtExit itself, does not make it hang. There is no evidence
-// for its exact value.
-const exitPatience = time.Second

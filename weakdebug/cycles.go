@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-weak/weakmap"
 	"github.com/go-weak/weakmap/internal/cycle"
+	"github.com/go-weak/weakmap/internal/inspect"
 )
 
 // A Path leads from a value of a KeyMap back to the value's own key, so that both
@@ -39,9 +40,8 @@ func (p Path) String() string { return p.text }
 // entry counts as used. Nothing is kept alive afterwards. Cycles takes about 0.1 µs to
 // 1 µs for each object.
 func Cycles[K, V any](m *weakmap.KeyMap[K, V], max int) []Path {
-	return cycles(func(yield func(key, value any) bool) {
-		m.Range(func(key *K, value V) bool { return yield(key, value) })
-	}, max)
+	entries, _ := inspect.Attached(m)
+	return cycles(entries, max)
 }
 
 func cycles(entries iter.Seq2[any, any], most int) (paths []Path) {
@@ -50,9 +50,6 @@ func cycles(entries iter.Seq2[any, any], most int) (paths []Path) {
 	for key, value := range entries {
 		steps, found := w.Find(value, cycle.GoalOf(key))
 		if found {
-			if steps == "" {
-				steps = "the value itself"
-			}
 			paths = append(paths, Path{cycle.TypeName(reflect.TypeOf(key)) + " → " + steps})
 		}
 		if w.GaveUp() {

@@ -174,28 +174,11 @@ func TestJSON(t *testing.T) {
 	if want := (row{Name: "plain", Type: "weakdebug.spy"}); !reflect.DeepEqual(r.Containers[1], want) {
 		t.Errorf("a container without figures of the engine is %+v, want %+v", r.Containers[1], want)
 	}
-	if p := r.Process; p.Go != runtime.Version() || p.Goroutines == 0 || p.HeapObjects == 0 || *p.CallbacksDue != due {
+	if p := r.Process; p.Go != runtime.Version() || p.Goroutines == 0 || p.HeapObjects == 0 || p.CallbacksDue != due {
 		t.Errorf("the process is %+v", p)
 	}
 	if age := time.Since(r.Time); age < 0 || age > time.Minute {
 		t.Errorf("the time is %v", r.Time)
-	}
-}
-
-func TestWithoutTheEngine(t *testing.T) {
-	withEngine(t, nil)
-	publish(t, "plain", &spy{})
-	text := get(t, "?format=json")
-	for _, absent := range []string{"CallbacksDue", "Shards", "LastPass", "ReportsDue", "RetainMax", "HitRate"} {
-		if strings.Contains(text, absent) {
-			t.Errorf("the JSON has %s: %s", absent, text)
-		}
-	}
-	if all := parsePrometheus(t, get(t, "?format=prometheus")); len(all) == 0 || all["weakmap_callbacks_due"].kind != "" {
-		t.Errorf("%d metrics, with %+v among them", len(all), all["weakmap_callbacks_due"])
-	}
-	if page := get(t, ""); !strings.Contains(page, `data-name="plain"`) {
-		t.Error("the page does not show it")
 	}
 }
 

@@ -191,9 +191,7 @@ func tiles(p *process) []cell {
 	if p.CleanupsDue != nil {
 		tiles[4].level(int(*p.CleanupsDue))
 	}
-	if p.CallbacksDue != nil {
-		tiles[5].level(*p.CallbacksDue)
-	}
+	tiles[5].level(p.CallbacksDue)
 	return tiles
 }
 

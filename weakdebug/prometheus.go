@@ -98,7 +98,7 @@ var processMetrics = []metric[*process]{
 	{"weakmap_cleanups_due", gauge, "Cleanups that the runtime has queued and not run.",
 		optional(func(p *process) *uint64 { return p.CleanupsDue })},
 	{"weakmap_callbacks_due", gauge, "Callbacks that wait for a goroutine to run them.",
-		optional(func(p *process) *int { return p.CallbacksDue })},
+		known(func(p *process) uint64 { return uint64(p.CallbacksDue) })},
 }
 
 func writePrometheus(w *bytes.Buffer, r *report) error {

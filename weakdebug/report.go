@@ -29,7 +29,7 @@ type process struct {
 	HeapLive     uint64  // bytes that the last collection found reachable
 	HeapObjects  uint64  // bytes, of objects that are reachable or not swept yet
 	CleanupsDue  *uint64 `json:",omitempty"` // that the runtime has queued and not run; from Go 1.26 on
-	CallbacksDue *int    `json:",omitempty"` // of this library's queue
+	CallbacksDue int     // of this library's queue
 }
 
 // A row is what one container shows.
@@ -130,10 +130,7 @@ func newProcess() process {
 		due := n(5) - min(n(4), n(5))
 		p.CleanupsDue = &due
 	}
-	if inspect.Engine != nil {
-		due := inspect.Engine.CallbacksDue()
-		p.CallbacksDue = &due
-	}
+	p.CallbacksDue = inspect.Engine.CallbacksDue()
 	return p
 }
 

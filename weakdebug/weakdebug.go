@@ -40,7 +40,6 @@
 package weakdebug
 
 import (
-	"iter"
 	"maps"
 	"slices"
 	"sync"
@@ -75,12 +74,10 @@ func Publish[T any, C interface {
 			return row{}, false
 		}
 		r := row{Name: name, Type: kind, Stats: c.Stats()}
-		if inspect.Engine != nil {
-			if f, ok := inspect.Engine.Figures(c); ok {
-				r.show(f)
-			}
+		if f, ok := inspect.Engine.Figures(c); ok {
+			r.show(f)
 		}
-		_, r.keyed = entriesOf(c)
+		_, r.keyed = inspect.Attached(c)
 		return r, true
 	}, lives: func() bool {
 		return object.Value() != nil
@@ -89,20 +86,12 @@ func Publish[T any, C interface {
 		if c == nil {
 			return nil, false
 		}
-		entries, ok := entriesOf(c)
+		entries, ok := inspect.Attached(c)
 		if !ok {
 			return nil, false
 		}
 		return cycles(entries, cyclesLimit), true
 	}})
-}
-
-// entriesOf returns the entries of a container, and false if it is no KeyMap.
-func entriesOf(container any) (entries iter.Seq2[any, any], ok bool) {
-	if inspect.Attached == nil {
-		return nil, false
-	}
-	return inspect.Attached(container)
 }
 
 // Unpublish frees the name of a container and reports whether there was one

@@ -23,7 +23,7 @@ func holders[T any](p weak.Pointer[T]) string {
 		lines = append(lines, "It never dies: "+fact+".")
 	}
 	if len(facts) == 0 {
-		mentions := mentions(stacks(), rangeOf(p))
+		mentions := mentions(stacks(), placeOf(p))
 		if len(mentions) > 0 {
 			lines = append(lines, "Calls that have its address among their arguments (after which ? stands: perhaps only once had):")
 			lines = append(lines, mentions...)
@@ -97,37 +97,29 @@ func hasPointers(t reflect.Type) bool {
 	return true
 }
 
-// An addressRange is where an object lies. Objects of the heap do not move.
-type addressRange struct{ from, size uintptr }
-
-// rangeOf returns where the object of p lies, without holding it.
-func rangeOf[T any](p weak.Pointer[T]) addressRange {
+// placeOf returns where the object of p lies, without holding it. Objects of the heap do not move.
+func placeOf[T any](p weak.Pointer[T]) cycle.Goal {
 	object := p.Value()
-	return addressRange{uintptr(unsafe.Pointer(object)), unsafe.Sizeof(*object)}
+	return cycle.GoalAt(uintptr(unsafe.Pointer(object)), unsafe.Sizeof(*object))
 }
-
-func (r addressRange) has(address uintptr) bool { return address-r.from < r.size }
 
 // attached returns the ways from values of KeyMaps to the object of p, if it finds
 // any, without holding it.
 func attached[T any](p weak.Pointer[T]) string {
-	if inspect.Attached == nil || len(undying(p)) > 0 {
+	if len(undying(p)) > 0 {
 		return ""
 	}
 	entries, ok := inspect.Attached(nil)
 	if !ok {
 		return ""
 	}
-	object, w := rangeOf(p), cycle.NewWalk(objectsLimit)
+	object, w := placeOf(p), cycle.NewWalk(objectsLimit)
 	var lines []string
 	for key, value := range entries {
-		steps, found := w.Find(value, cycle.GoalAt(object.from, object.size))
+		steps, found := w.Find(value, object)
 		if found {
-			if steps == "" {
-				steps = "the value itself"
-			}
 			whose := "whose key is a " + cycle.TypeName(reflect.TypeOf(key))
-			if object.has(reflect.ValueOf(key).Pointer()) {
+			if object.Has(reflect.ValueOf(key).Pointer()) {
 				whose = "whose key it is itself, so that both live"
 			}
 			lines = append(lines, fmt.Sprintf("weaktest: it is held by a value in a KeyMap %s: *%s → %s", whose, cycle.TypeName(reflect.TypeFor[T]()), steps))
@@ -160,9 +152,9 @@ func stacks() string {
 // word matches a word among the arguments of a call in a stack trace.
 var word = regexp.MustCompile(`0x[0-9a-f]+`)
 
-// mentions returns the calls in a trace that have an address in r among their
+// mentions returns the calls in a trace that have an address in the object among their
 // arguments: the goroutine, the call, and the line of source.
-func mentions(trace string, r addressRange) (calls []string) {
+func mentions(trace string, object cycle.Goal) (calls []string) {
 	for _, goroutine := range strings.Split(trace, "\n\n") {
 		lines := strings.Split(goroutine, "\n")
 		for i, call := range lines {
@@ -171,7 +163,7 @@ func mentions(trace string, r addressRange) (calls []string) {
 				continue
 			}
 			for _, w := range word.FindAllString(call[at:], -1) {
-				if address, err := strconv.ParseUint(w, 0, 64); err == nil && r.has(uintptr(address)) {
+				if address, err := strconv.ParseUint(w, 0, 64); err == nil && object.Has(uintptr(address)) {
 					source, _, _ := strings.Cut(strings.TrimSpace(lines[i+1]), " +")
 					calls = append(calls, fmt.Sprintf("  %s %s at %s", strings.TrimSuffix(lines[0], ":"), call, source))
 					break

@@ -8,6 +8,7 @@
 package cycle
 
 import (
+	"cmp"
 	"reflect"
 	"regexp"
 	"strconv"
@@ -82,7 +83,7 @@ func (w *way) String() string {
 
 // Find returns a shortest way from value to a pointer into the goal, such as
 // ".view.of", and false if there is none, or none was found before the walk gave up.
-// The way is "" if value is such a pointer itself. Nothing is held afterwards.
+// The way is "the value itself" if that is such a pointer. Nothing is held afterwards.
 func (w *Walk) Find(value any, goal Goal) (steps string, found bool) {
 	w.goal, w.seen = goal, make(map[place]bool)
 	defer func() { w.seen, w.now, w.next = nil, nil, nil }()
@@ -96,7 +97,7 @@ func (w *Walk) Find(value any, goal Goal) (steps string, found bool) {
 	for len(w.now) > 0 {
 		for _, s := range w.now {
 			if end, found := w.look(s); found {
-				return end.String(), true
+				return cmp.Or(end.String(), "the value itself"), true
 			}
 			if w.GaveUp() {
 				return "", false

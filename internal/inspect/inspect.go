@@ -8,7 +8,7 @@ import (
 )
 
 // Engine gives figures. Package weakmap sets it when it is initialized, and it does
-// not change after that; nil means that there are none.
+// not change after that.
 var Engine Source
 
 // Watched says whether Figures.LastPass is used. Package weakdebug sets it when it is initialized,
