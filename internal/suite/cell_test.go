@@ -1,13 +1,11 @@
 package suite
 
 import (
-	"errors"
 	"math/rand/v2"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 	"unsafe"
 	"weak"
@@ -15,7 +13,7 @@ import (
 	"github.com/go-weak/weakmap"
 )
 
-// What a Cell has in common with other containers that load is in cutoff_test.go.
+// What a Cell has in common with other containers that load is in load_share_test.go and cutoff_test.go.
 
 func TestCellHasTwentyFourBytes(t *testing.T) {
 	if n := unsafe.Sizeof(weakmap.Cell[record]{}); n > 24 {
@@ -70,47 +68,6 @@ func TestCellDoesNotKeepItsValue(t *testing.T) {
 		t.Errorf("Load of a dead value = %p, %t", v, ok)
 	}
 	runtime.KeepAlive(&c)
-}
-
-func TestCellComputesOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l, v := cellLoading(), new(record)
-		result := make(chan func() (*record, error), 1)
-		computes := l.begin(0, result)
-		waits := []*outcome{l.join(t, 0), l.join(t, 0), l.join(t, 0)}
-		result <- returns(v, nil)
-		synctest.Wait()
-		computes.want(t, "who computed", v, false, nil)
-		for _, w := range waits {
-			w.want(t, "a waiter", v, true, nil)
-		}
-		l.wantLoad(t, "afterwards", 0, v)
-		runtime.KeepAlive(v)
-	})
-}
-
-func TestCellErrors(t *testing.T) {
-	var c weakmap.Cell[record]
-	mine := errors.New("mine")
-	for _, x := range []struct {
-		v         *record
-		err, want error
-	}{{nil, mine, mine}, {new(record), mine, mine}, {nil, nil, weakmap.ErrNilValue}} {
-		if v, loaded, err := c.LoadOrCompute(returns(x.v, x.err)); v != nil || loaded || err != x.want {
-			t.Errorf("LoadOrCompute = %p, %t, %v, want %v", v, loaded, err, x.want)
-		}
-		if v, ok := c.Load(); ok {
-			t.Errorf("an error left %p", v)
-		}
-	}
-	if text := panicText(func() { c.LoadOrCompute(func() (*record, error) { panic("mine") }) }); text != "mine" {
-		t.Errorf("panic %q", text)
-	}
-	v := new(record)
-	if got, loaded, err := c.LoadOrCompute(returns(v, nil)); got != v || loaded || err != nil {
-		t.Errorf("after them: %p, %t, %v", got, loaded, err)
-	}
-	runtime.KeepAlive(v)
 }
 
 func TestCellAllocatesNothingButTheWeakPointer(t *testing.T) {

@@ -108,27 +108,6 @@ func TestACutOffLoadReturnsWhatItComputed(t *testing.T) {
 	})
 }
 
-// A cut comes between two values from Store or Swap: a store without a cut wins as always.
-func TestAStoreWithoutACutWinsOverALoad(t *testing.T) {
-	eachLoadingInABubble(t, func(t *testing.T, l *loading) {
-		for bind, store := range l.binders {
-			for _, err := range []error{nil, errors.New("mine")} {
-				stored, v := &record{id: 1}, &record{id: 2}
-				result := make(chan func() (*record, error), 1)
-				computes, waits := l.begin(0, result), l.join(t, 0)
-				store(0, stored)
-				result <- returns(v, err)
-				synctest.Wait()
-				computes.want(t, bind+": who computed", stored, true, nil)
-				waits.want(t, bind+": who waited", stored, true, nil)
-				l.wantLoad(t, bind, 0, stored)
-				l.cut["Clear"](0)
-				runtime.KeepAlive(stored)
-			}
-		}
-	})
-}
-
 func TestWhatEndsABindingCutsNoLoadOff(t *testing.T) {
 	eachLoadingInABubble(t, func(t *testing.T, l *loading) {
 		for how, unbind := range l.other {

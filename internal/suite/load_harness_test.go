@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"hash/maphash"
+	"iter"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -22,6 +23,9 @@ type loading struct {
 	cut           map[string]func(key int)                                                                                  // what invalidates
 	other         map[string]func(key int)                                                                                  // what unbinds, and cuts off nothing
 	binders       map[string]func(key int, v *record)
+	container     container  // nil for a Cell
+	count         func() int // of what All yields; nil for a Cell
+	nilIsAValue   bool
 }
 
 const loadingKeys = 8
@@ -39,18 +43,24 @@ func eachLoading(t *testing.T, test func(t *testing.T, l *loading)) {
 	})
 }
 
-// eachLoadingInABubble is eachLoading in bubbles of synctest, where Wait returns when all calls
-// that are to wait do.
+// eachLoadingInABubble runs a test in bubbles of synctest, where Wait returns when all calls that
+// are to wait do. That is quick, so containers have all configurations.
 func eachLoadingInABubble(t *testing.T, test func(t *testing.T, l *loading)) {
 	t.Helper()
-	eachLoading(t, func(t *testing.T, l *loading) {
-		synctest.Test(t, func(t *testing.T) { test(t, l) })
-	})
+	run := func(t *testing.T, name string, l *loading) {
+		t.Run(name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { test(t, l) }) })
+	}
+	everywhere(t, func(t *testing.T, c configuration) { run(t, "Map", mapLoading(c)) })
+	eachKeying(t, func(t *testing.T, c configuration) { run(t, "KeyMap", keyMapLoading(c)) })
+	eachConfig(t, func(t *testing.T, c configuration) { run(t, "KeyMap by equality", equalKeyLoading(c)) })
+	run(t, "Cell", cellLoading())
 }
 
 func mapLoading(c configuration) *loading {
 	m := newMap[int, record](c)
 	return &loading{
+		container:     m,
+		count:         func() int { return yielded(m.All()) },
 		keys:          loadingKeys,
 		load:          m.Load,
 		store:         m.Store,
@@ -80,7 +90,7 @@ func mapLoading(c configuration) *loading {
 
 func keyMapLoading(c configuration) *loading {
 	keys := newRecords(loadingKeys)
-	return keyMapLoadingBy(c, nil, func(key int) *record { return keys[key] })
+	return keyMapLoadingBy(c, hasherOf[record](c), func(key int) *record { return keys[key] })
 }
 
 // equalKeyLoading is keyMapLoading where each call has an object of its own, which is held.
@@ -96,6 +106,10 @@ func equalKeyLoading(c configuration) *loading {
 func keyMapLoadingBy(c configuration, h weakmap.Hasher[*record], object func(key int) *record) *loading {
 	m := &weakmap.KeyMap[record, *record]{Config: c.config(), Hasher: h}
 	return &loading{
+		container:   m,
+		count:       func() int { return yielded(m.All()) },
+		nilIsAValue: true,
+
 		keys:  loadingKeys,
 		load:  func(key int) (*record, bool) { return m.Load(object(key)) },
 		store: func(key int, v *record) { m.Store(object(key), v) },
@@ -125,6 +139,13 @@ func keyMapLoadingBy(c configuration, h weakmap.Hasher[*record], object func(key
 			},
 		},
 	}
+}
+
+func yielded[K, V any](all iter.Seq2[K, V]) (n int) {
+	for range all {
+		n++
+	}
+	return n
 }
 
 // byID is a Hasher by which records with one id are the same.
