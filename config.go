@@ -81,7 +81,8 @@ const (
 
 	// PerValue uses one runtime cleanup callback for each stored value, which
 	// deletes its entry. After a collection that found no value dead, nothing
-	// runs.
+	// runs. An object that its runtime finalizer brings back, and that is stored
+	// again and again, keeps the cleanup of each time until it is gone for good.
 	PerValue
 )
 

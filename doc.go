@@ -60,7 +60,7 @@
 // between bubbles and with code outside. Callbacks after a collection run outside
 // all bubbles, as the runtime's own cleanups do. Only OnReap for an entry that a call
 // in a bubble found dead runs in that bubble, unless OnReap of that container is
-// running outside.
+// running outside. If it sleeps, the bubble must not end before it: Settle waits.
 //
 // Nothing is left behind. Containers without entries have no goroutine; unused
 // ones have no heap memory, and emptied ones about 600 bytes, besides what

@@ -165,6 +165,16 @@ func (ks *keying) route() route {
 	return bySearch
 }
 
+// isReflexive reports whether k is equal to itself, as a NaN is not. With a Hasher it must be called with
+// no lock held.
+func (ks *keying) isReflexive(k key) bool {
+	switch ks.class {
+	case boxes, copies, alikes:
+		return ks.equal(k.at, escape.Hide(k.at))
+	}
+	return true
+}
+
 // given is the inverse of keying.at. Safety: as that of storedKey.
 func given[K comparable](c class, k key) K {
 	switch c {

@@ -139,19 +139,22 @@ func (t *table) use(b *row.Bucket, head *row.Head, at uintptr, word, v unsafe.Po
 	}
 	l, h, s := t.lockFor(func(l *layout) uint32 { return t.hash(&l.hashing, k) }) // It may be another than in b's layout.
 	defer t.unlock(s)
-	// The slot may be in a layout that was replaced, or another binding's. If there is none
-	// with this word, the binding was removed, or is held already. If the slot held its
-	// referent, it may have let go of it since.
-	wanted := func(c *row.Bucket, at uintptr) bool {
-		w := c.Word(at)
-		return w == word || word == v && t.referent(w) == v
-	}
 	if l.Has(b) {
-		if wanted(b, at) {
-			t.hold(l, s, b, at, v)
+		// Since the slot was read, the binding may have been removed, and the slot be another's. Then it
+		// is that one's marks that were cleared, and as it may have let go of its referent, nothing would
+		// hold it again: it counts as used.
+		if word := b.Word(at); word != nil {
+			if v := t.referent(word); v != nil {
+				t.hold(l, s, b, at, v)
+			}
 		}
-	} else if b, at, ok := l.Find(h, func(b *row.Bucket, at uintptr) bool {
-		return wanted(b, at) && t.hashOfRecord(&l.hashing, s.journal.At(l.Pos(b, at)).Bits()) == h
+		return
+	}
+	// The slot is in a layout that was replaced. If there is none with this word, the binding was
+	// removed, or is held already. If the slot held its referent, it may have let go of it since.
+	if b, at, ok := l.Find(h, func(b *row.Bucket, at uintptr) bool {
+		w := b.Word(at)
+		return (w == word || word == v && t.referent(w) == v) && t.hashOfRecord(&l.hashing, s.journal.At(l.Pos(b, at)).Bits()) == h
 	}); ok {
 		t.hold(l, s, b, at, v)
 	}
@@ -305,7 +308,7 @@ func (r *retention) forget() {
 func (t *table) useListed(e listed) {
 	l, h, s := t.lockFor(func(l *layout) uint32 { return t.hashOfListed(l, e) })
 	defer t.unlock(s)
-	if b, at, ok := t.locate(l, s, h, e.word); ok {
+	if b, at, ok := t.locateListed(l, s, h, e); ok {
 		t.hold(l, s, b, at, e.referent)
 	}
 }
@@ -411,7 +414,10 @@ func (t *table) saveMarks(l *layout) []uint32 {
 		for at := range uintptr(row.Slots) {
 			if b.Word(at) != nil {
 				j := &l.shards[l.ShardOf(uint32(n))].journal
-				j.ExtraAt(l.Pos(b, at)).Marks = row.MarksOf(saved[n], at)
+				x := j.ExtraAt(l.Pos(b, at))
+				if x.Marks = row.MarksOf(saved[n], at); x.Strong == nil {
+					x.Marks |= row.Cold // A use of what had the slot before may just have cleared them: see use.
+				}
 			}
 		}
 	}
@@ -419,22 +425,31 @@ func (t *table) saveMarks(l *layout) []uint32 {
 }
 
 // carryUses notes in next the uses that were noted in l since its marks were saved. It is called
-// once next is published: a use in l that is noted afterwards sees that, and is noted again. Must be
-// called with the locks of all shards held.
+// once next is published: a use in l that is noted afterwards sees that, and is noted again. So is one
+// of what has let go of its referent. A slot may have been emptied, or another's, before its use was
+// noted. Must be called with the locks of all shards of l held.
 func (t *table) carryUses(l, next *layout, saved []uint32) {
+	locked := &next.shards[0] == &l.shards[0] // Others may be locked by writers that have seen next.
 	for n, marks := range saved {
-		used := marks &^ l.Head(uint32(n)).AllMarks()
+		b, used := l.At(uint32(n)), marks&^l.Head(uint32(n)).AllMarks()
 		for at := range uintptr(row.Slots) {
-			if row.MarksOf(used, at) == 0 {
+			if row.MarksOf(used, at) == 0 || b.Word(at) == nil {
 				continue
 			}
-			r := l.journalOf(l.ShardOf(uint32(n))).At(l.Pos(l.At(uint32(n)), at))
+			r := l.journalOf(l.ShardOf(uint32(n))).At(l.Pos(b, at))
 			h, _, ok := t.rehashed(l, next, r)
 			if !ok {
 				continue
 			}
-			if b, at, ok := t.locate(next, next.shard(h), h, r.Word()); ok {
+			s := next.shard(h)
+			if !locked {
+				s.mu.Lock()
+			}
+			if b, at, ok := t.locate(next, s, h, r.Word()); ok && s.journal.ExtraAt(next.Pos(b, at)).Strong != nil {
 				next.HeadOf(b).Use(at)
+			}
+			if !locked {
+				s.mu.Unlock()
 			}
 		}
 	}

@@ -125,3 +125,32 @@ func TestSchedulesOfAnEvictionOfWhatIsAlwaysUsed(t *testing.T) {
 	}
 	runtime.KeepAlive(&values)
 }
+
+// A layout is replaced. Before its uses are carried, a lookup notes in it the use of a binding that is gone,
+// whose slot is that of one that has let go of its referent: a hit of that must hold it again.
+func TestSchedulesOfAUseThatIsLate(t *testing.T) {
+	release := reaper.hold()
+	defer release()
+	m := &Map[int, thing]{Config: Config{Shards: 1, RetainMax: 1}}
+	var values [2]thing
+	m.Store(1, &values[0])
+	m.Store(2, &values[1])
+	table := m.core.table.Load()
+	l := table.layout.Load()
+	old, slot := slotOf(l, 1)
+	table.growth.Lock()
+	table.lockAll(l)
+	seam.Schedule = &pause{at: "layout in use", do: func() { l.HeadOf(old).Use(slot) }}
+	table.relayout(l, 16, allStays)
+	seam.Schedule = nil
+	table.unlockAll(l)
+	table.growth.Unlock()
+	b, at := slotOf(table.layout.Load(), 1)
+	if held(b.Word(at)) {
+		t.Fatal("the first value is held")
+	}
+	if m.Load(1); !held(b.Word(at)) {
+		t.Error("what was used after it was let go is not held")
+	}
+	runtime.KeepAlive(&values)
+}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/go-weak/weakmap/internal/journal"
 	"github.com/go-weak/weakmap/internal/prefetch"
+	"github.com/go-weak/weakmap/internal/row"
 	"github.com/go-weak/weakmap/internal/seam"
 )
 
@@ -35,6 +36,8 @@ type listed struct {
 	ref      unsafe.Pointer  // what the record has, as bits; of a KeyMap the value
 	bits     uint64
 	referent unsafe.Pointer // nil until it is resolved
+	hashing  hashing        // of the layout that bits are of
+	byKey    bool           // whether it was found by the key, and may be another binding than the one listed
 }
 
 // all yields each binding that is live when its turn comes, no key twice.
@@ -47,14 +50,15 @@ func (c *core) all(yield func(e listed) bool) {
 func (t *table) all(yield func(e listed) bool) {
 	// If the bindings are distributed over other shards during the tour, what these shards held
 	// before is still listed.
-	shards := t.layout.Load().shards
+	l := t.layout.Load()
 	var w tour
 	defer w.end()
 	var batch [tourBatch]listed
-	for i := range shards {
-		for entries, more := w.enter(&shards[i], batch[:0]); ; entries, more = w.proceed(batch[:0]) {
+	for i := range l.shards {
+		for entries, more := w.enter(&l.shards[i], batch[:0]); ; entries, more = w.proceed(batch[:0]) {
 			for k := range entries {
 				e := entries[k]
+				e.hashing = l.hashing // As long as these shards are in use, their layouts have it.
 				entries[k] = listed{} // Lets the key go once it was yielded.
 				if w.resolve(t, &e) && !yield(e) {
 					return
@@ -82,7 +86,12 @@ func (w *tour) resolve(t *table, e *listed) bool {
 	if e.referent == nil && t.keys.class.isReferent() {
 		return false // What it was bound to has died with it.
 	}
-	found := t.search(t.keyOfListed(*e))
+	k := t.keyOfListed(*e)
+	if !t.keys.isReflexive(k) { // No lookup finds it, and nothing replaces it.
+		return e.referent != nil && t.isBound(*e)
+	}
+	found := t.search(k)
+	e.byKey = true
 	if found.referent != e.referent {
 		e.referent, e.word = found.referent, nil
 	}
@@ -90,6 +99,59 @@ func (w *tour) resolve(t *table, e *listed) bool {
 		e.ref = found.value
 	}
 	return found.referent != nil
+}
+
+// isBound reports whether a binding that an iteration has come to is bound still.
+func (t *table) isBound(e listed) bool {
+	l, h, s := t.lockFor(func(l *layout) uint32 { return t.hashOfListed(l, e) })
+	defer t.unlock(s)
+	_, _, bound := t.locateListed(l, s, h, e)
+	return bound
+}
+
+// locateListed returns the slot of a binding that an iteration has come to, whose hash in l is h. It compares
+// what is recorded: one referent may be bound to several keys, and a key may not be equal to itself. Must be
+// called with the lock of s, the shard of h, held.
+func (t *table) locateListed(l *layout, s *shard, h uint32, e listed) (b *row.Bucket, at uintptr, ok bool) {
+	return l.Find(h, func(b *row.Bucket, at uintptr) bool {
+		r := s.journal.At(l.Pos(b, at))
+		return r.Word() == e.word && t.isOf(r, e)
+	})
+}
+
+// isOf reports whether r records the key of e, by what is recorded. Strings that share their first bytes
+// have one address, and differ by the length.
+func (t *table) isOf(r *journal.Record, e listed) bool {
+	switch t.keys.class {
+	case words:
+		return r.Bits() == e.bits
+	case texts:
+		return r.Ref() == e.ref && r.Bits()>>32 == e.bits>>32
+	}
+	return r.Ref() == e.ref
+}
+
+// hashOfListed returns the hash of e in l, or any other if e is not bound. Must be called with no lock held.
+func (t *table) hashOfListed(l *layout, e listed) uint32 {
+	if l.hashing == e.hashing {
+		return t.hashOfRecord(&l.hashing, e.bits)
+	}
+	if k := t.keyOfListed(e); t.keys.isReflexive(k) {
+		return t.hash(&l.hashing, k)
+	}
+	for i := range l.shards { // A NaN has another hash each time. This one's is recorded.
+		s := &l.shards[i]
+		s.mu.Lock()
+		for r := range s.journal.Records {
+			if r.Word() == e.word && t.isOf(r, e) {
+				h := t.hashOfRecord(&l.hashing, r.Bits())
+				s.mu.Unlock()
+				return h
+			}
+		}
+		s.mu.Unlock()
+	}
+	return 0
 }
 
 // keyOfListed returns the key of e.

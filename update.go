@@ -428,18 +428,20 @@ func (t *table) deleteFunc(del func(e listed) bool) (deleted int) {
 	return deleted
 }
 
-// deleteListed removes a binding that an iteration has come to, whose referent the caller holds,
-// if it is bound still, and reports whether it was. It compares what is recorded: a key that is
-// not equal to itself can be removed too.
+// deleteListed deletes a binding that an iteration has come to, whose referent the caller holds, if it
+// is bound still, and reports whether it was. It goes by what is recorded, since a key that is not
+// equal to itself can be deleted too, or by the key where that is all that is known.
 func (t *table) deleteListed(e listed) bool {
-	l, h, s := t.lockFor(func(l *layout) uint32 { return t.hashOfListed(l, e) })
-	b, at, found := l.Find(h, func(b *row.Bucket, at uintptr) bool {
-		r := s.journal.At(l.Pos(b, at))
-		if e.word == nil && t.referent(b.Word(at)) != e.referent || e.word != nil && r.Word() != e.word {
-			return false
+	if e.byKey {
+		wanted := e.referent
+		if t.values {
+			wanted = e.ref
 		}
-		return r.Ref() == e.ref && (t.keys.class != words || r.Bits() == e.bits)
-	})
+		_, deleted := t.update(t.keyOfListed(e), nil, sameAs(wanted))
+		return deleted
+	}
+	l, h, s := t.lockFor(func(l *layout) uint32 { return t.hashOfListed(l, e) })
+	b, at, found := t.locateListed(l, s, h, e)
 	var gone *ticket
 	shrinks := false
 	if found {
@@ -453,12 +455,4 @@ func (t *table) deleteListed(e listed) bool {
 	}
 	runtime.KeepAlive(e.referent) // It did not die before its removal was counted as one by a caller.
 	return found
-}
-
-// hashOfListed returns the hash of e in l.
-func (t *table) hashOfListed(l *layout, e listed) uint32 {
-	if l.hashing.seeded { // It may have been listed under another hash.
-		return t.hash(&l.hashing, t.keyOfListed(e))
-	}
-	return t.hashOfRecord(&l.hashing, e.bits)
 }

@@ -127,17 +127,21 @@ func (c *Census) Current(i int, j *Journal) bool {
 }
 
 // Has reports whether r, at a place of shard i, is the record of a binding that is dead, by what
-// the census found. The journal must be Current. It says the same each time.
+// the census found. The journal must be Current. It says the same each time: what was replaced by a
+// live one is forgotten, which may have died when Has is asked again.
 func (c *Census) Has(i int, r *Record, pos uint32) bool {
 	if c.marks == nil || pos >= c.Journals[i].end {
 		return false
 	}
-	m := &c.marks[int(pos>>shift)*len(c.Journals)+i]
-	if m[pos%Size/64]>>(pos%64)&1 == 0 {
+	m, bit := &c.marks[int(pos>>shift)*len(c.Journals)+i][pos%Size/64], uint64(1)<<(pos%64)
+	if *m&bit == 0 {
 		return false
 	}
-	w := r.Word()
-	return w != nil && seam.Value(w) == nil // It may have been replaced, and no dead one lives again.
+	if w := r.Word(); w == nil || seam.Value(w) != nil {
+		*m &^= bit
+		return false
+	}
+	return true // No dead one lives again.
 }
 
 // findDead returns which records of a chunk are dead, and how many.

@@ -164,6 +164,27 @@ func TestACensusIsTrueOfWhatHasChangedSince(t *testing.T) {
 	}
 }
 
+// What died, was replaced by a live one and has died again is not among the dead of the census, since it was
+// not when the census was gone by first.
+func TestACensusSaysTheSameEachTime(t *testing.T) {
+	p := populate(t, false, []int{1000}, func(int) bool { return true })
+	c := p.take(1)
+	j := &p.journals[0]
+	again := new(referent)
+	j.Replace(7, seam.Make(unsafe.Pointer(again)), nil, journal.Extra{})
+	if c.Has(0, j.At(7), 7) {
+		t.Fatal("the census has what was replaced by a live one")
+	}
+	runtime.KeepAlive(again)
+	gctest.Eventually(t, "the other one is dead", func() bool { return seam.Value(j.At(7).Word()) == nil })
+	if c.Has(0, j.At(7), 7) {
+		t.Error("the census has what it did not have before")
+	}
+	if !c.Has(0, j.At(8), 8) {
+		t.Error("the census does not have what has died")
+	}
+}
+
 func TestACensusKnowsOtherChunks(t *testing.T) {
 	for name, change := range map[string]func(j *journal.Journal){
 		"Renew": func(j *journal.Journal) { j.Renew() },
