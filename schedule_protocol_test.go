@@ -82,6 +82,10 @@ var protocolScenarios = []scenario{
 		stage: func(r *run) { takesSlotOver(r, r.newBoxMap(Config{})) },
 	},
 	{
+		name: "slot taken over, compared", preemptions: 3, reaches: []string{"version raised", "slot half read"},
+		stage: func(r *run) { takesSlotOver(r, newMapOf(r, Config{}, func(n int) [1]int { return [1]int{n} })) },
+	},
+	{
 		// The slot is another object's when its value is read, and the object's again when the weak
 		// pointer is.
 		name: "slot taken over twice, objects", preemptions: 3, reaches: []string{"version raised", "slot half read"},

@@ -17,6 +17,9 @@ import (
 // picks which one goes on. Objects die when a goroutine of the scenario kills them, which it may as
 // soon as they are not held. So a run depends on the picks alone, and can be repeated.
 
+// The same keys have the same hashes in each process, except what maphash hashes.
+func init() { processSeed = 1 }
+
 // A run is one schedule of one scenario.
 type run struct {
 	chooser chooser

@@ -313,7 +313,7 @@ func (r *Row) aimed(h uint32) unsafe.Pointer { return unsafe.Add(r.base, r.aim(h
 // are counted from the start of the row, which is the start of one where the row is large.
 func (r *Row) choose(h, i uint32, free uint64) uintptr {
 	first := (int(r.aim(h)&^(lineSize-1)) - int(uintptr(i)*bucketSize)) / int(slotSize)
-	if near := free & slotsBelow(first+lineSize/int(slotSize)) &^ slotsBelow(first); near != 0 {
+	if near := free & slotsBelow(first+lineSize/int(slotSize)) &^ slotsBelow(first); near != 0 && !seam.Controlled {
 		return SlotOf(near)
 	}
 	return SlotOf(free)
@@ -418,6 +418,7 @@ func (r *Row) Insert(h uint32, n Binding) (passed int) {
 		if free := Matching(tags, 0); free != 0 {
 			b, k := r.At(i), r.choose(h, i, free)
 			b.SetWord(k, n.Word)
+			seam.Interleave("word written")
 			b.SetKey(k, n.Key)
 			head.setCheck(k, n.Check)
 			*r.pos(i, k) = n.Pos

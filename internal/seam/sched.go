@@ -113,6 +113,9 @@ func Strong(p unsafe.Pointer) unsafe.Pointer {
 
 const ToAsk = "to ask"
 
+// Controlled says whether schedules are: then each run of one does the same, whatever keys hash to.
+const Controlled = true
+
 func Await(done <-chan struct{}) { AwaitEither(done, nil) }
 
 func AwaitEither(done, leaves <-chan struct{}) {

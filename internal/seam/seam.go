@@ -55,6 +55,9 @@ func Strong(p unsafe.Pointer) unsafe.Pointer { return p }
 // ToAsk names the moments before a weak pointer is only asked whether it is nil.
 const ToAsk = "to ask"
 
+// Controlled says whether schedules are: then each run of one does the same, whatever keys hash to.
+const Controlled = false
+
 // Await waits for a computation to end.
 func Await(done <-chan struct{}) { <-done }
 
