@@ -9,6 +9,7 @@ import (
 	"unsafe"
 	"weak"
 
+	"github.com/go-weak/weakmap/internal/gctest"
 	"github.com/go-weak/weakmap/internal/journal"
 	"github.com/go-weak/weakmap/internal/row"
 )
@@ -420,4 +421,27 @@ func TestAnIterationYieldsOnceWhatIsReplacedAfterGrowth(t *testing.T) {
 	}
 	runtime.KeepAlive(value)
 	runtime.KeepAlive(other)
+}
+
+// A writer does not ask what was inserted since the last announcement: if that is dying, asking it while the
+// collector marks would keep it.
+func TestAWriterAsksNothingThatIsYoung(t *testing.T) {
+	defer reaper.hold()()
+	m := &Map[int, thing]{Config: Config{Shards: 1}}
+	m.Store(1, new(thing))
+	table := m.core.table.Load()
+	l := table.layout.Load()
+	s := &l.shards[0]
+	b, at := slotOf(l, 1)
+	gctest.Eventually(t, "the value is dead", func() bool { return table.referent(b.Word(at)) == nil })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if table.hasDied(l, s, b, at) {
+		t.Error("what was inserted since the last announcement was asked")
+	}
+	s.journal.Begin(^uint32(0))
+	if !table.hasDied(l, s, b, at) {
+		t.Error("what is older was not asked")
+	}
+	runtime.KeepAlive(m)
 }

@@ -82,12 +82,18 @@ package weakmap
 //	shard.mu           a shard's buckets, journal, counts; of several       writers, iterations, sweeps
 //	                   shards by number
 //	reaper.mu          the list of tables                                   first insertions, passes
-//	tickets.mu         the cleanups of one table that have not run          PerValue's writers, cleanups
-//	reports.mu         dead bindings that OnReap has not been told of       writers, sweeps
-//	tally.calling      two calls of one OnReap from each other              callers of OnReap
-//	flights.mu         the computations of a container                      LoadOrCompute
-//	claims.mu          which keys are being loaded, with a Hasher; a leaf   LoadOrCompute, Delete
+//	tickets.mu         the cleanups of one table that have not run; a leaf  PerValue's writers, cleanups
+//	reports.mu         dead bindings that OnReap has not been told of       writers, sweeps, callers of OnReap
 //	callback.Queue.mu  the queue of callbacks; a leaf                       those that submit or run them
+//
+// Apart from these, and before them where both are held:
+//
+//	tally.calling      two calls of one OnReap from each other              callers of OnReap
+//	flights.mu         the computations of a container, a Cell's value      LoadOrCompute, Delete, Clear
+//	claims.mu          which keys are being loaded, with a Hasher; a leaf   LoadOrCompute, Delete
+//	loads.mu           which loads wait, with weakmapcheck; a leaf          LoadOrCompute
+//	exitStripe.mu      some of the finalizers; a leaf                       Finalize, its methods, RunAtExit
+//	exits.mu           the finalizers made while RunAtExit runs; a leaf     Finalize, RunAtExit
 //
 // Hash runs before any lock is taken, and == on keys is Go's own. A Hasher is asked with no lock
 // held: see table.update.
@@ -98,7 +104,7 @@ package weakmap
 //	compute, Compute's f  the caller's             yes                  goes to the caller
 //	compute with context  one of its own           yes                  goes to a caller
 //	del, keep, yield      the caller's             yes                  goes to the caller
-//	Hash, Clone           the caller's             Clone, yes; Hash, no goes to the caller
+//	Hash, Clone           the caller's             yes                  goes to the caller
 //	a Hasher's methods    the caller's             yes                  goes to the caller
 //	OnReap                one of callbacks, or     yes                  ends the program
 //	                      of a synctest bubble

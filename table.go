@@ -29,7 +29,7 @@ type options struct {
 // costs nothing.
 type core struct {
 	table atomic.Pointer[table] // nil until the first insertion
-	early atomic.Uint64         // misses counted before there was a table
+	early atomic.Uint64         // misses counted before there was a table: one may be made after many lookups
 	life  atomic.Pointer[life]  // nil unless the table has an onReap
 }
 

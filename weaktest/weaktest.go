@@ -32,6 +32,7 @@ package weaktest
 
 import (
 	"context"
+	"fmt"
 	"reflect"
 	"runtime"
 	"testing"
@@ -146,8 +147,12 @@ func Empty(t testing.TB, c Container) bool {
 	}) {
 		return true
 	}
-	t.Errorf("weaktest: %d entries left in a %T after %v of collections: something holds what they refer to; "+
-		"Dies, with a weak pointer to it, says more", c.Len(), c, w.elapsed())
+	left := "1 entry"
+	if n := c.Len(); n != 1 {
+		left = fmt.Sprint(n, " entries")
+	}
+	t.Errorf("weaktest: %s left in a %T after %v of collections: something holds what is referred to; "+
+		"Dies, with a weak pointer to it, says more", left, c, w.elapsed())
 	if !settled { // Else the last Settle found the time up, which says nothing.
 		t.Logf("weaktest: weakmap.Settle did not return in that time: a callback has not, or there was too little of it")
 	}

@@ -273,7 +273,7 @@ func TestEmpty(t *testing.T) {
 			if len(r.failures) > 1 && timeFor < 6*time.Second {
 				continue // A busy machine may take so long for one Settle.
 			}
-			r.wantFailure(t, ok, `1 entries left in a \*weakmap\.Map\[int,.*node\] after [\d.]+m?s`, "something holds")
+			r.wantFailure(t, ok, `1 entry left in a \*weakmap\.Map\[int,.*node\] after [\d.]+m?s`, "something holds")
 			if len(r.failures) != 1 {
 				t.Errorf("a value that is held, and no callback, is reported as\n%s\nwant one line", strings.Join(r.failures, "\n"))
 			}
@@ -293,7 +293,7 @@ func TestEmptyWithACallbackThatDoesNotReturn(t *testing.T) {
 	r := newRecorder(t)
 	ok := weaktest.Empty(r, &nodes)
 	runtime.KeepAlive(held)
-	r.wantFailure(t, ok, "entries left", `weakmap\.Settle did not return in that time: a callback has not`)
+	r.wantFailure(t, ok, "1 entry left", `weakmap\.Settle did not return in that time: a callback has not`)
 }
 
 // In a bubble time is real, and the clock of the bubble stands still.
@@ -319,7 +319,7 @@ func TestInABubble(t *testing.T) {
 		r.wantFailure(t, weaktest.Dies(r, weak.Make(held)), `that should have died lives after \d+ms of collections`)
 		nodes.Store(2, held)
 		r = newRecorder(t)
-		r.wantFailure(t, weaktest.Empty(r, &nodes), "1 entries left in a .* after \\d+ms")
+		r.wantFailure(t, weaktest.Empty(r, &nodes), "1 entry left in a .* after \\d+ms")
 		r = newRecorder(t)
 		tries := 0
 		r.wantFailure(t, weaktest.Collect(r, "pigs fly", func() bool { tries++; return false }), "pigs fly")

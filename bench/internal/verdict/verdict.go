@@ -164,6 +164,9 @@ func Print(w io.Writer, entries []Entry) error {
 		logs[group] = append(logs[group], math.Log(e.Ratio()))
 	}
 	for _, group := range groups {
+		if len(logs[group]) == 1 {
+			continue
+		}
 		sum := 0.0
 		for _, log := range logs[group] {
 			sum += log
