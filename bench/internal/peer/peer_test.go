@@ -1,14 +1,11 @@
 package peer
 
 import (
-	"encoding/binary"
 	"fmt"
 	"runtime"
 	"strconv"
 	"testing"
 	"time"
-
-	"github.com/cespare/xxhash/v2"
 )
 
 // collectUntil forces collections until done reports true, and fails after a while.
@@ -155,17 +152,6 @@ func TestLookupFloorReturnsStoredValues(t *testing.T) {
 	for i := range 10 * n {
 		if got := m.Load(decimal(i)); !values[got] {
 			t.Fatalf("Load(%d) = %p, which was never stored", i, got)
-		}
-	}
-}
-
-func TestSum8IsXXH64(t *testing.T) {
-	for i := range uint64(1000) {
-		n := i * 0x9E3779B97F4A7C15
-		var b [8]byte
-		binary.LittleEndian.PutUint64(b[:], n)
-		if got, want := sum8(n), xxhash.Sum64(b[:]); got != want {
-			t.Fatalf("sum8(%#x) = %#x, want %#x", n, got, want)
 		}
 	}
 }
