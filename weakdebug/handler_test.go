@@ -174,7 +174,7 @@ func TestJSON(t *testing.T) {
 	if want := (row{Name: "plain", Type: "weakdebug.spy"}); !reflect.DeepEqual(r.Containers[1], want) {
 		t.Errorf("a container without figures of the engine is %+v, want %+v", r.Containers[1], want)
 	}
-	if p := r.Process; p.Go != runtime.Version() || p.Goroutines == 0 || p.HeapObjects == 0 || p.CallbacksDue != due {
+	if p := r.Process; p.Go != runtime.Version() || p.Goroutines == 0 || p.HeapObjectsBytes == 0 || p.CallbacksDue != due {
 		t.Errorf("the process is %+v", p)
 	}
 	if age := time.Since(r.Time); age < 0 || age > time.Minute {

@@ -185,8 +185,8 @@ func tiles(p *process) []cell {
 		{Label: "Callbacks waiting", Help: "Callbacks of this library that wait for a goroutine to run them."},
 	}
 	tiles[0].rate(p.Collections)
-	tiles[1].size(p.HeapLive)
-	tiles[2].size(p.HeapObjects)
+	tiles[1].size(p.HeapLiveBytes)
+	tiles[2].size(p.HeapObjectsBytes)
 	tiles[3].level(int(p.Goroutines))
 	if p.CleanupsDue != nil {
 		tiles[4].level(int(*p.CleanupsDue))

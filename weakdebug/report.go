@@ -22,14 +22,14 @@ type report struct {
 
 // A process is what the containers of a program have in common.
 type process struct {
-	Go           string // version
-	Processors   int    // GOMAXPROCS
-	Goroutines   uint64
-	Collections  uint64  // that have ended
-	HeapLive     uint64  // bytes that the last collection found reachable
-	HeapObjects  uint64  // bytes, of objects that are reachable or not swept yet
-	CleanupsDue  *uint64 `json:",omitempty"` // that the runtime has queued and not run; from Go 1.26 on
-	CallbacksDue int     // of this library's queue
+	Go               string // version
+	Processors       int    // GOMAXPROCS
+	Goroutines       uint64
+	Collections      uint64  // that have ended
+	HeapLiveBytes    uint64  // that the last collection found reachable
+	HeapObjectsBytes uint64  // of objects that are reachable or not swept yet
+	CleanupsDue      *uint64 `json:",omitempty"` // that the runtime has queued and not run; from Go 1.26 on
+	CallbacksDue     int     // of this library's queue
 }
 
 // A row is what one container shows.
@@ -124,7 +124,7 @@ func newProcess() process {
 	n := func(i int) uint64 { return samples[i].Value.Uint64() }
 	p := process{
 		Go: runtime.Version(), Processors: runtime.GOMAXPROCS(0),
-		Goroutines: n(0), Collections: n(1), HeapLive: n(2), HeapObjects: n(3),
+		Goroutines: n(0), Collections: n(1), HeapLiveBytes: n(2), HeapObjectsBytes: n(3),
 	}
 	if samples[4].Value.Kind() == metrics.KindUint64 {
 		due := n(5) - min(n(4), n(5))

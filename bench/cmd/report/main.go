@@ -28,7 +28,7 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 func run(args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("report", flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // errors are printed once, below
-	folder := flags.String("o", ".", "write report.md, report.html and the overview as images into this `folder`")
+	folder := flags.String("o", "", "write report.md, report.html and the overview as images into this `folder`; by default, beside the first file")
 	err := flags.Parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -50,6 +50,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 
 // write makes the report of some files.
 func write(folder string, names []string, stdout io.Writer) error {
+	if folder == "" {
+		folder = filepath.Dir(names[0])
+	}
 	var inputs []report.Input
 	for _, name := range names {
 		file, err := os.Open(name)
