@@ -175,12 +175,19 @@ func turns(r *results) (string, error) {
 		"LoadHit/key=string/size=1000", "LoadHit/key=uint64/size=1000",
 		"LoadHit/key=string/size=100000", "LoadHit/key=uint64/size=100000",
 		"LoadHit/key=string/size=1000000", "LoadHit/key=uint64/size=1000000",
+		"LoadHit/key=struct/size=100000",
 		"LoadMiss/key=string/size=1000", "LoadMiss/key=string/size=100000",
+		"KeyLoadHit/object=64B/size=100000",
+		"InternHit/key=string/size=1000", "InternHit/key=string/size=100000",
 	} {
 		inTurns := "InTurns/" + cell
 		own := r.median(inTurns, seconds, ours)
-		best, impl := r.best(inTurns, seconds, weakMaps...)
-		apart, _ := r.best(cell, seconds, weakMaps...)
+		rivals := weakMaps
+		if strings.HasPrefix(cell, "InternHit") {
+			rivals = []string{"unique", "syncmap"}
+		}
+		best, impl := r.best(inTurns, seconds, rivals...)
+		apart, _ := r.best(cell, seconds, rivals...)
 		t.row("`"+cell+"`", format(own, seconds), named[impl], fine(best/own), fine(apart/r.median(cell, seconds, ours)))
 	}
 	return t.String(), r.err()

@@ -33,7 +33,10 @@ type cell struct {
 	run           func(rounds int) []result
 }
 
-func (c cell) String() string { return fmt.Sprintf("%s/%s/%d", c.workload, c.key, c.size) }
+func (c cell) String() string {
+	_, key, _ := strings.Cut(c.key, "=")
+	return fmt.Sprintf("%s/%s/%d", c.workload, key, c.size)
+}
 
 // A result is what one participant took for a lookup, in nanoseconds, in each of its turns.
 type result struct {
@@ -57,9 +60,17 @@ func main() {
 	var cells []cell
 	for _, n := range []int{1_000, 90_000, 100_000, 1_000_000} { // This library grows at 93,000.
 		cells = append(cells,
-			cell{"LoadHit", "string", n, func(rounds int) []result { return lookups(texts, n, n, rounds, those) }},
-			cell{"LoadHit", "uint64", n, func(rounds int) []result { return lookups(numbers, n, n, rounds, those) }},
-			cell{"LoadMiss", "string", n, func(rounds int) []result { return lookups(texts, n, 0, rounds, those) }})
+			cell{"LoadHit", "key=string", n, func(rounds int) []result { return lookups(maps[string](those, true), texts, n, 0, rounds) }},
+			cell{"LoadHit", "key=uint64", n, func(rounds int) []result { return lookups(maps[uint64](those, true), numbers, n, 0, rounds) }},
+			cell{"LoadMiss", "key=string", n, func(rounds int) []result { return lookups(maps[string](those, false), texts, n, n, rounds) }})
+	}
+	const n = 100_000
+	cells = append(cells,
+		cell{"LoadHit", "key=struct", n, func(rounds int) []result { return lookups(maps[names](those, true), fullNames, n, 0, rounds) }},
+		cell{"KeyLoadHit", "object=64B", n, func(rounds int) []result { return lookups(keyMaps(those), objects(n), n, 0, rounds) }})
+	for _, n := range []int{1_000, n} {
+		cells = append(cells,
+			cell{"InternHit", "key=string", n, func(rounds int) []result { return lookups(interners(those), texts, n, 0, rounds) }})
 	}
 	for _, c := range cells {
 		if wanted.MatchString(c.String()) {
@@ -91,7 +102,7 @@ func (r result) median() float64 { return verdict.Median(r.turns) }
 func list(c cell, results []result) {
 	for _, r := range results {
 		for _, ns := range r.turns {
-			fmt.Printf("BenchmarkInTurns/%s/impl=%s/key=%s/size=%d \t%d\t%.4g ns/op\n", c.workload, r.name, c.key, c.size, stretches(c.size)*stretch, ns)
+			fmt.Printf("BenchmarkInTurns/%s/impl=%s/%s/size=%d \t%d\t%.4g ns/op\n", c.workload, r.name, c.key, c.size, stretches(c.size)*stretch, ns)
 		}
 	}
 }
@@ -126,7 +137,7 @@ func texts(to []string, ids []int, keep bool) {
 	}
 }
 
-var buffer [stretch * textLen]byte
+var buffer [2 * stretch * textLen]byte
 
 // digits writes the eight hexadecimal digits of n.
 func digits(to []byte, n uint32) {
@@ -142,28 +153,93 @@ func numbers(to []uint64, ids []int, keep bool) {
 	}
 }
 
-// lookups measures Load in maps of n bindings: of keys that are bound, the first n numbers, or of
-// keys that are not, those from n on, if hits is 0.
-func lookups[K comparable](keys func(to []K, ids []int, keep bool), n, hits, rounds int, those *regexp.Regexp) []result {
+// names is a key of two strings.
+type names struct{ first, last string }
+
+// fullNames makes a pair of strings for each of the given numbers, valid as those of texts.
+func fullNames(to []names, ids []int, keep bool) {
+	all, both := make([]int, 2*len(ids)), make([]string, 2*len(ids))
+	for i, id := range ids {
+		all[2*i], all[2*i+1] = id, id+1<<30
+	}
+	texts(both, all, keep)
+	for i := range ids {
+		to[i] = names{both[2*i], both[2*i+1]}
+	}
+}
+
+// objects returns a function that gives the object of each of the given numbers below n, always the same.
+func objects(n int) func(to []*[8]uint64, ids []int, keep bool) {
+	all := make([]*[8]uint64, n)
+	for i := range all {
+		all[i] = new([8]uint64)
+	}
+	return func(to []*[8]uint64, ids []int, _ bool) {
+		for i, id := range ids {
+			to[i] = all[id]
+		}
+	}
+}
+
+// A contender is a participant in a cell.
+type contender[K any] struct {
+	name string
+	open func(n int) (store func(key K), found func(key K) bool) // what store has made is held
+}
+
+// maps returns those that find what is bound, or, if hits is false, do not find what is not.
+func maps[K comparable](those *regexp.Regexp, hits bool) []contender[K] {
+	return contenders(peer.Maps[K](), those, func(m peer.Map[K]) (func(K), func(K) bool) {
+		var values []*peer.Value // Its own: the runtime looks through all that is attached to an object and its neighbors.
+		return func(key K) {
+				values = append(values, new(peer.Value))
+				m.Store(key, values[len(values)-1])
+			}, func(key K) bool {
+				return (m.Load(key) != nil) == hits && values != nil
+			}
+	})
+}
+
+func keyMaps(those *regexp.Regexp) []contender[*[8]uint64] {
+	return contenders(peer.KeyMaps[[8]uint64](), those, func(m peer.Map[*[8]uint64]) (func(*[8]uint64), func(*[8]uint64) bool) {
+		value := new(peer.Value)
+		return func(key *[8]uint64) { m.Store(key, value) }, func(key *[8]uint64) bool { return m.Load(key) != nil }
+	})
+}
+
+func interners(those *regexp.Regexp) []contender[string] {
+	return contenders(peer.Interners[string](), those, func(in peer.Interner[string]) (func(string), func(string) bool) {
+		var held []any
+		return func(key string) { held = append(held, in.Intern(key)) }, func(key string) bool { return in.Intern(key) != nil && held != nil }
+	})
+}
+
+func contenders[S, K any](all []peer.Participant[S], those *regexp.Regexp, open func(S) (func(K), func(K) bool)) (some []contender[K]) {
+	for _, p := range all {
+		if p.Kind == peer.Weak && those.MatchString(p.Name) {
+			some = append(some, contender[K]{p.Name, func(n int) (func(K), func(K) bool) { return open(p.New(n)) }})
+		}
+	}
+	return some
+}
+
+// lookups measures lookups where n keys are bound, those of the first n numbers: of n keys, the first
+// of which has number first.
+func lookups[K any](contenders []contender[K], keys func(to []K, ids []int, keep bool), n, first, rounds int) []result {
 	type participant struct {
 		result
-		m      peer.Map[K]
-		values []*peer.Value // Its own: the runtime looks through all that is attached to an object and its neighbors.
+		found func(key K) bool
 	}
 	var all []*participant
-	for _, p := range peer.Maps[K]() {
-		if p.Kind == peer.Weak && those.MatchString(p.Name) {
-			all = append(all, &participant{result{name: p.Name}, p.New(n), make([]*peer.Value, n)})
-		}
-	}
 	order := rand.Perm(n)
 	one := make([]K, 1)
-	for _, p := range all {
+	for _, c := range contenders {
+		store, found := c.open(n)
 		for _, id := range order {
 			keys(one, []int{id}, true)
-			p.values[id] = new(peer.Value)
-			p.m.Store(one[0], p.values[id])
+			store(one[0])
 		}
+		all = append(all, &participant{result{name: c.name}, found})
 	}
 	runtime.GC()
 	ids, ready := make([]int, stretch), make([]K, stretch)
@@ -174,15 +250,12 @@ func lookups[K comparable](keys func(to []K, ids []int, keep bool), n, hits, rou
 			var spent time.Duration
 			for round := range warm + timed {
 				for i := range ids {
-					ids[i] = rand.IntN(n)
-					if hits == 0 {
-						ids[i] += n
-					}
+					ids[i] = first + rand.IntN(n)
 				}
 				keys(ready, ids, false)
 				start := time.Now()
 				for _, key := range ready {
-					if (p.m.Load(key) != nil) != (hits > 0) {
+					if !p.found(key) {
 						panic("turns: " + p.name + " found what is not there, or the reverse")
 					}
 				}
