@@ -2,6 +2,7 @@ package weakmap
 
 import (
 	"fmt"
+	"math"
 	"runtime"
 	"strconv"
 	"testing"
@@ -444,4 +445,29 @@ func TestAWriterAsksNothingThatIsYoung(t *testing.T) {
 		t.Error("what is older was not asked")
 	}
 	runtime.KeepAlive(m)
+}
+
+// One object that is not equal to itself is bound many times. What an iteration has come to is told from its
+// like by the hash: if another were taken out in its place, it would be taken from the wrong buckets' counts.
+func TestAListedBindingIsToldFromItsLike(t *testing.T) {
+	defer reaper.hold()()
+	s := &Set[float64]{Hasher: Comparable[float64](), Config: Config{Shards: 1}}
+	nan := new(float64)
+	*nan = math.NaN()
+	for range 3000 {
+		s.Add(nan)
+	}
+	table := s.core.table.Load()
+	l := table.layout.Load()
+	for e := range table.all {
+		h := table.hashOfListed(l, e)
+		shard := l.shard(h)
+		shard.mu.Lock()
+		b, at, ok := table.locateListed(l, shard, h, e)
+		if !ok || shard.journal.At(l.Pos(b, at)).Bits() != e.bits {
+			t.Errorf("a binding with hash %#x is found: %t, and is another", h, ok)
+		}
+		shard.mu.Unlock()
+	}
+	runtime.KeepAlive(nan)
 }

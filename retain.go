@@ -151,10 +151,11 @@ func (t *table) use(b *row.Bucket, head *row.Head, at uintptr, word, v unsafe.Po
 		return
 	}
 	// The slot is in a layout that was replaced. If there is none with this word, the binding was
-	// removed, or is held already. If the slot held its referent, it may have let go of it since.
+	// removed. If the slot held its referent, it may have let go of it since, or the reverse; with a
+	// Hasher word is that of the key, and not of the slot.
 	if b, at, ok := l.Find(h, func(b *row.Bucket, at uintptr) bool {
 		w := b.Word(at)
-		return (w == word || word == v && t.referent(w) == v) && t.hashOfRecord(&l.hashing, s.journal.At(l.Pos(b, at)).Bits()) == h
+		return (w == word || w == v || word == v && t.referent(w) == v) && t.hashOfRecord(&l.hashing, s.journal.At(l.Pos(b, at)).Bits()) == h
 	}); ok {
 		t.hold(l, s, b, at, v)
 	}
@@ -301,15 +302,6 @@ func (r *retention) listFor(h uint32) uint32 {
 func (r *retention) forget() {
 	if r != nil {
 		r.ghosts.Store(nil)
-	}
-}
-
-// useListed notes that an iteration has come to e.
-func (t *table) useListed(e listed) {
-	l, h, s := t.lockFor(func(l *layout) uint32 { return t.hashOfListed(l, e) })
-	defer t.unlock(s)
-	if b, at, ok := t.locateListed(l, s, h, e); ok {
-		t.hold(l, s, b, at, e.referent)
 	}
 }
 

@@ -1,6 +1,7 @@
 package weakmap
 
 import (
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"slices"
@@ -293,4 +294,77 @@ func TestALateUseOfAnEmptiedSlotIsNotCarried(t *testing.T) {
 		t.Errorf("%d are held, want one", n)
 	}
 	runtime.KeepAlive(&values)
+}
+
+// The use of a binding whose layout was replaced before it was noted is noted in the next, also with a Hasher,
+// where a lookup goes by the word of the key.
+func TestALateUseIsNotedInTheNextLayout(t *testing.T) {
+	defer reaper.hold()()
+	for name, h := range map[string]Hasher[*int]{"by identity": nil, "by equality": Comparable[int]()} {
+		m := &KeyMap[int, int]{Config: Config{Shards: 1, Retain: 2}, Hasher: h}
+		object := new(int)
+		m.Store(object, 1)
+		table := m.core.table.Load()
+		l := table.layout.Load()
+		k := table.keyOfObject(unsafe.Pointer(object))
+		hash := table.hash(&l.hashing, k)
+		only := func(*row.Bucket, uintptr) bool { return true }
+		b, at, _ := l.Find(hash, only)
+		head := l.HeadOf(b)
+		head.Mark(at, row.Idle) // A pass came by.
+		word, found, _ := table.match(b, head, at, head.Version(), k, hash)
+		table.growth.Lock()
+		table.lockAll(l)
+		table.relayout(l, 16, allStays)
+		table.unlockAll(l)
+		table.growth.Unlock()
+		table.use(b, head, at, word, found.referent, k)
+		next := table.layout.Load()
+		if b, at, _ := next.Find(hash, only); next.HeadOf(b).Marks(at) != 0 {
+			t.Errorf("%s: what was used counts as unused", name)
+		}
+		runtime.KeepAlive(object)
+	}
+}
+
+// An iteration that yields a NaN uses it, also where the table has changed meanwhile and no lookup finds it.
+func TestAYieldOfANaNIsAUse(t *testing.T) {
+	defer reaper.hold()()
+	const n = 4
+	for name, changes := range map[string]bool{"the table stays": false, "the table changes": true} {
+		m := &Map[float64, thing]{Config: Config{Shards: 1, RetainMax: n}}
+		values := make([]thing, 2*n)
+		for i := range n {
+			m.Store(math.NaN(), &values[i])
+		}
+		for i := range n { // These take their places.
+			m.Store(float64(i), &values[n+i])
+		}
+		table := m.core.table.Load()
+		met := 0
+		for key := range m.All() {
+			if met == 0 && changes {
+				l := table.layout.Load()
+				table.growth.Lock()
+				table.lockAll(l)
+				table.relayout(l, 16, allStays)
+				table.unlockAll(l)
+				table.growth.Unlock()
+			}
+			if met++; key != key && met == n {
+				break
+			}
+		}
+		nans := 0
+		j := &table.layout.Load().shards[0].journal
+		for r, pos := range j.Records {
+			if key := *(*float64)(r.Ref()); key != key && j.ExtraAt(pos).Strong != nil {
+				nans++
+			}
+		}
+		if nans != n {
+			t.Errorf("%s: %d of %d NaNs are held once all were yielded", name, nans, n)
+		}
+		runtime.KeepAlive(values)
+	}
 }

@@ -79,7 +79,7 @@ func (w *tour) resolve(t *table, e *listed) bool {
 	// A journal whose chunks were replaced does not tell whether e is still bound.
 	if e.record != nil && e.record.Word() == e.word && w.shard.generation.Load() == w.generation && w.generation != vacated {
 		if e.referent != nil && t.retains {
-			t.useListed(*e)
+			t.isBound(*e)
 		}
 		return e.referent != nil
 	}
@@ -101,11 +101,14 @@ func (w *tour) resolve(t *table, e *listed) bool {
 	return found.referent != nil
 }
 
-// isBound reports whether a binding that an iteration has come to is bound still.
+// isBound reports whether a binding that an iteration has come to is bound still, and notes a use if it is.
 func (t *table) isBound(e listed) bool {
 	l, h, s := t.lockFor(func(l *layout) uint32 { return t.hashOfListed(l, e) })
 	defer t.unlock(s)
-	_, _, bound := t.locateListed(l, s, h, e)
+	b, at, bound := t.locateListed(l, s, h, e)
+	if bound && t.retains {
+		t.hold(l, s, b, at, e.referent)
+	}
 	return bound
 }
 
@@ -115,7 +118,7 @@ func (t *table) isBound(e listed) bool {
 func (t *table) locateListed(l *layout, s *shard, h uint32, e listed) (b *row.Bucket, at uintptr, ok bool) {
 	return l.Find(h, func(b *row.Bucket, at uintptr) bool {
 		r := s.journal.At(l.Pos(b, at))
-		return r.Word() == e.word && t.isOf(r, e)
+		return r.Word() == e.word && t.isOf(r, e) && t.hashOfRecord(&l.hashing, r.Bits()) == h // One NaN may be bound many times.
 	})
 }
 
