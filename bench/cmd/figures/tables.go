@@ -177,7 +177,6 @@ func turns(r *results) (string, error) {
 		"LoadHit/key=string/size=1000000", "LoadHit/key=uint64/size=1000000",
 		"LoadHit/key=struct/size=100000",
 		"LoadMiss/key=string/size=1000", "LoadMiss/key=string/size=100000",
-		"KeyLoadHit/object=64B/size=100000",
 		"InternHit/key=string/size=1000", "InternHit/key=string/size=100000",
 	} {
 		inTurns := "InTurns/" + cell

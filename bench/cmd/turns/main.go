@@ -66,8 +66,7 @@ func main() {
 	}
 	const n = 100_000
 	cells = append(cells,
-		cell{"LoadHit", "key=struct", n, func(rounds int) []result { return lookups(maps[names](those, true), fullNames, n, 0, rounds) }},
-		cell{"KeyLoadHit", "object=64B", n, func(rounds int) []result { return lookups(keyMaps(those), objects(n), n, 0, rounds) }})
+		cell{"LoadHit", "key=struct", n, func(rounds int) []result { return lookups(maps[names](those, true), fullNames, n, 0, rounds) }})
 	for _, n := range []int{1_000, n} {
 		cells = append(cells,
 			cell{"InternHit", "key=string", n, func(rounds int) []result { return lookups(interners(those), texts, n, 0, rounds) }})
@@ -168,19 +167,6 @@ func fullNames(to []names, ids []int, keep bool) {
 	}
 }
 
-// objects returns a function that gives the object of each of the given numbers below n, always the same.
-func objects(n int) func(to []*[8]uint64, ids []int, keep bool) {
-	all := make([]*[8]uint64, n)
-	for i := range all {
-		all[i] = new([8]uint64)
-	}
-	return func(to []*[8]uint64, ids []int, _ bool) {
-		for i, id := range ids {
-			to[i] = all[id]
-		}
-	}
-}
-
 // A contender is a participant in a cell.
 type contender[K any] struct {
 	name string
@@ -197,13 +183,6 @@ func maps[K comparable](those *regexp.Regexp, hits bool) []contender[K] {
 			}, func(key K) bool {
 				return (m.Load(key) != nil) == hits && values != nil
 			}
-	})
-}
-
-func keyMaps(those *regexp.Regexp) []contender[*[8]uint64] {
-	return contenders(peer.KeyMaps[[8]uint64](), those, func(m peer.Map[*[8]uint64]) (func(*[8]uint64), func(*[8]uint64) bool) {
-		value := new(peer.Value)
-		return func(key *[8]uint64) { m.Store(key, value) }, func(key *[8]uint64) bool { return m.Load(key) != nil }
 	})
 }
 
