@@ -80,7 +80,7 @@ package weakmap
 //	reaper.ticks       announcements of collections                         cleanups of the clock, passes
 //	table.growth       which layout is in use                               growth, sweeps, Clear, ageing
 //	shard.mu           a shard's buckets, journal, counts; of several       writers, iterations, sweeps
-//	                   shards by number
+//	                   shards by number, those of a next layout last
 //	reaper.mu          the list of tables                                   first insertions, passes
 //	tickets.mu         the cleanups of one table that have not run; a leaf  PerValue's writers, cleanups
 //	reports.mu         dead bindings that OnReap has not been told of       writers, sweeps, callers of OnReap

@@ -235,7 +235,8 @@ func (t *table) newShards(n int) []shard {
 // shard returns the shard of keys with hash h.
 func (l *layout) shard(h uint32) *shard { return &l.shards[l.Shard(h)] }
 
-// lockFor locks the shard of the hash that hashIn returns for the layout in use, and returns all three.
+// lockFor locks the shard of the hash that hashIn, which is called with no lock held, returns for the layout
+// in use, and returns all three.
 func (t *table) lockFor(hashIn func(l *layout) uint32) (l *layout, h uint32, s *shard) {
 	for {
 		l = t.layout.Load()

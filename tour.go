@@ -79,7 +79,7 @@ func (w *tour) resolve(t *table, e *listed) bool {
 	// A journal whose chunks were replaced does not tell whether e is still bound.
 	if e.record != nil && e.record.Word() == e.word && w.shard.generation.Load() == w.generation && w.generation != vacated {
 		if e.referent != nil && t.retains {
-			t.isBound(*e)
+			t.useListed(*e)
 		}
 		return e.referent != nil
 	}
@@ -88,7 +88,7 @@ func (w *tour) resolve(t *table, e *listed) bool {
 	}
 	k := t.keyOfListed(*e)
 	if !t.keys.isReflexive(k) { // No lookup finds it, and nothing replaces it.
-		return e.referent != nil && t.isBound(*e)
+		return e.referent != nil && t.useListed(*e)
 	}
 	found := t.search(k)
 	e.byKey = true
@@ -101,8 +101,9 @@ func (w *tour) resolve(t *table, e *listed) bool {
 	return found.referent != nil
 }
 
-// isBound reports whether a binding that an iteration has come to is bound still, and notes a use if it is.
-func (t *table) isBound(e listed) bool {
+// useListed notes the use of a binding that an iteration has come to, if it is bound still, and reports
+// whether it is.
+func (t *table) useListed(e listed) (bound bool) {
 	l, h, s := t.lockFor(func(l *layout) uint32 { return t.hashOfListed(l, e) })
 	defer t.unlock(s)
 	b, at, bound := t.locateListed(l, s, h, e)

@@ -100,7 +100,7 @@ func Launch(f func()) { time.AfterFunc(0, f) }
 func (q *Queue) startIfDue() {
 	switch {
 	case q.due.Len() == 0 || q.starting:
-	case q.workers < workersMax, q.workers < workersMax+4*runtime.GOMAXPROCS(0): // GOMAXPROCS takes a lock.
+	case q.workers < workersMax, q.workers < workersMax+4*runtime.GOMAXPROCS(0): // First without GOMAXPROCS, which takes a lock.
 		q.start()
 	case !q.watched:
 		q.watched = true
