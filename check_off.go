@@ -4,7 +4,7 @@ package weakmap
 
 func (t *table) checkInvariants(*shard) {}
 
-// A loader is what loads_check.go has of each computation.
+// A loader is what check_loads.go has of each computation.
 type loader struct{}
 
 func beginLoad(*loader, any) {}

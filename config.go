@@ -32,16 +32,18 @@ type Config struct {
 
 	// Retain keeps a value strongly until it has gone unused for this many
 	// collections: a weak container becomes a cache that keeps values for a while
-	// after their last use. Every hit and every yield to an iteration is a use; a
-	// new value counts as just used, and one that was let go is held again when it
-	// is used. Deleting or replacing a value, or Clear, lets it go at once. In a
-	// KeyMap it is the keys that are held, and in a Set the elements. Age is counted
-	// by passes: where collections follow each other closely a value stays longer,
-	// until passes that far apart have found it unused. The first pass after the last
-	// use still counts as one: a value goes at the collection of number Retain + 1
-	// after it at the earliest. Retain does not bound
-	// memory: all that is used between two collections is held, however much that
-	// is. 0 means purely weak. A negative number panics at the first insertion.
+	// after their last use. A value is let go at the collection of number Retain + 1
+	// after its last use at the earliest, and later where collections follow each
+	// other closely, since age is counted by the passes that follow them.
+	//
+	// Every hit and every yield to an iteration is a use; a new value counts as just
+	// used, and one that was let go is held again when it is used. Deleting or
+	// replacing a value, or Clear, lets it go at once. In a KeyMap it is the keys
+	// that are held, and in a Set the elements.
+	//
+	// Retain does not bound memory: all that is used between two collections is
+	// held, however much that is. 0 means purely weak. A negative number panics at
+	// the first insertion.
 	Retain int
 
 	// RetainFor keeps a value strongly until it has gone unused for this long.
@@ -80,8 +82,8 @@ const (
 	PerCycle Reclaim = iota
 
 	// PerValue uses one runtime cleanup callback for each stored value, which
-	// deletes its entry. After a collection that found no value dead, nothing
-	// runs. An object that its runtime finalizer brings back, and that is stored
+	// deletes its entry. After most collections nothing looks at the entries; after
+	// every eighth a pass does, for those whose cleanup will not run. An object that its runtime finalizer brings back, and that is stored
 	// again and again, keeps the cleanup of each time until it is gone for good.
 	PerValue
 )
@@ -96,7 +98,7 @@ func (r Reclaim) String() string {
 	return fmt.Sprintf("Reclaim(%d)", uint8(r))
 }
 
-// maxCapacity is what maxBuckets hold with room to spare: 4 billion entries, or 134
+// maxCapacity is what maxBuckets hold with room to spare: 2 billion entries, or 67
 // million where an int has 32 bits. What is computed from it stays within an int.
 const maxCapacity = maxBuckets * 4
 

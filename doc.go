@@ -32,15 +32,15 @@
 // the key was unbound or what was bound to it was unreachable. A replacement
 // during the call never causes a miss.
 //
-// A late removal takes nothing else. An entry is removed by comparing the entry itself,
-// so the death of an old value never removes what has been stored under its key
+// A late removal takes nothing else. Removal compares the entry, not the key, so the
+// death of an old value never removes what has been stored under its key
 // since, not even the same value.
 //
-// Readers never wait. Lookups take no lock and allocate nothing, whatever writers,
-// growth and the collector do. They write to no shared memory, with two exceptions:
-// Config.Stats counts, and with Config.Retain, RetainFor or RetainMax the first hit of
-// an entry after a pass or an eviction has marked it clears the mark. With these three,
-// the first hit of a value that was let go takes a lock, to hold it again.
+// Readers do not wait. Lookups take no lock and allocate nothing, whatever writers,
+// growth and the collector do, and they write to no shared memory. There are three
+// exceptions: Config.Stats counts; with Config.Retain, RetainFor or RetainMax the first
+// hit of an entry after a pass or an eviction has marked it clears the mark; and with
+// these the first hit of a value that was let go takes a lock, to hold it again.
 //
 // What was invalidated does not come back. After a Delete or Clear has returned, a
 // LoadOrCompute that had begun to compute before the call stores nothing.
@@ -58,9 +58,10 @@
 //
 // Tests may use this package in a bubble of testing/synctest, and share containers
 // between bubbles and with code outside. Callbacks after a collection run outside
-// all bubbles, as the runtime's own cleanups do. Only OnReap for an entry that a call
-// in a bubble found dead runs in that bubble, unless OnReap of that container is
-// running outside. If it sleeps, the bubble must not end before it: Settle waits.
+// all bubbles, as the runtime's own cleanups do. There is one exception: OnReap for an
+// entry that a call in a bubble finds dead runs in that bubble, unless OnReap of that
+// container is running outside at that moment. An OnReap that sleeps must end before its
+// bubble does: call Settle.
 //
 // Nothing is left behind. Containers without entries have no goroutine; unused
 // ones have no heap memory, and emptied ones about 600 bytes, besides what
@@ -88,7 +89,7 @@
 // soon after that collection, in one pass over all containers ([PerCycle], the
 // default) or by a runtime cleanup for each value ([PerValue]). Where collections
 // follow each other closely, not each gets a pass; passes take at most a tenth of
-// one processor. Until an entry is removed, Len counts it; nothing else shows it.
+// one processor. Until an entry is removed, Len and Stats count it; no other method shows it.
 // Reap removes what is dead now, and [Settle] waits until all dead entries are gone.
 //
 // A value is dead once its [weak.Pointer.Value] is nil. If it has a runtime

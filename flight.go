@@ -22,46 +22,46 @@ import (
 // A computation that began before a Delete may have read what the Delete is about,
 // so it must not be stored after the Delete has returned. Three steps see to it.
 //
-//   - A computation is in aloft before it begins. So the Delete, which begins later,
+//   - A computation is in inProgress before it begins. So the Delete, which begins later,
 //     sees it there, unless its value is stored already.
-//   - The Delete first sets cut on it and takes it out of aloft, and only then
+//   - The Delete first sets cut on it and takes it out of there, and only then
 //     unbinds the key.
 //   - The value is stored, and the key unbound, under one lock: a shard's, or for a
 //     Cell flights.mu. cut is read under that lock. If the value comes first, it is
 //     what the Delete unbinds. If the Delete comes first, cut is set.
 //
 // A call that begins after the Delete has returned does not find the computation in
-// aloft, and begins another.
+// inProgress, and begins another.
 type flights struct {
-	mu    seam.Mutex
-	aloft atomic.Pointer[aloft] // nil while there are none. Read without lock, written only with mu held.
+	mu         seam.Mutex
+	inProgress atomic.Pointer[inProgress] // nil while there are none. Read without lock, written only with mu held.
 }
 
-// aloft are the computations that others can wait for or cut off.
-type aloft struct {
-	calls map[any]*flight      // Guarded by flights.mu, as the next one.
-	loose map[*flight]struct{} // those with a key that is not equal to itself
+// inProgress are the computations that others can wait for or cut off.
+type inProgress struct {
+	calls       map[any]*flight      // Guarded by flights.mu, as the next one.
+	irreflexive map[*flight]struct{} // those with a key that is not equal to itself
 }
 
 // A flight is one computation. Its fields that do not say otherwise are written
 // before done is closed and read after.
 type flight struct {
-	loader  loader                  // for the detection of cycles, which only the build tag weakmapcheck has
-	bubble  uint64                  // of testing/synctest, in which it is computed; 0 = none. Immutable.
-	next    *flight                 // of the same key, in another bubble. Guarded by flights.mu.
-	done    chan struct{}           // made in bubble. Immutable.
-	outside chan struct{}           // as done, for those outside of all bubbles; nil unless one waits for a flight in one. Guarded by flights.mu.
-	cancel  context.CancelCauseFunc // of the context of compute; nil without one. Written by its first caller before that may leave.
-	there   int                     // callers in bubble that have not left. Guarded by flights.mu.
-	first   bool                    // whether the one that began it is among them. Guarded by flights.mu.
-	cut     atomic.Bool             // whether the result is not to be stored. Set with flights.mu held.
-	landing bool                    // whether compute has returned. Guarded by flights.mu.
-	over    bool                    // whether no caller waits for it any more: it has landed, or was abandoned. Guarded by flights.mu.
-	failure *failure                // of compute on a goroutine of its own, until one of the callers takes it. Guarded by flights.mu once done is closed.
-	ended   bool                    // whether there is a result: compute neither panicked nor called Goexit
-	result  unsafe.Pointer
-	loaded  bool // for the one that began it
-	err     error
+	loader   loader                  // for the detection of cycles, which only the build tag weakmapcheck has
+	bubble   uint64                  // of testing/synctest, in which it is computed; 0 = none. Immutable.
+	next     *flight                 // of the same key, in another bubble. Guarded by flights.mu.
+	done     chan struct{}           // made in bubble. Immutable.
+	outside  chan struct{}           // as done, for those outside of all bubbles; nil unless one waits for a flight in one. Guarded by flights.mu.
+	cancel   context.CancelCauseFunc // of the context of compute; nil without one. Written by its first caller before that may leave.
+	there    int                     // callers in bubble that have not left. Guarded by flights.mu.
+	first    bool                    // whether the one that began it is among them. Guarded by flights.mu.
+	cut      atomic.Bool             // whether the result is not to be stored. Set with flights.mu held.
+	returned bool                    // whether compute has returned. Guarded by flights.mu.
+	over     bool                    // whether no caller waits for it any more: it has ended, or was abandoned. Guarded by flights.mu.
+	failure  *failure                // of compute on a goroutine of its own, until one of the callers takes it. Guarded by flights.mu once done is closed.
+	ended    bool                    // whether there is a result: compute neither panicked nor called Goexit
+	result   unsafe.Pointer
+	loaded   bool // for the one that began it
+	err      error
 }
 
 // A request is what a caller asks of flights.
@@ -106,9 +106,9 @@ func (f *flights) do(key any, r request) (result unsafe.Pointer, loaded bool, er
 		if in == c.bubble {
 			c.there++
 		}
-		// The result of a flight that is landing may have been bound, and deleted
+		// The result of a flight that has returned may have been bound, and deleted
 		// again, before we came: this call must not return it.
-		late := c.landing
+		late := c.returned
 		done := c.doneFor(in)
 		f.mu.Unlock()
 		if begins {
@@ -128,7 +128,7 @@ func (f *flights) do(key any, r request) (result unsafe.Pointer, loaded bool, er
 		case c.ended && !late:
 			return c.result, c.err == nil, c.err
 		case !c.ended && in == c.bubble:
-			f.suffer(c, begins)
+			f.propagate(c, begins)
 		}
 		if result, loaded = r.lookup(); loaded {
 			return result, true, nil
@@ -139,7 +139,7 @@ func (f *flights) do(key any, r request) (result unsafe.Pointer, loaded bool, er
 // waitable returns a flight of key that a goroutine in the given bubble can wait
 // for, or nil. Must be called with f.mu held.
 func (f *flights) waitable(key any, in uint64) *flight {
-	up := f.aloft.Load()
+	up := f.inProgress.Load()
 	if up == nil {
 		return nil
 	}
@@ -153,16 +153,16 @@ func (f *flights) waitable(key any, in uint64) *flight {
 // begin returns a new flight of key. Must be called with f.mu held, in the bubble.
 func (f *flights) begin(key any, in uint64) *flight {
 	c := &flight{bubble: in, done: make(chan struct{}), first: true}
-	up := f.aloft.Load()
+	up := f.inProgress.Load()
 	if up == nil {
-		up = new(aloft)
-		f.aloft.Store(up)
+		up = new(inProgress)
+		f.inProgress.Store(up)
 	}
 	if key != key { // What a NaN is bound to no other caller can find.
-		if up.loose == nil {
-			up.loose = make(map[*flight]struct{})
+		if up.irreflexive == nil {
+			up.irreflexive = make(map[*flight]struct{})
 		}
-		up.loose[c] = struct{}{}
+		up.irreflexive[c] = struct{}{}
 		return c
 	}
 	if up.calls == nil {
@@ -191,7 +191,7 @@ func (c *flight) doneFor(in uint64) <-chan struct{} {
 // further caller begins to wait for it. It must be called before the key is unbound.
 // While nothing is being computed it costs one load, and the key is not put into an interface.
 func cutOff[K comparable](f *flights, key K) {
-	if f.aloft.Load() != nil {
+	if f.inProgress.Load() != nil {
 		f.cutOff(key)
 	}
 }
@@ -200,7 +200,7 @@ func cutOff[K comparable](f *flights, key K) {
 func (f *flights) cutOff(key any) {
 	f.mu.Lock()
 	defer f.mu.Unlock() // A key that cannot be hashed panics.
-	up := f.aloft.Load()
+	up := f.inProgress.Load()
 	if up == nil {
 		return
 	}
@@ -213,12 +213,12 @@ func (f *flights) cutOff(key any) {
 
 // cutOffAll is cutOff for all keys.
 func (f *flights) cutOffAll() {
-	if f.aloft.Load() == nil {
+	if f.inProgress.Load() == nil {
 		return
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	up := f.aloft.Load()
+	up := f.inProgress.Load()
 	if up == nil {
 		return
 	}
@@ -227,27 +227,27 @@ func (f *flights) cutOffAll() {
 			c.cut.Store(true)
 		}
 	}
-	for c := range up.loose {
+	for c := range up.irreflexive {
 		c.cut.Store(true)
 	}
-	f.aloft.Store(nil)
+	f.inProgress.Store(nil)
 }
 
 // dropIfEmpty lets go of up if it is empty: a map does not shrink by itself. Must be
 // called with f.mu held.
-func (f *flights) dropIfEmpty(up *aloft) {
-	if len(up.calls) == 0 && len(up.loose) == 0 {
-		f.aloft.Store(nil)
+func (f *flights) dropIfEmpty(up *inProgress) {
+	if len(up.calls) == 0 && len(up.irreflexive) == 0 {
+		f.inProgress.Store(nil)
 	}
 }
 
-// remove takes c out of aloft if it was not cut off before. Must be called with f.mu held.
+// remove takes c out of inProgress if it was not cut off before. Must be called with f.mu held.
 func (f *flights) remove(key any, c *flight) {
-	up := f.aloft.Load()
+	up := f.inProgress.Load()
 	if up == nil || c.cut.Load() {
 		return
 	}
-	delete(up.loose, c)
+	delete(up.irreflexive, c)
 	switch first := up.calls[key]; {
 	case first == c && c.next == nil:
 		delete(up.calls, key)
@@ -284,7 +284,7 @@ func (f *flights) wake(c *flight) {
 	outside := c.outside // No further caller asks for it.
 	f.mu.Unlock()
 	endLoad(&c.loader)
-	seam.Interleave("landed")
+	seam.Interleave("to end")
 	close(c.done)
 	if outside != nil {
 		close(outside)
@@ -297,7 +297,7 @@ var noContext context.Context
 // compute computes on the caller's goroutine.
 func (f *flights) compute(key any, c *flight, r *request) (result unsafe.Pointer, loaded bool, err error) {
 	defer f.land(key, c)
-	// A computation before ours stored its value before it was taken out of aloft.
+	// A computation before ours stored its value before it was taken out of inProgress.
 	// The callers that wait for us look for themselves.
 	if result, loaded = r.lookup(); loaded {
 		return result, true, nil
@@ -323,19 +323,19 @@ func (f *flights) launch(key any, c *flight, r *request) (result unsafe.Pointer,
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.ctx))
 	c.cancel = cancel
 	launched = true
-	seam.Spawn(func() { f.fly(ctx, key, c, r) })
+	seam.Spawn(func() { f.computeDetached(ctx, key, c, r) })
 	return result, false
 }
 
-// fly computes on a goroutine of its own. A panic or Goexit is left to one of the
+// computeDetached computes on a goroutine of its own. A panic or Goexit is left to one of the
 // callers that have not left. If there is none, it takes its course.
-func (f *flights) fly(ctx context.Context, key any, c *flight, r *request) {
+func (f *flights) computeDetached(ctx context.Context, key any, c *flight, r *request) {
 	returned := false
 	defer func() {
 		if !returned {
 			f.mu.Lock()
 			abandoned := c.over
-			c.landing = true // From here on no caller leaves.
+			c.returned = true // From here on no caller leaves.
 			f.mu.Unlock()
 			if abandoned {
 				return
@@ -358,7 +358,7 @@ func (f *flights) run(ctx context.Context, c *flight, r *request) {
 		err = ErrNilValue
 	}
 	f.mu.Lock()
-	c.landing = true // Before what is stored can be seen.
+	c.returned = true // Before what is stored can be seen.
 	abandoned := c.over
 	f.mu.Unlock()
 	if abandoned {
@@ -405,7 +405,7 @@ func (f *flights) wait(key any, c *flight, ctx context.Context, in uint64, done 
 // abandoned. It is too late, and false, if c is about to end.
 func (f *flights) leave(key any, c *flight, in uint64, began bool, cause error) (left bool) {
 	f.mu.Lock()
-	if c.landing || c.over {
+	if c.returned || c.over {
 		f.mu.Unlock()
 		return false
 	}
@@ -429,9 +429,9 @@ func (f *flights) leave(key any, c *flight, in uint64, began bool, cause error) 
 	return true
 }
 
-// suffer ends one caller as compute ended: the one that began it or, if that has
+// propagate ends one caller as compute ended: the one that began it or, if that has
 // left, the first that gets here.
-func (f *flights) suffer(c *flight, began bool) {
+func (f *flights) propagate(c *flight, began bool) {
 	f.mu.Lock()
 	failure := c.failure
 	if failure == nil || c.first && !began {

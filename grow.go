@@ -132,8 +132,8 @@ func (l *layout) wantsShrink(s *shard) bool {
 	return true
 }
 
-// sparse reports whether a number of shards of l, which have used bindings, are full to an
-// eighth at most.
+// sparse reports whether a number of shards of l are full to an eighth at most, holding used bindings
+// together.
 func (l *layout) sparse(used, shards int) bool {
 	return used*8 <= l.Len()/l.Shards()*shards*row.Slots
 }
@@ -145,10 +145,9 @@ const (
 	// asksApart is the least number of removals between two times that a shard asks.
 	asksApart = 16
 
-	// rebuildShare is a share of a layout's buckets: that many entries must have been
-	// removed since it was made before deletions make another. So a rebuild costs each
-	// of them the filling of that many buckets. The mean of honest use is far above,
-	// nine slots in eight of a bucket.
+	// rebuildShare bounds what shrinking costs a removal. A layout of n buckets is replaced by
+	// a smaller one only after n/rebuildShare removals since it was made, so each of them pays for
+	// rebuildShare buckets at most.
 	rebuildShare = 8
 )
 
@@ -318,8 +317,7 @@ func (t *table) keepJournals(l, next *layout, c change) {
 }
 
 // place puts what the journal of s records into the row of next, which is not published yet. The
-// processor fetches the buckets of several records side by side: a third of the time of
-// inserting them one by one.
+// processor fetches the buckets of several records side by side.
 func (t *table) place(next *layout, s *shard) {
 	type placed struct {
 		h uint32

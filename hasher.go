@@ -82,8 +82,8 @@ func hashBy[T any](h Hasher[*T], x *T, seed maphash.Seed) uint64 {
 // A paired value is one of a KeyMap with a Hasher. It has the word of its key beside it, since a
 // replacement may change both: readers reach both through one address, and so see them together.
 type paired[V any] struct {
-	value V // first: the address of one is that of the other
-	word  unsafe.Pointer
+	value V              // first: the address of one is that of the other
+	word  unsafe.Pointer // Safety: all values of a KeyMap with a Hasher are made by pair, so this one stands wordAfter bytes further.
 }
 
 // pair returns the address of a new paired value. prepare adds the word.

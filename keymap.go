@@ -261,7 +261,7 @@ func (m *KeyMap[K, V]) cutOff(key *K) {
 	switch {
 	case m.Hasher == nil:
 		cutOff(&m.flights, key)
-	case key != nil && m.flights.aloft.Load() != nil:
+	case key != nil && m.flights.inProgress.Load() != nil:
 		// A computation has its claim before it begins. So of one that began before this call,
 		// the claim is found.
 		if c := m.claims.held(keyingBy(m.Hasher).keyFunctions, escape.Hide(unsafe.Pointer(key))); c != nil {

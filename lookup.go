@@ -14,7 +14,7 @@ import (
 // nothing.
 //
 // The fast path looks at the first slot with the key's tag, in the key's home bucket and those where
-// its probe goes on, and suffices in all except a few cases in a hundred. Those it leaves to search.
+// its probe goes on, and suffices in nearly all cases. The others it leaves to search.
 // It is one function, and a container's Load is inlined where it is called, so that a hit
 // takes as few steps as possible: then the processor gets to the next lookup's memory while it waits
 // for this one's. See docs/design.md.
@@ -207,8 +207,8 @@ func (t *table) goOn(l *layout, h uint32, at unsafe.Pointer) unsafe.Pointer {
 func (t *table) searchAt(at unsafe.Pointer) unsafe.Pointer { return t.search(t.keys.at(at)).referent }
 
 // loadObject is find for a KeyMap or Set. It does not look at the object of a pointer that is not a
-// key of the table. It takes the steps of load, but confirms by the referent and returns two addresses;
-// KeyLoadHit in bench/ is what it is apart for.
+// key of the table. It takes the steps of load, but confirms by the referent and returns two addresses.
+// It is apart from load for speed: see KeyLoadHit in bench/.
 func (t *table) loadObject(object unsafe.Pointer) bound {
 	l := t.layout.Load()
 	seam.Interleave("layout read")
@@ -315,9 +315,9 @@ func (t *table) probe(l *layout, h uint32, k key, v *verdicts) (bound, verdict) 
 			if is == dead {
 				return bound{}, dead
 			}
-			miss = dead
 			// It may be another key's. A writer that replaces a key holds it until both words
 			// of the slot are written: so if this one had been replaced, the word would be another.
+			miss = dead
 		}
 		i, end = l.Next(h, i, tags)
 	}

@@ -33,7 +33,7 @@ type ticket struct {
 // GODEBUG=checkfinalizers=1 the runtime goes through all that each argument leads to.
 type tickets struct {
 	mu     sync.Mutex  // A leaf, held for a few instructions, and for the allocation of a chunk.
-	chunks [][]*ticket // up to a length each twice as long as the one before; none is ever copied. Guarded by mu, as n.
+	chunks [][]*ticket // each twice as long as the last, up to mostTickets; none is ever copied. Guarded by mu, as n.
 	n      int         // how many are listed, in the first places
 }
 

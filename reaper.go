@@ -52,15 +52,15 @@ type reaperState struct {
 	announced       atomic.Uint64
 	announcedBefore atomic.Uint64
 
-	mu      seam.Mutex
+	mu      seam.Mutex            // protects the list of tables, and when a sentinel is made
 	tables  []weak.Pointer[table] // the zero Pointer where a table is gone. Guarded by mu; what was listed is moved or taken out only with turn held.
 	rested  time.Time             // when the next pass may begin. Accessed by pass only, of which there is one at a time.
 	unpaid  time.Duration         // how long the previous pass has worked since it last rested. Accessed by pass only.
 	armed   atomic.Bool           // whether a sentinel or a pass under way will arm again. Read without lock, written only with mu held.
 	ticking atomic.Bool           // whether there is a clock
 	ticks   sync.Mutex            // protects the next two, and that announced and announcedBefore are written together
-	ticked  time.Time             // when the last collection was announced. Guarded by clock.
-	apart   time.Duration         // how long before that the one before it was. Guarded by clock.
+	ticked  time.Time             // when the last collection was announced. Guarded by ticks.
+	apart   time.Duration         // how long before that the one before it was. Guarded by ticks.
 	made    uint64                // sentinels so far: the number of the last. Guarded by mu.
 
 	awaited   atomic.Uint64 // the number of the sentinel that is to start the next pass, 0 once it has
@@ -109,28 +109,28 @@ func (r *reaperState) add(table weak.Pointer[table]) {
 		r.arm()
 	}
 	r.mu.Unlock()
-	r.wind()
+	r.startClock()
 }
 
-// wind makes the clock, if there is none.
-func (r *reaperState) wind() {
+// startClock makes the clock, if there is none.
+func (r *reaperState) startClock() {
 	if r.ticking.Load() || !r.ticking.CompareAndSwap(false, true) {
 		return
 	}
 	runtime.AddCleanup(new(sentinel), func(r *reaperState) {
-		r.tick(collections())
+		r.announce(collections())
 		// We clear ticking before we look at armed, add sets armed before it looks
-		// at ticking: one of us winds the clock.
+		// at ticking: one of us starts the clock.
 		r.ticking.Store(false)
 		if r.armed.Load() {
-			r.wind()
+			r.startClock()
 		}
 	}, r)
 }
 
-// tick announces that n collections have ended. The referent of an insertion that reads
+// announce says that n collections have ended. The referent of an insertion that reads
 // announced after this is alive then, since the caller holds it: see journal.Begin.
-func (r *reaperState) tick(n uint64) {
+func (r *reaperState) announce(n uint64) {
 	r.ticks.Lock()
 	defer r.ticks.Unlock()
 	if last := r.announced.Load(); last < n {
@@ -148,7 +148,7 @@ func (r *reaperState) tick(n uint64) {
 func (r *reaperState) awaitStart(n uint64) {
 	for {
 		r.ticks.Lock()
-		left := doubt(time.Since(r.ticked), r.apart, r.announcedBefore.Load() >= n)
+		left := passDelay(time.Since(r.ticked), r.apart, r.announcedBefore.Load() >= n)
 		r.ticks.Unlock()
 		if left <= 0 {
 			return
@@ -157,10 +157,11 @@ func (r *reaperState) awaitStart(n uint64) {
 	}
 }
 
-// doubt returns for how long another collection may be near, where the last one was announced since
-// ago, apart after the one before it, and is news or is that of the pass itself. Collections that
+// passDelay returns how long a pass waits because another collection may be near. since is the time since
+// the last one was announced, apart that between it and the one before, and news says whether it came
+// after the pass's own. Collections that
 // follow each other closely are expected to go on, and others to come in bursts, or at equal intervals.
-func doubt(since, apart time.Duration, news bool) time.Duration {
+func passDelay(since, apart time.Duration, news bool) time.Duration {
 	burst, near := min(apart/2, closely), min(apart/3, closely)
 	switch {
 	case !news && apart <= closely:
@@ -179,15 +180,15 @@ func (r *reaperState) arm() {
 	r.made++
 	number := r.made
 	r.awaited.Store(number)
-	runtime.AddCleanup(new(sentinel), r.announce, number)
+	runtime.AddCleanup(new(sentinel), r.startPass, number)
 	runtime.SetFinalizer(new(sentinel), func(*sentinel) {
 		r.finalized.Add(1)
-		r.announce(number)
+		r.startPass(number)
 	})
 }
 
-// announce starts the pass that the death of a sentinel, or of its twin, is to start.
-func (r *reaperState) announce(number uint64) {
+// startPass starts the pass that the death of a sentinel, or of its twin, is to start.
+func (r *reaperState) startPass(number uint64) {
 	if r.awaited.CompareAndSwap(number, 0) {
 		ended := collections()
 		callback.Launch(func() { r.pass(ended) })
@@ -204,8 +205,8 @@ func collectionsEnded() uint64 {
 
 // A scope says which collections' victims a sweep looks for.
 type scope struct {
-	collections uint64 // of this many, the first that there were
-	everything  bool   // whether some of them have not been announced yet, so that everything must be asked
+	collections uint64 // the number of the last of them: the first has the number 1
+	everything  bool   // whether some have not been announced yet, so that everything must be asked
 }
 
 // scope returns that of all collections so far. It takes about a microsecond.
@@ -221,7 +222,7 @@ func (r *reaperState) pass(n uint64) {
 	// between passes. Dead entries can wait: the memory of their values cannot.
 	time.Sleep(time.Until(r.rested))
 	r.paidFor.Add(int64(r.unpaid))
-	r.tick(n) // The clock has, unless its cleanup was held up.
+	r.announce(n) // The clock has, unless its cleanup was held up.
 	r.awaitStart(n)
 	r.turn <- struct{}{}
 	workers := max(runtime.GOMAXPROCS(0)/4, 1)

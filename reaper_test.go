@@ -66,12 +66,12 @@ func TestAPassBeginsFarFromTheNextCollection(t *testing.T) {
 				r := reaperState{turn: make(chan struct{})}
 				for n := range uint64(3) {
 					time.Sleep(apart)
-					r.tick(n + 1)
+					r.announce(n + 1)
 				}
 				go func() {
 					for n := range uint64(10) {
 						time.Sleep(apart)
-						r.tick(n + 4)
+						r.announce(n + 4)
 					}
 				}()
 				rested := time.Now().Add(rest)

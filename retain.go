@@ -21,7 +21,7 @@ import (
 // lock; the first hit of what was let go does, to hold it again. What is not held always has a
 // mark, by which that hit knows.
 
-// A retention is what a table that retains has for it.
+// A retention is a table's settings of what it retains, and what it needs for that.
 type retention struct {
 	collections uint64        // Config.Retain
 	time        time.Duration // Config.RetainFor
@@ -32,11 +32,11 @@ type retention struct {
 	evicted   atomic.Uint64          // how many were let go for max
 	ghosts    atomic.Pointer[ghosts] // nil while there are none
 
-	number uint32     // of the last pass. Guarded by growth, as passes.
+	number uint32     // of the last pass. Guarded by growth, as recent.
 	recent []passTime // those since which nothing has gone unused for long enough, oldest first
 }
 
-// An passTime is a pass, and when it was: what it and every pass since found unused was last used
+// A passTime is a pass, and when it was: what it and every pass since found unused was last used
 // before.
 type passTime struct {
 	number      uint32

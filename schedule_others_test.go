@@ -140,7 +140,7 @@ func (r *run) bound(m *weakMap[int]) {
 var otherScenarios = []scenario{
 	{
 		// The late caller deletes what was computed, and must not get it after that.
-		name: "computation beside deletion", preemptions: 3, reaches: []string{"await", "landed"},
+		name: "computation beside deletion", preemptions: 3, reaches: []string{"await", "to end"},
 		stage: func(r *run) {
 			m := r.newMap(Config{})
 			r.keep(c1, c2, c3)
@@ -149,7 +149,7 @@ var otherScenarios = []scenario{
 		},
 	},
 	{
-		name: "computations and a store", preemptions: 3, reaches: []string{"await", "landed"},
+		name: "computations and a store", preemptions: 3, reaches: []string{"await", "to end"},
 		stage: func(r *run) {
 			m := r.newMap(Config{})
 			r.keep(c1, c2, c3)

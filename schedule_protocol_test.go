@@ -244,14 +244,14 @@ var protocolScenarios = []scenario{
 		name: "replacement of what is not taken", preemptions: 2, reaches: []string{"slot replaced", "listed"},
 		stage: func(r *run) {
 			m := r.newMap(Config{Capacity: 100})
-			for n := range tourBatch + 2 {
+			for n := range iterationBatch + 2 {
 				m.store(n, cells[10+n])
 			}
-			r.keep(cells[10 : 12+tourBatch]...)
+			r.keep(cells[10 : 12+iterationBatch]...)
 			r.keep(c1)
 			r.muted = []string{"referent read", "slot half read", "tags read"}
-			m.iterates(0, tourBatch+1)
-			r.start("writer", func(a *actor) { announce(a); m.store(tourBatch+1, c1) })
+			m.iterates(0, iterationBatch+1)
+			r.start("writer", func(a *actor) { announce(a); m.store(iterationBatch+1, c1) })
 		},
 	},
 	{

@@ -4,28 +4,35 @@ package weakmap
 //
 // # Parts
 //
-//	Map  KeyMap  Set  Interner     contracts, and what is typed: the key becomes a key, *V an address
-//	            |
-//	          table                what a container's bindings are, and its settings      table.go
-//	            |                  how a key is hashed, compared and recorded             key.go
-//	            |                  find; bind, replace, unbind; iterate                   lookup.go update.go tour.go
-//	         layout                grow, shrink, take another hash; sweep                 grow.go sweep.go
-//	        /      \
-//	      row      shards          where lookups look; who may write                      internal/row, this file
-//	                  |
-//	               journal         the bindings in the order of arrival, and what
-//	                  |            keeps what the row names; which of them are dead       internal/journal
-//	                  |
-//	               reaper          one pass after each collection                         reaper.go
+//	Map KeyMap Set Interner Strings      contracts, and what is typed
+//	                 |
+//	               table <----- reaper   a container's bindings and settings; one pass after each collection
+//	                 |
+//	              layout                 what is replaced as a whole when a table grows or shrinks
+//	              /     \
+//	            row    shards            where lookups look; what writers lock
+//	                     |
+//	                  journal            the bindings in the order in which they were made
+//
+//	table.go       what a container leads to: table, layout, core
+//	key.go         how a key is hashed, compared and recorded; hasher.go: by the caller
+//	lookup.go      find; update.go: bind, replace, unbind; iterate.go: go over all
+//	grow.go        make room, shrink, take another hash
+//	sweep.go       find and remove what is dead; reaper.go: when, for all tables; settle.go: wait for that
+//	retain.go      hold what was used lately
+//	pervalue.go    with PerValue, the cleanup of each value
+//	report.go      which dead bindings OnReap is to be told of
+//	flight.go      one computation for a key at a time; claims.go: with a Hasher
+//	internal/row   the buckets; internal/journal: the records, and which of them are dead
 //
 // The engine has no type parameters. It knows a referent by its address and a key by one of a
 // few classes, so it is compiled once for a program, however many types the program caches.
 //
 // # Terms
 //
-// A binding is what one insertion makes: a key, or what stands for it, is bound to a referent,
-// which may die. It is in two places. Its slot is in a bucket of the row, where lookups find
-// it; package row has the diagram. Its record is in the journal of a shard:
+// A binding is what one insertion makes: a key, or what stands for it, is bound to a referent, which
+// may die. The public documents call it an entry. It is in two places. Its slot is in a bucket of the
+// row, where lookups find it; package row has the diagram. Its record is in the journal of a shard:
 //
 //	word  8  the weak pointer to the referent
 //	ref   8  what the slot's key names, which the record keeps: a string's bytes, a copy of a key, a KeyMap's value
@@ -43,6 +50,14 @@ package weakmap
 //	                        v                                   v
 //	                     unbound, counted Deleted            unbound, counted Reaped, reported to OnReap
 //
+// With retention a bound one is held, or let go, and only what was let go dies:
+//
+//	          insertion              unused for long, or displaced
+//	(none) -------------> held ----------------------------------------> let go ----> dead
+//	                        ^                                              |
+//	                        +----------------------------------------------+
+//	                                           a use
+//
 // Nothing happens to a binding when its referent dies: lookups see that the weak pointer is nil,
 // and miss. It is unbound once, under its shard's lock, by the first of
 //
@@ -51,9 +66,10 @@ package weakmap
 //   - a writer that stores over it or deletes it (table.update), clears (core.clear), finds its
 //     bucket full (table.reapBucket) or its shard (table.makeRoom).
 //
-// Each of these names the binding by the word of its weak pointer, and removes that binding or
-// nothing. A word whose referent is dead is never that of a live binding again. So a late removal
-// cannot remove what has been bound to the same key since.
+// A sweep and a cleanup name the binding by its hash and the word of its weak pointer, and remove that
+// binding or nothing; a writer goes by the key, under the lock. A word whose referent is dead is never
+// that of a live binding again. So a late removal cannot remove what has been bound to the same key
+// since.
 //
 // # Why a lookup may trust what it sees
 //
@@ -135,7 +151,7 @@ type shard struct {
 	journal    journal.Journal    // the records of the shard's bindings. Guarded by mu.
 	generation atomic.Uint32      // rises when the journal gets other chunks, and is vacated when the bindings get other shards. Read without lock, written only with mu held.
 	sparing    uint8              // how many more full buckets reapBucket lets pass. Guarded by mu.
-	tours      *tour              // the iterations that are in the middle of the journal. Guarded by mu.
+	iterations *iteration         // the iterations that are in the middle of the journal. Guarded by mu.
 	askAt      uint64             // how many bindings must have been removed before layout.wantsShrink says so again. Guarded by mu.
 	_          [shardPadding]byte // Not at the end, where it would take a word when it is empty.
 	dead       *[]reaped          // to be reported once mu is released, or nil. Guarded by mu.

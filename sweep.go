@@ -7,7 +7,7 @@ import (
 	"github.com/go-weak/weakmap/internal/journal"
 )
 
-// What a pass does to one table.
+// How dead bindings are found and removed: by a pass, Reap, Settle, or an insertion that makes room.
 
 // collected is called after each collection, by one pass at a time. ended says when that was, if
 // inspect.Watched. It implements PerCycle. With PerValue it removes what runtime cleanups leave
@@ -18,7 +18,7 @@ func (t *table) collected(ended time.Time, scope scope, workers int) {
 	if t.retains {
 		t.age(collections()) // The scope may lag behind, and what was used since would age too fast.
 	}
-	if !t.cleaned || t.passes%passesPerStray == 0 {
+	if !t.perValue || t.passes%passesPerStray == 0 {
 		entries := t.layout.Load().used()
 		dead := t.sweep(scope, workers)
 		if inspect.Watched {
@@ -27,8 +27,8 @@ func (t *table) collected(ended time.Time, scope scope, workers int) {
 	}
 }
 
-// sweep removes every binding that died in a collection of the scope, and returns how many that
-// were.
+// sweep removes every binding that died in a collection of the scope, and returns how many it
+// removed.
 func (t *table) sweep(scope scope, workers int) (removed int) {
 	t.growth.Lock()
 	defer t.growth.Unlock()

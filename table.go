@@ -45,11 +45,11 @@ type table struct {
 	sweptFor   uint64                 // of how many collections the last sweep removed the victims. Guarded by growth.
 	laidOut    uint64                 // removals, of all time, when the layout was made. Guarded by growth.
 	shrinkAt   uint64                 // removals, of all time, before shrinking is tried again. Guarded by growth.
-	passes     uint32                 // passes that have come to the table. Accessed by reaper.pass only.
+	passes     uint32                 // passes that have come to the table. Accessed by table.collected only.
 	registered atomic.Bool            // whether the reaper knows the table: see register
 	values     bool                   // Immutable, as all below but lastPass.
 	retains    bool                   // retention is not nil
-	cleaned    bool                   // Config.Reclaim is PerValue
+	perValue   bool                   // Config.Reclaim is PerValue
 	keys       keying
 	self       weak.Pointer[table]
 	attached   func(t *table, yield func(key, value any) bool) // yields the live entries of a KeyMap; nil for others
@@ -67,12 +67,12 @@ type extras struct {
 	onReap    func(reaped)
 	life      weak.Pointer[life] // of the container, if there is an onReap
 	reports   reports
-	tickets   *tickets       // nil unless cleaned
+	tickets   *tickets       // nil without PerValue
 	hits      *xsync.Counter // nil without Config.Stats
 	misses    *misses        // nil without Config.Stats
 }
 
-// noExtras are those of most tables. They are never written.
+// noExtras are those of most tables. Only the lock of their reports is ever written.
 var noExtras extras
 
 // newExtras returns what o asks for.
@@ -103,7 +103,7 @@ type layout struct {
 	table   *table
 	route   route              // Immutable, as row.Row and hashing.
 	shards  []shard            // kept from layout to layout while their number stays
-	kept    *[]journal.Journal // what the slots name, once the next layout has taken over the shards. Written once, with all shards locked, and read by the collector only.
+	kept    *[]journal.Journal // what the slots name, once the next layout has taken over the shards. Written once, and read, with all shards locked; and read by the collector.
 }
 
 const (
@@ -158,7 +158,7 @@ func newTable(o options) *table {
 		t.minShards = t.maxShards
 	}
 	t.retains = t.retention != nil
-	if t.cleaned = o.config.Reclaim == PerValue; t.cleaned {
+	if t.perValue = o.config.Reclaim == PerValue; t.perValue {
 		t.tickets = newTickets(t)
 	}
 	l := t.newLayout(hashing{seeded: o.keys.class == alikes})
@@ -224,7 +224,7 @@ func (t *table) newShards(n int) []shard {
 	shards := make([]shard, n)
 	for i := range shards {
 		j := &shards[i].journal
-		j.Extended = t.retains || t.cleaned
+		j.Extended = t.retains || t.perValue
 		if t.retains && t.retention.max > 0 {
 			j.Queue = new(journal.Queue)
 		}
@@ -250,9 +250,9 @@ func (t *table) lockFor(hashIn func(l *layout) uint32) (l *layout, h uint32, s *
 	}
 }
 
-// A held word of a slot is the referent itself: see retain.go. A word of seam.Make is marked
-// then by an address one higher, which is no referent's: those of odd address are not put
-// into slots. It still refers to what it referred to.
+// slotWord returns what a slot has for a word of seam.Make. In a table that retains, bit 0 tells that
+// from a held word, which is the referent's address: a referent at an odd address is not put into a
+// slot. Safety: one byte further is still within the same object, so what the word refers to stays.
 func (t *table) slotWord(word unsafe.Pointer) unsafe.Pointer {
 	if t.retains {
 		return unsafe.Add(word, 1)
@@ -274,7 +274,7 @@ func (t *table) referent(word unsafe.Pointer) unsafe.Pointer {
 // held reports whether the word of a slot in a table that retains is the referent itself.
 func held(word unsafe.Pointer) bool { return uintptr(word)&1 == 0 }
 
-// count counts a hit, or a miss that met what had died or did not, with Config.Stats.
+// count counts a hit or a miss, with Config.Stats. metDead says whether a miss met a dead binding.
 func (t *table) count(hit, metDead bool) {
 	switch {
 	case t.hits == nil: // Config.Stats was set too late.

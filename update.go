@@ -24,12 +24,12 @@ type fresh struct {
 func (t *table) prepare(k key, b bound) fresh {
 	l := t.layout.Load()
 	h := t.hash(&l.hashing, k)
-	l.Prefetch(h) // The bucket comes while the weak pointer is made: a sixth of an insertion.
+	l.Prefetch(h) // The bucket comes while the weak pointer is made.
 	n := fresh{word: seam.Make(b.referent), ref: t.refOf(k, b.value), bound: b}
 	if t.keys.class == alikes && t.values {
 		*(*unsafe.Pointer)(unsafe.Add(b.value, t.keys.wordAt)) = n.word
 	}
-	if t.cleaned {
+	if t.perValue {
 		// The caller holds the referent, so the cleanup cannot come before the binding is
 		// published.
 		n.ticket = &ticket{table: t.self, word: n.word}
@@ -259,7 +259,7 @@ func (t *table) rebind(l *layout, s *shard, b *row.Bucket, at uintptr, n *fresh,
 			kept.record = s.journal.At(to)
 		}
 		l.SetPos(b, at, to)
-		for w := s.tours; w != nil; w = w.next {
+		for w := s.iterations; w != nil; w = w.next {
 			w.keep(&s.journal, pos, kept)
 		}
 		old, pos = s.journal.Clear(pos), to
@@ -348,8 +348,7 @@ const fullSpared = 15
 // reapBucket removes the dead bindings of the bucket that h leads to if it is full, so that an
 // insertion need not pass it because of them. It looks at one, and at the others if that is
 // dead; if not, it skips the next fullSpared full buckets. Where many are dead that finds
-// them, and where few are it costs little: looking into each full bucket was a tenth of a
-// churn. Must be called with the shard's lock held.
+// them, and where few are it costs little. Must be called with the shard's lock held.
 func (t *table) reapBucket(l *layout, s *shard, h uint32) {
 	i := l.Home(h)
 	b := l.At(i)
@@ -403,7 +402,7 @@ func (c *core) clear() {
 		for r, pos := range s.journal.Records {
 			seam.Interleave(seam.ToAsk)
 			v := seam.Value(r.Word())
-			if t.cleaned && v != nil {
+			if t.perValue && v != nil {
 				gone = append(gone, held{seam.Strong(v), (*ticket)(s.journal.ExtraAt(pos).Ticket)})
 			}
 			s.countUnbound(t, v == nil, r.Ref(), r.Bits())
@@ -417,7 +416,7 @@ func (c *core) clear() {
 	}
 }
 
-// deleteFunc removes the bindings of which del says so, and returns how many.
+// deleteFunc removes the bindings for which del returns true, and returns how many.
 func (t *table) deleteFunc(del func(e listed) bool) (deleted int) {
 	t.all(func(e listed) bool {
 		if del(e) && t.deleteListed(e) {

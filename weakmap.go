@@ -351,9 +351,9 @@ func (m *Map[K, V]) Values() iter.Seq[*V] {
 func (m *Map[K, V]) Len() int { return m.core.length() }
 
 // Reap removes the entries of values found dead by the collections so far, and
-// returns how many it removed. It runs no collection, and returns 0 at once if none
-// has ended since the last search for dead entries. Entries are removed without it
-// too; call it to have them gone now.
+// returns how many it removed. It runs no collection, and asks no value if none has
+// ended since the last search for dead entries. Entries are removed without it too;
+// call it to have them gone now.
 func (m *Map[K, V]) Reap() (removed int) { return m.core.reap() }
 
 // Stats returns the counts of the Map.

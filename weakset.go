@@ -18,8 +18,10 @@ import (
 //
 // The zero Set is empty and ready to use. A Set must not be copied after first
 // use. All methods may be called by any number of goroutines at once; Contains
-// takes no lock and leaves no trace on the element. What [KeyMap] says of small
-// and global keys, and of lookups by equal ones, holds for elements too.
+// takes no lock and leaves no trace on the element. In the terminology of the Go
+// memory model, a call that adds an element synchronizes before any call that
+// finds it. What [KeyMap] says of small and global keys, and of lookups by equal
+// ones, holds for elements too.
 //
 // T should not be an interface: the element would be the variable that Add got the
 // address of, not what that holds.

@@ -9,7 +9,8 @@
 //	func TestCacheForgets(t *testing.T) {
 //		var cache weakmap.Map[string, page]
 //		index := func() weak.Pointer[page] {
-//			p := cache.get("index")
+//			p := new(page)
+//			cache.Store("index", p)
 //			return weak.Make(p)
 //		}()
 //		weaktest.Dies(t, index)   // nothing keeps the page

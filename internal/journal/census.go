@@ -30,7 +30,7 @@ const (
 	// chunksPerWorker is how many rounds of chunks make it worth starting another worker.
 	chunksPerWorker = 64
 
-	// Batch is how many bindings are taken out in one hold of a lock: 20 µs.
+	// Batch is how many bindings are taken out in one hold of a lock, so that writers do not wait for long.
 	Batch = 256
 )
 

@@ -1,13 +1,14 @@
 // Package journal has the records of one shard's bindings in the order in which they were
 // made. That is nearly the order in which their referents were allocated, so asking all of
-// them whether they are dead walks through memory forwards: a tenth of what it costs in the
-// order of the buckets.
+// them whether they are dead walks through memory forwards, and misses fewer caches than the order of
+// the buckets does.
 //
 // A record is written before its binding is published in the row and cleared after the binding
 // was taken out, and so keeps what the row names. Its word is written last and cleared first: where
 // a reader without lock finds the word that it knows, the binding is there.
-// A place is never reused within one list of chunks, but a replacement under the same key
-// stays where it was: the old and the new word both belong to the key. A compaction makes new
+// A place is never reused within one list of chunks, but a replacement of what is young
+// stays where it was: the old and the new word both belong to the key. What replaces an older binding
+// gets a new place, since a place says how old a referent is. A compaction makes new
 // chunks, and leaves the old ones to their readers. A chunk that is shared with a row that was
 // replaced is copied before the first of its records changes: see Share and Own.
 package journal
@@ -70,9 +71,8 @@ func (j *Journal) Begin(number uint32) {
 // Young reports whether the record at a place was made since the last collection.
 func (j *Journal) Young(pos uint32) bool { return pos >= j.epochs[0].first }
 
-// Before shortens a copy of a journal, which is only read from then on, to what may hold victims
-// of the first collections, as many as number says: what was made before these had been
-// announced, or some more.
+// Before shortens a copy of a journal, which is only read from then on, to the records that were made
+// before collection number was announced, or some more: later ones cannot have died in it.
 func (j *Journal) Before(number uint32) {
 	for _, e := range j.epochs {
 		if int32(e.number-number) >= 0 { // Numbers may wrap.
@@ -115,10 +115,12 @@ func (j *Journal) At(pos uint32) *Record {
 	return (*Record)(unsafe.Add(chunkAt(j.chunks[pos>>shift]), uintptr(pos%Size)*j.stride()))
 }
 
-// chunkAt returns the chunk that an element of chunks leads to.
+// chunkAt returns the chunk that an element of chunks leads to. Safety: both addresses are of one object,
+// which the element keeps: a chunk begins at an even address.
 func chunkAt(p unsafe.Pointer) unsafe.Pointer { return unsafe.Pointer(uintptr(p) &^ 1) }
 
-// ExtraAt returns the extra of the record at a place. The journal must have extras.
+// ExtraAt returns the extra of the record at a place. Safety: the journal must have extras; then each of
+// its records is the beginning of an extended one.
 func (j *Journal) ExtraAt(pos uint32) *Extra { return &(*extended)(unsafe.Pointer(j.At(pos))).extra }
 
 // Word returns the word of the weak pointer, or nil.
@@ -177,7 +179,8 @@ func (j *Journal) grow() {
 	}
 }
 
-// copyChunk copies n records to a chunk that is not published.
+// copyChunk copies n records to a chunk that is not published. Safety: both chunks have room for n, and
+// are what newChunk makes for this journal.
 func (j *Journal) copyChunk(to, from unsafe.Pointer, n int) {
 	if j.Extended {
 		copy(unsafe.Slice((*extended)(to), n), unsafe.Slice((*extended)(from), n))

@@ -18,7 +18,7 @@ type list struct {
 const (
 	vacant = ^uint32(0)
 
-	// gapsFloor is how many vacancies a list may have in addition to as many as it has places.
+	// A list may have as many vacancies as bindings, and twice gapsFloor more.
 	gapsFloor = 32
 
 	// ToMain is set in Extra.Queued of what is in the main list, or, without a place, is to be.

@@ -21,8 +21,8 @@
 //	places:  0  pos     28  where in its shard's journal each binding is
 //
 // A hash is a fraction of the row, and so it points at a slot as well as at a bucket. A binding is put
-// into the cache line of that slot if there is room: four in five are there in a full row, nine in
-// ten in one that has just grown. So a lookup knows one line of the slots before it has read the head.
+// into the cache line of that slot if there is room. So a lookup mostly knows the line of its slot before
+// it has read the head.
 //
 // The addresses in slots are hidden from the collector, which would visit what they name
 // in the order of hashes, and miss the cache each time. The journal keeps what they name,
@@ -44,7 +44,8 @@
 // bindings are removed from one bucket does not notice.
 //
 // A replacement under the same key stores only the word: the key is bound to the old and
-// the new one, one after the other.
+// the new one, one after the other. In a KeyMap it stores the value's address after that; with a
+// Hasher, where the word may be another one's, readers take that from beside the value.
 package row
 
 import (
@@ -60,7 +61,7 @@ const (
 	// Slots is how many bindings a bucket has room for.
 	Slots = 7
 
-	// TagBits of a hash, the lowest, are its tag.
+	// TagBits is how many of a hash's bits, the lowest, are its tag.
 	TagBits = 8
 )
 
@@ -99,7 +100,8 @@ func (b *Bucket) at(k uintptr) unsafe.Pointer {
 
 const keyAfter = unsafe.Offsetof(slot{}.key)
 
-// pair returns the word of which the sixteen bits of slot k are a half, and which.
+// pair returns the word of which the sixteen bits of slot k are a half, and which. Safety: k is below
+// Slots, and there is a word for each two of them.
 func (h *Head) pair(k uintptr) (pair *uint32, shift uintptr) {
 	return (*uint32)(unsafe.Add(unsafe.Pointer(&h.checks), k/2*4)), k % 2 * 16
 }
@@ -437,7 +439,8 @@ func (r *Row) Insert(h uint32, n Binding) (passed int) {
 	}
 }
 
-// Place is Insert into a row that is not published yet, without an ordered store.
+// Place is Insert into a row that is not published yet, without an ordered store. Safety: no other
+// goroutine reads the row until its layout is published, which orders all these stores.
 func (r *Row) Place(h uint32, n Binding) {
 	for i := r.Home(h); ; i = r.After(h, i) {
 		head := r.Head(i)

@@ -9,25 +9,25 @@ import (
 	"github.com/go-weak/weakmap/internal/seam"
 )
 
-// A tour is an iteration over the bindings of one shard after another. It takes a few at a time,
+// An iteration goes over the bindings of one shard after another. It takes a few at a time,
 // so that one which ends at once costs the same at any size.
 //
 // It goes through each journal as that was when the shard's turn came: a key that is unbound and
 // bound again after that is in it once. What is removed before it was taken is left out, which is
 // allowed. What is replaced is not left out: its key is bound all the time. So a replacement that
-// gives the binding another place keeps the key for the tours that have yet to take it.
-type tour struct {
+// gives the binding another place keeps the key for the iterations that have yet to take it.
+type iteration struct {
 	journal    journal.Journal // that of the shard, as it was when its turn came
 	generation uint32          // of the shard when the last records were taken, or vacated if they were out of use then
 	taken      uint32          // what is at places before it was taken. Guarded by shard.mu.
 	kept       []listed        // replaced before they were taken. Guarded by shard.mu.
 	shard      *shard          // whose turn it is
-	known      bool            // whether the shard knows the tour
-	next       *tour           // another tour of this shard. Guarded by shard.mu.
+	known      bool            // whether the shard knows the iteration
+	next       *iteration      // another iteration in this shard. Guarded by shard.mu.
 }
 
-// tourBatch bindings are taken in one hold of a lock.
-const tourBatch = journal.Ahead
+// iterationBatch bindings are taken in one hold of a lock.
+const iterationBatch = journal.Ahead
 
 // A listed binding is one that an iteration has come to.
 type listed struct {
@@ -48,12 +48,12 @@ func (c *core) all(yield func(e listed) bool) {
 }
 
 func (t *table) all(yield func(e listed) bool) {
-	// If the bindings are distributed over other shards during the tour, what these shards held
+	// If the bindings are distributed over other shards meanwhile, what these shards held
 	// before is still listed.
 	l := t.layout.Load()
-	var w tour
+	var w iteration
 	defer w.end()
-	var batch [tourBatch]listed
+	var batch [iterationBatch]listed
 	for i := range l.shards {
 		for entries, more := w.enter(&l.shards[i], batch[:0]); ; entries, more = w.proceed(batch[:0]) {
 			for k := range entries {
@@ -72,7 +72,7 @@ func (t *table) all(yield func(e listed) bool) {
 }
 
 // resolve finds the referent of e, and reports whether it lives and is bound.
-func (w *tour) resolve(t *table, e *listed) bool {
+func (w *iteration) resolve(t *table, e *listed) bool {
 	seam.Interleave("listed")
 	e.referent = seam.Value(e.word)
 	seam.Interleave("referent read")
@@ -172,7 +172,7 @@ func (t *table) keyOfListed(e listed) key {
 }
 
 // enter begins with a shard and takes its first bindings. more says whether there are others.
-func (w *tour) enter(s *shard, batch []listed) (entries []listed, more bool) {
+func (w *iteration) enter(s *shard, batch []listed) (entries []listed, more bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	w.shard, w.journal, w.taken = s, s.journal, s.journal.First()
@@ -180,12 +180,12 @@ func (w *tour) enter(s *shard, batch []listed) (entries []listed, more bool) {
 	if w.taken == w.journal.End() {
 		return batch, false
 	}
-	w.known, w.next, s.tours = true, s.tours, w
+	w.known, w.next, s.iterations = true, s.iterations, w
 	return batch, true
 }
 
 // proceed takes the next bindings.
-func (w *tour) proceed(batch []listed) (entries []listed, more bool) {
+func (w *iteration) proceed(batch []listed) (entries []listed, more bool) {
 	w.shard.mu.Lock()
 	defer w.shard.mu.Unlock()
 	if batch = w.take(batch); w.taken < w.journal.End() {
@@ -197,7 +197,7 @@ func (w *tour) proceed(batch []listed) (entries []listed, more bool) {
 }
 
 // take appends to batch, as far as it has room. Must be called with the shard's lock held.
-func (w *tour) take(batch []listed) []listed {
+func (w *iteration) take(batch []listed) []listed {
 	w.generation = w.shard.generation.Load()
 	for ; w.taken < w.journal.End() && len(batch) < cap(batch); w.taken++ {
 		if r := w.journal.At(w.taken); r.Word() != nil {
@@ -211,9 +211,9 @@ func (w *tour) take(batch []listed) []listed {
 	return batch
 }
 
-// leave has the shard forget the tour. Must be called with its lock held.
-func (w *tour) leave() {
-	for p := &w.shard.tours; ; p = &(*p).next {
+// leave has the shard forget the iteration. Must be called with its lock held.
+func (w *iteration) leave() {
+	for p := &w.shard.iterations; ; p = &(*p).next {
 		if *p == w {
 			*p = w.next
 			break
@@ -223,7 +223,7 @@ func (w *tour) leave() {
 }
 
 // end is called when the iteration is over, wherever it is.
-func (w *tour) end() {
+func (w *iteration) end() {
 	if w.known {
 		w.shard.mu.Lock()
 		defer w.shard.mu.Unlock()
@@ -232,9 +232,9 @@ func (w *tour) end() {
 }
 
 // keep is called when the record at a place of j, which is e's, is cleared because e is at another.
-// Once j has new chunks, a tour through the old ones finds what was in them then. Must be called
+// Once j has new chunks, an iteration through the old ones finds what was in them then. Must be called
 // with the shard's lock held.
-func (w *tour) keep(j *journal.Journal, pos uint32, e listed) {
+func (w *iteration) keep(j *journal.Journal, pos uint32, e listed) {
 	if w.taken <= pos && w.journal.Shares(j, pos) {
 		w.kept = append(w.kept, e)
 	}
