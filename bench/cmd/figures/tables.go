@@ -91,6 +91,8 @@ func summary(r *results) (string, error) {
 		{row{"`Map.Load`, 100,000 string keys", "LoadHit/key=string/size=100000", seconds}, weakMaps},
 		{row{"`Map.Load`, 1,000,000 string keys", "LoadHit/key=string/size=1000000", seconds}, weakMaps},
 		{row{"`Map.Load`, 1,000 string keys", "LoadHit/key=string/size=1000", seconds}, weakMaps},
+		{row{"`Map.Load`, 100,000 struct keys", "LoadHit/key=struct/size=100000", seconds}, weakMaps},
+		{row{"`Map.Load` of a missing key, 1,000 string keys", "LoadMiss/key=string/size=1000", seconds}, weakMaps},
 	}
 	var all []row
 	for _, l := range rows {
@@ -103,6 +105,9 @@ func summary(r *results) (string, error) {
 		best, impl := r.best(l.cell, l.unit, l.rivals...)
 		t.row(l.label, format(own, l.unit), format(best, l.unit), named[impl], coarse(best/own))
 	}
+	e, n := r.report.Environments[0], r.report.Tally
+	fmt.Fprintf(&t, "\nOf %d figures with rivals, this library is first in %d, second in %d and worse in %d. Commit %.7s, %s with %s processors and %s, by `go run ./bench/cmd/bench`.\n",
+		n.First+n.Second+n.Worse, n.First, n.Second, n.Worse, r.report.Newest(), e.Get("cpu"), e.Get("gomaxprocs"), e.Get("go"))
 	return t.String(), r.err()
 }
 

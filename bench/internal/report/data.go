@@ -36,7 +36,8 @@ type Environment struct {
 // A Setting is one configuration line.
 type Setting struct{ Key, Value string }
 
-func (e Environment) get(key string) string {
+// Get returns the value of a configuration line, or "".
+func (e Environment) Get(key string) string {
 	for _, s := range e.Values {
 		if s.Key == key {
 			return s.Value
@@ -131,7 +132,7 @@ func Read(inputs []Input) (*Data, error) {
 	first := r.data.Environments[0]
 	for _, other := range r.data.Environments[1:] {
 		for _, key := range sameKeys {
-			if a, b := first.get(key), other.get(key); a != b {
+			if a, b := first.Get(key), other.Get(key); a != b {
 				return nil, fmt.Errorf("%s has %s: %s, %s has %s: %s; figures of different machines do not compare",
 					first.File, key, a, other.File, key, b)
 			}
