@@ -8,8 +8,8 @@ import (
 	"github.com/go-weak/weakmap/internal/row"
 )
 
-// With the build tag weakmapcheck every locked section ends with a check of what must be true
-// of its shard. If the shard is large, only a sample of them does.
+// With the build tag weakmapcheck a locked section that binds or unbinds ends with a check of what must
+// be true of its shard. If the shard is large, only a sample of them does.
 
 // checkEntries is how many entries a shard may have to be checked every time; larger ones are
 // sampled so that the same number of entries is looked at on average.

@@ -3,6 +3,7 @@ package weakmap_test
 import (
 	"bytes"
 	"encoding/gob"
+	"errors"
 	"fmt"
 	"hash/maphash"
 	"runtime"
@@ -313,4 +314,14 @@ func ExampleKeyMap_GobEncode() {
 	fmt.Println(decoded.Name, decoded.Notes.Config.Shards, decoded.Notes.Len())
 	// Output:
 	// s 4 0
+}
+
+// A computation that finds nothing says so by an error of its own. One that returns neither a value nor an
+// error gets this one, and nothing is stored.
+func ExampleErrNilValue() {
+	var users weakmap.Map[int, string]
+	_, _, err := users.LoadOrCompute(7, func() (*string, error) { return nil, nil })
+	fmt.Println(errors.Is(err, weakmap.ErrNilValue), users.Len())
+	// Output:
+	// true 0
 }

@@ -21,6 +21,8 @@ var unshown = map[string]string{
 	"Set.GobDecode":         "the same",
 	"Set.GobEncode":         "the same",
 	"KeyMap.GobDecode":      "called by encoding/gob: see ExampleKeyMap_GobEncode",
+	"PerCycle":              "as Reclaim",
+	"PerValue":              "as Reclaim",
 	"Reclaim":               "PerCycle and PerValue are a matter of measurement, not of code",
 	"Reclaim.String":        "called by fmt",
 	"weaktest/Container":    "a constraint, which no program names",
@@ -31,12 +33,12 @@ var unshown = map[string]string{
 // makers return what an Example need not name.
 var makers = map[string]string{"NewRef": "Ref", "Bind": "Method", "Finalize": "Finalizer"}
 
-// TestEveryNameIsShown: each exported function, type and method of the packages that programs import is
+// TestEveryNameIsShown: each exported function, type, method, constant and variable of the packages that programs import is
 // used by an Example of its package, one that uses the type as well, or stands in unshown.
 func TestEveryNameIsShown(t *testing.T) {
 	left := maps.Clone(unshown)
 	names := 0
-	for _, folder := range []string{".", "weaktest", "weakdebug"} {
+	for _, folder := range []string{".", "weaktest", "weakdebug", "weakvet"} {
 		exported, examples, err := namesOf(path.Join(root, folder))
 		if err != nil {
 			t.Fatal(err)
@@ -65,8 +67,8 @@ func TestEveryNameIsShown(t *testing.T) {
 func TestWhatIsNotShownIsFound(t *testing.T) {
 	folder := t.TempDir()
 	for name, source := range map[string]string{
-		"a.go":         "package a\nfunc Shown() {}\nfunc Hidden() {}\nfunc own() {}\ntype T struct{}\nfunc (T) Shown() {}\nfunc (*T) Hidden() {}\nfunc (u) Method() {}\ntype u int\ntype G[K any] int\nfunc (g *G[K]) M() {}\n",
-		"a_test.go":    "package a\nfunc ExampleShown() { Shown(); new(T).Shown(); var g G[int]; _ = g }\nfunc TestHidden() { Hidden() }\n",
+		"a.go":         "package a\nfunc Shown() {}\nfunc Hidden() {}\nfunc own() {}\ntype T struct{}\nfunc (T) Shown() {}\nfunc (*T) Hidden() {}\nfunc (u) Method() {}\ntype u int\ntype G[K any] int\nfunc (g *G[K]) M() {}\nconst Used, Constant, lower = 1, 2, 3\nvar Variable int\n",
+		"a_test.go":    "package a\nfunc ExampleShown() { Shown(); new(T).Shown(); var g G[int]; _ = g; _ = Used }\nfunc TestHidden() { Hidden() }\n",
 		"b_test.go":    "package a\nfunc ExampleOther() { x.M() }\n",
 		"ignored.text": "Hidden",
 	} {
@@ -79,7 +81,7 @@ func TestWhatIsNotShownIsFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := slices.DeleteFunc(exported, func(name string) bool { return isShown(name, examples) })
-	if want := []string{"G.M", "Hidden", "T.Hidden"}; !slices.Equal(got, want) {
+	if want := []string{"Constant", "G.M", "Hidden", "T.Hidden", "Variable"}; !slices.Equal(got, want) {
 		t.Errorf("%q are not shown, want %q", got, want)
 	}
 }
@@ -96,7 +98,7 @@ func isShown(name string, examples []map[string]bool) bool {
 	})
 }
 
-// namesOf returns the exported functions, types and methods of a package, sorted, and the identifiers
+// namesOf returns the exported functions, types, methods, constants and variables of a package, sorted, and the identifiers
 // that each of its Examples uses.
 func namesOf(folder string) (exported []string, examples []map[string]bool, err error) {
 	files, err := fs.Glob(os.DirFS(folder), "*.go")
@@ -125,9 +127,21 @@ func namesOf(folder string) (exported []string, examples []map[string]bool, err 
 					}
 				}
 			case *ast.GenDecl:
+				if strings.HasSuffix(file, "_test.go") {
+					continue
+				}
 				for _, s := range d.Specs {
-					if s, ok := s.(*ast.TypeSpec); ok && s.Name.IsExported() && !strings.HasSuffix(file, "_test.go") {
-						exported = append(exported, s.Name.Name)
+					switch s := s.(type) {
+					case *ast.TypeSpec:
+						if s.Name.IsExported() {
+							exported = append(exported, s.Name.Name)
+						}
+					case *ast.ValueSpec:
+						for _, name := range s.Names {
+							if name.IsExported() {
+								exported = append(exported, name.Name)
+							}
+						}
 					}
 				}
 			}
