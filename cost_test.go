@@ -273,7 +273,7 @@ func TestTablesGrowByHalf(t *testing.T) {
 			t.Errorf("the number of buckets after %d is %d, want %d", n, got, want)
 		}
 	}
-	defer reaper.hold()()
+	defer reaper.blockPasses()()
 	value := new(thing)
 	m := Map[uint64, thing]{Config: Config{Shards: 1}} // so that all of it is full when it grows
 	var last *layout

@@ -260,7 +260,7 @@ func TestOneValueUnderKeysWithOneTag(t *testing.T) {
 // Objects that die at one address leave bindings with one hash. They are no flood. Where they count as
 // one, this fails in 20 of 20 runs.
 func TestWhatHasDiedIsNoFlood(t *testing.T) {
-	release := reaper.hold()
+	release := reaper.blockPasses()
 	defer release()
 	reaper.settlers.Add(1) // Writers do not remove what has died.
 	defer reaper.settlers.Add(-1)

@@ -83,11 +83,11 @@ func hashBy[T any](h Hasher[*T], x *T, seed maphash.Seed) uint64 {
 // replacement may change both: readers reach both through one address, and so see them together.
 type paired[V any] struct {
 	value V              // first: the address of one is that of the other
-	word  unsafe.Pointer // Safety: all values of a KeyMap with a Hasher are made by pair, so this one stands wordAfter bytes further.
+	word  unsafe.Pointer // Safety: all values of a KeyMap with a Hasher are made by newPaired, so this one stands wordAfter bytes further.
 }
 
-// pair returns the address of a new paired value. prepare adds the word.
-func pair[V any](value V) *V { return &(&paired[V]{value: value}).value }
+// newPaired returns the address of a new paired value. prepare adds the word.
+func newPaired[V any](value V) *V { return &(&paired[V]{value: value}).value }
 
 func wordAfter[V any]() uintptr { return unsafe.Offsetof(paired[V]{}.word) }
 

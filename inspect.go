@@ -11,7 +11,7 @@ import (
 func init() {
 	inspect.Engine = source{}
 	inspect.Attached = attachedTo
-	inspect.HoldPasses = reaper.hold
+	inspect.HoldPasses = reaper.blockPasses
 }
 
 type source struct{}

@@ -80,7 +80,7 @@ func (m *KeyMap[K, V]) insert(key *K, value V, c condition) (old *V, inserted bo
 	b := bound{referent: p}
 	k := t.keyOfObject(p)
 	if t.keys.class == alikes {
-		b.value = unsafe.Pointer(pair(value))
+		b.value = unsafe.Pointer(newPaired(value))
 	} else {
 		v := value
 		b.value = unsafe.Pointer(&v)

@@ -147,7 +147,7 @@ var subjects = map[string]func(c Config) subject{
 // copied, and where records of the layout before are cleared, this fails in 20 of 20 runs. That
 // lookups keep the layout is tried with the tag weakmapsched.
 func TestAReplacedLayoutKeepsWhatItsSlotsName(t *testing.T) {
-	release := reaper.hold()
+	release := reaper.blockPasses()
 	defer release()
 	const n = 100
 	for name, replace := range map[string]func(s subject, values []*thing){
@@ -223,7 +223,7 @@ func TestAReplacedLayoutKeepsWhatItsSlotsName(t *testing.T) {
 
 // The same, where what was bound is replaced. Without shard.own there this fails in 20 of 20 runs.
 func TestAReplacedLayoutKeepsWhatIsReplaced(t *testing.T) {
-	defer reaper.hold()()
+	defer reaper.blockPasses()()
 	for kind, made := range subjects {
 		s := made(Config{Shards: 1})
 		const n = 100
@@ -250,7 +250,7 @@ func TestAReplacedLayoutKeepsWhatIsReplaced(t *testing.T) {
 // The same, where the next layout lets go of what it held. With journals that are shared there this
 // fails in 20 of 20 runs.
 func TestAReplacedLayoutKeepsWhatIsHeldNoMore(t *testing.T) {
-	defer reaper.hold()()
+	defer reaper.blockPasses()()
 	s := subjects["retained"](Config{Shards: 1})
 	s.store(0, new(thing))
 	table := s.table()
@@ -269,7 +269,7 @@ func TestAReplacedLayoutKeepsWhatIsHeldNoMore(t *testing.T) {
 
 // The same, where a flood finds dead bindings that cannot be given another hash.
 func TestAReplacedLayoutKeepsWhatDiedBeforeAFlood(t *testing.T) {
-	release := reaper.hold()
+	release := reaper.blockPasses()
 	defer release()
 	strings := Interner[string]{
 		Config: Config{Shards: 1, Capacity: 4000}, // It does not grow, which would remove the dead.
@@ -427,7 +427,7 @@ func TestAnIterationYieldsOnceWhatIsReplacedAfterGrowth(t *testing.T) {
 // A writer does not ask what was inserted since the last announcement: if that is dying, asking it while the
 // collector marks would keep it.
 func TestAWriterAsksNothingThatIsYoung(t *testing.T) {
-	defer reaper.hold()()
+	defer reaper.blockPasses()()
 	m := &Map[int, thing]{Config: Config{Shards: 1}}
 	m.Store(1, new(thing))
 	table := m.core.table.Load()
@@ -450,7 +450,7 @@ func TestAWriterAsksNothingThatIsYoung(t *testing.T) {
 // One object that is not equal to itself is bound many times. What an iteration has come to is told from its
 // like by the hash: if another were taken out in its place, it would be taken from the wrong buckets' counts.
 func TestAListedBindingIsToldFromItsLike(t *testing.T) {
-	defer reaper.hold()()
+	defer reaper.blockPasses()()
 	s := &Set[float64]{Hasher: Comparable[float64](), Config: Config{Shards: 1}}
 	nan := new(float64)
 	*nan = math.NaN()

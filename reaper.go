@@ -258,8 +258,8 @@ func (r *reaperState) pass(n uint64) {
 	}
 }
 
-// hold implements inspect.HoldPasses.
-func (r *reaperState) hold() (release func()) {
+// blockPasses implements inspect.HoldPasses.
+func (r *reaperState) blockPasses() (release func()) {
 	r.turn <- struct{}{}
 	return func() { <-r.turn }
 }

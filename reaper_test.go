@@ -212,7 +212,7 @@ func TestATableThatOutlivesItsMapCallsNoOnReap(t *testing.T) {
 // the one that a pass is of, what was inserted after the first of the two may be dying in a third, and is
 // not asked. Without its line in pass this fails in 20 of 20 runs.
 func TestAPassThatWasOvertakenSweepsForWhatOthersFollowed(t *testing.T) {
-	defer reaper.hold()()
+	defer reaper.blockPasses()()
 	var m Map[int, thing]
 	value := new(thing)
 	m.Store(1, value)

@@ -101,7 +101,7 @@ func TestRetainMaxIsS3FIFOWithSieve(t *testing.T) {
 		id int
 		_  *byte
 	}
-	defer reaper.hold()() // A pass would keep what it asks while the collector marks.
+	defer reaper.blockPasses()() // A pass would keep what it asks while the collector marks.
 	for _, max := range []int{1, 2, 10, 100} {
 		m := Map[int, thing]{Config: Config{Shards: 1, RetainMax: max}}
 		table := m.open()

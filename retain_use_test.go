@@ -23,7 +23,7 @@ func slotOf(l *layout, key int) (b *row.Bucket, at uintptr) {
 // A lookup that has read a slot notes the use when the binding is gone, and the slot is another's, which has
 // let go of its referent. A hit knows by a mark that it must hold that again.
 func TestALateUseLeavesWhatIsNotHeldMarked(t *testing.T) {
-	defer reaper.hold()()
+	defer reaper.blockPasses()()
 	for name, late := range map[string]func(t *table, b *row.Bucket, at uintptr, word, v unsafe.Pointer){
 		"in the layout in use": func(t *table, b *row.Bucket, at uintptr, word, v unsafe.Pointer) {
 			t.use(b, t.layout.Load().HeadOf(b), at, word, v, key{n: 1})
@@ -71,7 +71,7 @@ func TestALateUseLeavesWhatIsNotHeldMarked(t *testing.T) {
 
 // A slot that was emptied before its use was noted names a place that is out of use.
 func TestALateUseOfAnEmptiedSlotIsNotCarried(t *testing.T) {
-	defer reaper.hold()()
+	defer reaper.blockPasses()()
 	m := &Map[int, thing]{Config: Config{Shards: 1, RetainMax: 1}}
 	var values [2]thing
 	m.Store(1, &values[0])
@@ -101,7 +101,7 @@ func TestALateUseOfAnEmptiedSlotIsNotCarried(t *testing.T) {
 // The use of a binding whose layout was replaced before it was noted is noted in the next, also with a Hasher,
 // where a lookup goes by the word of the key.
 func TestALateUseIsNotedInTheNextLayout(t *testing.T) {
-	defer reaper.hold()()
+	defer reaper.blockPasses()()
 	for name, h := range map[string]Hasher[*int]{"by identity": nil, "by equality": Comparable[int]()} {
 		m := &KeyMap[int, int]{Config: Config{Shards: 1, Retain: 2}, Hasher: h}
 		object := new(int)
@@ -131,7 +131,7 @@ func TestALateUseIsNotedInTheNextLayout(t *testing.T) {
 
 // An iteration that yields a NaN uses it, also where the table has changed meanwhile and no lookup finds it.
 func TestAYieldOfANaNIsAUse(t *testing.T) {
-	defer reaper.hold()()
+	defer reaper.blockPasses()()
 	const n = 4
 	for name, changes := range map[string]bool{"the table stays": false, "the table changes": true} {
 		m := &Map[float64, thing]{Config: Config{Shards: 1, RetainMax: n}}

@@ -32,7 +32,7 @@ func (p *pause) Strong(unsafe.Pointer) {}
 // A lookup has read the tags of a layout that is replaced just then, and its key is unbound. What
 // it is to find in the slot is kept only by the layout, and that only by the lookup.
 func TestSchedulesOfALayoutReplacedDuringALookup(t *testing.T) {
-	release := reaper.hold()
+	release := reaper.blockPasses()
 	defer release()
 	find := reader{func(c *core, at unsafe.Pointer) unsafe.Pointer { return c.load(at, false, nil) }, "slot read"}
 	search := reader{func(c *core, at unsafe.Pointer) unsafe.Pointer { return c.table.Load().searchAt(at) }, "tags read"}
@@ -89,7 +89,7 @@ func replaceDuring[K comparable](t *testing.T, m *Map[K, int], key K, f reader) 
 // What an eviction comes to is used each time before it lets go. One must go in the end, and its next
 // use holds it again, of which a hit knows by a mark alone.
 func TestSchedulesOfAnEvictionOfWhatIsAlwaysUsed(t *testing.T) {
-	release := reaper.hold()
+	release := reaper.blockPasses()
 	defer release()
 	const n = 4
 	m := &Map[int, thing]{Config: Config{Shards: 1, RetainMax: n}}
@@ -129,7 +129,7 @@ func TestSchedulesOfAnEvictionOfWhatIsAlwaysUsed(t *testing.T) {
 // A layout is replaced. Before its uses are carried, a lookup notes in it the use of a binding that is gone,
 // whose slot is that of one that has let go of its referent: a hit of that must hold it again.
 func TestSchedulesOfAUseThatIsLate(t *testing.T) {
-	release := reaper.hold()
+	release := reaper.blockPasses()
 	defer release()
 	m := &Map[int, thing]{Config: Config{Shards: 1, RetainMax: 1}}
 	var values [2]thing

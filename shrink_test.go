@@ -11,7 +11,7 @@ import (
 // TestATableShrinksOnlyWhereThatPays: each check of shrinkLocked by itself. With any one of them taken
 // out this fails in 20 of 20 runs.
 func TestATableShrinksOnlyWhereThatPays(t *testing.T) {
-	defer reaper.hold()()
+	defer reaper.blockPasses()()
 	const n, few = 10_000, 100
 	value := new(thing)
 	defer runtime.KeepAlive(value)
@@ -77,7 +77,7 @@ func TestATableShrinksOnlyWhereThatPays(t *testing.T) {
 // TestReapGivesRoomBack: also where a sweep of the last collection came before most removals, which did
 // not ask whether the table should shrink. Without its line in reap this fails in 20 of 20 runs.
 func TestReapGivesRoomBack(t *testing.T) {
-	defer reaper.hold()()
+	defer reaper.blockPasses()()
 	value := new(thing)
 	var m Map[uint64, thing]
 	for key := range uint64(10_000) {

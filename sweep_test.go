@@ -14,7 +14,7 @@ import (
 // layout loses what was found dead in it, and nothing that lives. Where the places of the census are taken
 // for those of such a journal, this fails in 20 of 20 runs.
 func TestAMassDeathFindsWhatHasMoved(t *testing.T) {
-	defer reaper.hold()()
+	defer reaper.blockPasses()()
 	const early, n, apart = 500, 3000, 4
 	m := &Map[int, thing]{Config: Config{Shards: 1}}
 	held := make([]*thing, n/apart)

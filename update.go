@@ -389,11 +389,11 @@ func (c *core) clear() {
 	defer t.growth.Unlock()
 	l := t.layout.Load()
 	t.lockAll(l)
-	type held struct {
+	type unbound struct {
 		referent unsafe.Pointer
 		ticket   *ticket
 	}
-	var gone []held
+	var gone []unbound
 	for i := range l.shards {
 		s := &l.shards[i]
 		if t.retains {
@@ -403,7 +403,7 @@ func (c *core) clear() {
 			seam.Interleave(seam.ToAsk)
 			v := seam.Value(r.Word())
 			if t.perValue && v != nil {
-				gone = append(gone, held{seam.Strong(v), (*ticket)(s.journal.ExtraAt(pos).Ticket)})
+				gone = append(gone, unbound{seam.Strong(v), (*ticket)(s.journal.ExtraAt(pos).Ticket)})
 			}
 			s.countUnbound(t, v == nil, r.Ref(), r.Bits())
 		}

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/url"
 	"os"
+	"os/exec"
 	"path"
 	"regexp"
 	"slices"
@@ -205,6 +206,28 @@ func TestCodeOfTheDocs(t *testing.T) {
 		if shown[name] != run[name] {
 			t.Errorf("%s: the document has\n%s\nthe tested code is\n%s", name, shown[name], run[name])
 		}
+	}
+}
+
+// TestTheProgramOfTheReadme: it compiles, and go vet finds nothing.
+func TestTheProgramOfTheReadme(t *testing.T) {
+	readme, err := os.ReadFile(path.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(readme), "```go\n")
+	program, _, found := strings.Cut(rest, "```\n")
+	if !found || !strings.HasPrefix(program, "package main\n") {
+		t.Fatalf("README begins with no program: %q", program)
+	}
+	file := path.Join(t.TempDir(), "main.go")
+	if err := os.WriteFile(file, []byte(program), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	vet := exec.Command("go", "vet", file)
+	vet.Dir = root
+	if out, err := vet.CombinedOutput(); err != nil {
+		t.Errorf("go vet of README's program: %v\n%s", err, out)
 	}
 }
 
