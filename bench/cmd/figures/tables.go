@@ -80,10 +80,10 @@ func summary(r *results) (string, error) {
 		rivals []string
 	}{
 		{row{"`Store` of new values, two writers", "Insert/key=string/n=500000/writers=max", seconds}, weakMaps},
-		{row{"`Store` under ever new keys, 100,000 held", "Churn/key=string/live=100000/writers=max", seconds}, weakMaps},
+		{row{"`Store` under new keys all the time, 100,000 held", "Churn/key=string/live=100000/writers=max", seconds}, weakMaps},
 		{row{"CPU of a collection, a million entries", "Collection/key=string/size=1000000", "cpu-sec/collection"}, weakMaps},
 		{row{"memory of an entry, besides key and value", "Footprint/key=string/size=1000000", "B/entry"}, weakMaps},
-		{row{"`Intern` of ever new strings, 100,000 held", "InternUnbounded/key=string/live=100000/writers=1", seconds}, canonicals},
+		{row{"`Intern` of new strings all the time, 100,000 held", "InternUnbounded/key=string/live=100000/writers=1", seconds}, canonicals},
 		{row{"`Interner.Intern`, 100,000 structs", "InternStructHit/key=struct/size=100000", seconds}, canonicals},
 		{row{"`KeyMap.Load`, 100,000 objects of 64 bytes", "KeyLoadHit/object=64B/size=100000", seconds}, weakMaps},
 		{row{"nine loads and a store, 100,000 string keys", "Mixed/key=string/size=100000", seconds}, weakMaps},
