@@ -26,7 +26,7 @@ type suite struct {
 var mutants = []mutant{
 	{"reclaim-by-hash", "update.go",
 		"	if ok {\n		t.unbind(l, s, b, at, h, true)",
-		"	if t.cleaned {\n		b, at, ok = l.Find(h, func(*row.Bucket, uintptr) bool { return true })\n	}\n	if ok {\n		t.unbind(l, s, b, at, h, true)",
+		"	if t.perValue {\n		b, at, ok = l.Find(h, func(*row.Bucket, uintptr) bool { return true })\n	}\n	if ok {\n		t.unbind(l, s, b, at, h, true)",
 		"a cleanup removes what has the hash of its binding, not that binding", suite{scenarios: "^reclaim/reinsertion$|^owner/map-int$"}},
 	{"another-keys-slot", "update.go",
 		"		return r.Word() == word && t.hashOfRecord(&l.hashing, r.Bits()) == h\n",
