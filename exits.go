@@ -22,7 +22,7 @@ type exitList struct {
 	stripes [8]exitStripe // Chosen by a finalizer's number. No evidence that more help: runtime.AddCleanup has one lock.
 
 	mu   sync.Mutex   // Never held together with a stripe's.
-	late []*finalizer // what was made or put on while RunAtExit ran, oldest first. Guarded by mu.
+	late []*finalizer // what was made or put on while RunAtExit ran, oldest first; those put on may be due as well. Guarded by mu.
 }
 
 // An exitStripe has some of the finalizers. Its mu guards the list and what is in it. It is held for
@@ -99,7 +99,8 @@ func (e *exitList) lateIfRunning(f *finalizer) {
 	// opposite: it sees f here or there.
 	if e.running.Load() > 0 {
 		e.mu.Lock()
-		e.late = append(e.late, f)
+		at, _ := slices.BinarySearchFunc(e.late, f, olderFirst)
+		e.late = slices.Insert(e.late, at, f)
 		e.mu.Unlock()
 	}
 }
@@ -177,8 +178,11 @@ func (r *exitRun) begin() {
 		}
 		s.mu.Unlock()
 	}
-	slices.SortFunc(r.due, func(a, b *finalizer) int { return cmp.Compare(a.number, b.number) })
+	slices.SortFunc(r.due, olderFirst)
 }
+
+// olderFirst compares for an order by age.
+func olderFirst(a, b *finalizer) int { return cmp.Compare(a.number, b.number) }
 
 // run runs all there is, the newest first.
 func (r *exitRun) run() {
@@ -198,9 +202,9 @@ func (r *exitRun) run() {
 func (r *exitRun) next() (f *finalizer) {
 	exits.mu.Lock()
 	defer exits.mu.Unlock()
-	from := &exits.late
-	if len(*from) == 0 {
-		from = &r.due
+	from := &r.due
+	if n, late := len(r.due), len(exits.late); n == 0 || late > 0 && olderFirst(exits.late[late-1], r.due[n-1]) > 0 {
+		from = &exits.late
 	}
 	if last := len(*from) - 1; last >= 0 {
 		f, (*from)[last] = (*from)[last], nil

@@ -361,7 +361,7 @@ func (t *table) fit(l, next *layout, n int, c change) (buckets, shards int) {
 			}
 			for r, pos := range l.shards[i].journal.Records {
 				if c.stays == nil || c.stays(i, r, pos) {
-					if h, _, ok := t.rehashed(l, next, r); ok {
+					if h, _, ok := t.rehashed(l, next, i, r, pos); ok {
 						used[row.ShardIn(shards, h)]++
 					}
 				}
@@ -380,9 +380,9 @@ func (t *table) fit(l, next *layout, n int, c change) (buckets, shards int) {
 	}
 }
 
-// rehashed returns the hash of a record of l in next, and its bits there; or false if its key
-// has gone with the referent.
-func (t *table) rehashed(l, next *layout, r *journal.Record) (h uint32, bits uint64, ok bool) {
+// rehashed returns the hash in next of a record of shard i of l, and its bits there; or false if its key
+// has gone with the referent. It says the same each time, which fit relies on.
+func (t *table) rehashed(l, next *layout, i int, r *journal.Record, pos uint32) (h uint32, bits uint64, ok bool) {
 	bits = r.Bits()
 	if next.hashing == l.hashing {
 		return t.hashOfRecord(&next.hashing, bits), bits, true
@@ -395,7 +395,11 @@ func (t *table) rehashed(l, next *layout, r *journal.Record) (h uint32, bits uin
 		}
 	}
 	k := t.keyOfListed(e)
-	h = t.hash(&next.hashing, k)
+	if t.keys.isReflexive(k) {
+		h = t.hash(&next.hashing, k)
+	} else { // A NaN's hash is another one each time, and no lookup asks for it.
+		h = uint32(maphash.Comparable(next.hashing.seed, [2]uint32{uint32(i), pos}))
+	}
 	return h, t.bitsOf(k, h), true
 }
 
@@ -409,7 +413,7 @@ func (t *table) distribute(l, next *layout, c change) {
 			if c.stays != nil && !c.stays(i, r, pos) {
 				continue
 			}
-			h, bits, ok := t.rehashed(l, next, r)
+			h, bits, ok := t.rehashed(l, next, i, r, pos)
 			if !ok { // Its key died with it.
 				from.countUnbound(t, true, r.Ref(), r.Bits())
 				reaped++

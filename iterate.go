@@ -31,7 +31,7 @@ const iterationBatch = journal.Ahead
 
 // A listed binding is one that an iteration has come to.
 type listed struct {
-	record   *journal.Record // nil if another binding has replaced it, unless that of a KeyMap's key
+	record   *journal.Record // nil if another binding has replaced it
 	word     unsafe.Pointer  // of the weak pointer; nil if only the key is known, or once that is bound to another referent
 	ref      unsafe.Pointer  // what the record has, as bits; of a KeyMap the value
 	bits     uint64
@@ -76,8 +76,9 @@ func (w *iteration) resolve(t *table, e *listed) bool {
 	seam.Interleave("listed")
 	e.referent = seam.Value(e.word)
 	seam.Interleave("referent read")
-	// A journal whose chunks were replaced does not tell whether e is still bound.
-	if e.record != nil && e.record.Word() == e.word && w.shard.generation.Load() == w.generation && w.generation != vacated {
+	// A journal whose chunks were replaced does not tell whether e is still bound, and a word that is the same
+	// as before does not tell whether a KeyMap's key has another value.
+	if e.record != nil && e.record.Word() == e.word && (!t.values || e.record.Ref() == e.ref) && w.shard.generation.Load() == w.generation && w.generation != vacated {
 		if e.referent != nil && t.retains {
 			t.useListed(*e)
 		}

@@ -245,11 +245,11 @@ func (m *KeyMap[K, V]) compute(ctx context.Context, key *K, compute func(context
 			return p, false
 		},
 	}
-	of := key
+	var of any = key
 	if m.Hasher != nil {
 		c := m.claims.take(keyingBy(m.Hasher).keyFunctions, unsafe.Pointer(key))
 		defer m.claims.leave(c)
-		of = (*K)(c.key)
+		of = c // A key that is not the same as itself has many.
 	}
 	p, loaded, err := m.flights.do(of, r)
 	actual, _ = valueAt((*V)(p))
@@ -265,7 +265,7 @@ func (m *KeyMap[K, V]) cutOff(key *K) {
 		// A computation has its claim before it begins. So of one that began before this call,
 		// the claim is found.
 		if c := m.claims.held(keyingBy(m.Hasher).keyFunctions, escape.Hide(unsafe.Pointer(key))); c != nil {
-			m.flights.cutOff((*K)(c.key))
+			m.flights.cutOff(c)
 		}
 	}
 }

@@ -428,8 +428,9 @@ func (t *table) carryUses(l, next *layout, saved []uint32) {
 			if row.MarksOf(used, at) == 0 || b.Word(at) == nil {
 				continue
 			}
-			r := l.journalOf(l.ShardOf(uint32(n))).At(l.Pos(b, at))
-			h, _, ok := t.rehashed(l, next, r)
+			shard, pos := l.ShardOf(uint32(n)), l.Pos(b, at)
+			r := l.journalOf(shard).At(pos)
+			h, _, ok := t.rehashed(l, next, int(shard), r, pos)
 			if !ok {
 				continue
 			}

@@ -255,9 +255,6 @@ func (t *table) rebind(l *layout, s *shard, b *row.Bucket, at uintptr, n *fresh,
 		if s.journal.Extended {
 			*s.journal.ExtraAt(to) = extra
 		}
-		if t.values {
-			kept.record = s.journal.At(to)
-		}
 		l.SetPos(b, at, to)
 		for w := s.iterations; w != nil; w = w.next {
 			w.keep(&s.journal, pos, kept)

@@ -56,11 +56,12 @@ func (s *Set[T]) Add(elem *T) (added bool) {
 // returns that. loaded tells which. Without a Hasher it returns elem. A call that
 // finds a member takes no lock and allocates nothing. A nil elem panics.
 func (s *Set[T]) LoadOrAdd(elem *T) (member *T, loaded bool) {
-	member, loaded = s.loadOrAdd(elem)
-	if s.Config.Stats {
-		s.core.countObject(unsafe.Pointer(elem), loaded)
+	if s.Config.Stats && elem != nil {
+		if member, loaded = s.Load(elem); loaded { // It counts, and sees whether one has died.
+			return member, true
+		}
 	}
-	return member, loaded
+	return s.loadOrAdd(elem)
 }
 
 // loadOrAdd is LoadOrAdd without counting.

@@ -32,7 +32,8 @@ func (p Path) String() string { return p.text }
 // and the last Path says so.
 //
 // It cannot look into functions, so a closure that has captured the key is not found;
-// nor into channels, unsafe pointers and the types of package weakmap.
+// nor into channels, unsafe pointers and the types of package weakmap. Nor does it see
+// that a pointer to one element of an array or slice keeps the key, which is another.
 //
 // Cycles reads the values, unexported fields too, without any lock. While it runs,
 // nothing may write to what the values reach: that would be a data race, and a

@@ -120,6 +120,26 @@ func TestCyclesOfEachEntry(t *testing.T) {
 	runtime.KeepAlive(keys[0])
 }
 
+// A pointer or slice that leads to memory around the key keeps it too.
+func TestCyclesOfWhatTheKeyIsPartOf(t *testing.T) {
+	type book struct {
+		_    [16]byte
+		page Page
+	}
+	keys := weakmap.KeyMap[Page, any]{} //weakvet:ignore weakcycle cycles that are to be found
+	whole, array, slice := new(book), new([3]Page), make([]Page, 3)
+	keys.Store(&whole.page, whole)
+	keys.Store(&array[2], array)
+	keys.Store(&slice[2], slice[:1])
+	keys.Store(&slice[0], new(book))
+	if paths := texts(&keys); len(paths) != 3 {
+		t.Errorf("paths %q, want three", paths)
+	}
+	runtime.KeepAlive(whole)
+	runtime.KeepAlive(array)
+	runtime.KeepAlive(slice)
+}
+
 func TestCyclesGivesUp(t *testing.T) {
 	var m weakmap.KeyMap[Page, any]
 	key := new(Page)

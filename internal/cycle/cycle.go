@@ -33,6 +33,10 @@ func GoalAt(from, size uintptr) Goal { return Goal{from, max(size, 1)} }
 // Has reports whether address is in the object.
 func (g Goal) Has(address uintptr) bool { return address-g.from < g.size }
 
+// Meets reports whether the object shares memory with the size bytes at address: then a pointer to these
+// keeps it.
+func (g Goal) Meets(address, size uintptr) bool { return g.Has(address) || g.from-address < size }
+
 // A Walk looks for goals, at a bounded number of objects in all.
 type Walk struct {
 	left int // objects that it may still look at
@@ -120,7 +124,7 @@ func (w *Walk) look(s spot) (end *way, found bool) {
 		if v.IsNil() {
 			return nil, false
 		}
-		if w.goal.Has(v.Pointer()) {
+		if w.goal.Meets(v.Pointer(), v.Type().Elem().Size()) {
 			return s.way, true
 		}
 		if w.first(place{v.UnsafePointer(), v.Type(), 0}) {
@@ -146,7 +150,7 @@ func (w *Walk) look(s spot) (end *way, found bool) {
 		if v.IsNil() || !w.first(place{v.UnsafePointer(), v.Type(), v.Len()}) {
 			return nil, false
 		}
-		if v.Len() > 0 && w.goal.Has(v.Pointer()) {
+		if v.Cap() > 0 && w.goal.Meets(v.Pointer(), uintptr(v.Cap())*v.Type().Elem().Size()) {
 			return s.way, true
 		}
 		for i := range v.Len() {

@@ -72,6 +72,26 @@ func TestDeadCountsMissesOfWhatDied(t *testing.T) {
 	})
 }
 
+// An element that is added in the place of an equal one that has died has met that.
+func TestDeadOfAddedElements(t *testing.T) {
+	s := &weakmap.Set[record]{Hasher: byID{}, Config: weakmap.Config{Stats: true}}
+	defer stallCleanups(t)()
+	var dead weak.Pointer[record]
+	elsewhere(func() {
+		r := &record{id: 1}
+		dead = weak.Make(r)
+		s.Add(r)
+		runtime.KeepAlive(r)
+	})
+	awaitDeath(t, []weak.Pointer[record]{dead})
+	member, loaded := s.LoadOrAdd(&record{id: 1})
+	again, found := s.LoadOrAdd(&record{id: 1})
+	if got := s.Stats(); loaded || !found || again != member || got.Hits != 1 || got.Misses != 1 || got.Dead != 1 {
+		t.Errorf("LoadOrAdd: loaded %t and then %t; %+v, want one hit, one miss, one of the dead", loaded, found, got)
+	}
+	runtime.KeepAlive(member)
+}
+
 func TestDeadIsNotCountedUnlessAskedFor(t *testing.T) {
 	m := newMap[int, record](configuration{hash: "builtin"})
 	defer stallCleanups(t)()

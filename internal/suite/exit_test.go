@@ -102,6 +102,29 @@ func TestRunAtExitRunsWhatIsMadeMeanwhile(t *testing.T) {
 	}
 }
 
+// TestRunAtExitKeepsTheOrderOfWhatIsPutOn: what is put on while it runs has its turn by its age, as what is made
+// meanwhile has.
+func TestRunAtExitKeepsTheOrderOfWhatIsPutOn(t *testing.T) {
+	var ran []int
+	run := func(n int) { ran = append(ran, n) }
+	oldest := weakmap.Finalize(&immortal, run, 0)
+	middle := weakmap.Finalize(&immortal, run, 2)
+	for _, f := range []*weakmap.Finalizer[int]{oldest, middle} {
+		f.AtExit(false)
+	}
+	weakmap.Finalize(&immortal, run, 3)
+	weakmap.Finalize(&immortal, func(n int) {
+		run(n)
+		weakmap.Finalize(&immortal, run, 5)
+		middle.AtExit(true)
+		oldest.AtExit(true)
+	}, 4)
+	weakmap.RunAtExit()
+	if want := []int{4, 5, 3, 2, 0}; !slices.Equal(ran, want) {
+		t.Errorf("order %v, want %v", ran, want)
+	}
+}
+
 func TestRunAtExitGoesOnAfterPanicAndGoexit(t *testing.T) {
 	for _, c := range []struct {
 		name string

@@ -177,3 +177,83 @@ func TestDeleteFuncDeletesWhatItWasShown(t *testing.T) {
 		runtime.KeepAlive(other)
 	}
 }
+
+// A KeyMap's key may be bound to another value by the same object: then the word of its weak pointer is the
+// same as before. An iteration shows what a key is bound to when its turn comes, and that is what DeleteFunc
+// deletes and what counts as used.
+func TestAnIterationOfAKeyMapShowsWhatIsBound(t *testing.T) {
+	for name, hasher := range map[string]weakmap.Hasher[*record]{"identity": nil, "hasher": byID{}} {
+		keys := []*record{{id: 0}, {id: 1}, {id: 2}, {id: 3}}
+		m := weakmap.KeyMap[record, int]{Hasher: hasher, Config: weakmap.Config{Shards: 1}}
+		for _, key := range keys {
+			m.Store(key, 1)
+		}
+		calls := 0
+		deleted := m.DeleteFunc(func(_ *record, value int) bool {
+			if calls++; calls == 1 {
+				for _, key := range keys {
+					m.Store(key, 2)
+				}
+				return false
+			}
+			return value == 2
+		})
+		if calls != len(keys) || deleted != len(keys)-1 || m.Len() != 1 {
+			t.Errorf("%s: DeleteFunc was asked %d times and deleted %d; %d are left", name, calls, deleted, m.Len())
+		}
+		runtime.KeepAlive(keys)
+
+		used := weakmap.KeyMap[record, int]{Hasher: hasher, Config: weakmap.Config{Retain: 1, Shards: 1}}
+		for _, key := range keys[:2] {
+			used.Store(key, 1)
+		}
+		calls = 0
+		for key := range used.All() {
+			if calls++; calls == 1 {
+				used.Store(keys[1-key.id], 2)
+				eventually(t, "all are let go", func() bool { return used.Stats().Retained == 0 })
+			}
+		}
+		if got := used.Stats().Retained; got != 1 {
+			t.Errorf("%s: %d are held after the yield of one that was let go", name, got)
+		}
+		runtime.KeepAlive(keys)
+	}
+}
+
+// A key that was replaced by an equal object, and has another place since, is shown with the value that it has
+// when its turn comes, although its journal was moved to a larger chunk in between.
+func TestAReplacedKeyIsShownWithItsValue(t *testing.T) {
+	const n, more = 33, 8 // one more than are taken at a time, and as many as the first chunk has no room for
+	m := weakmap.KeyMap[record, int]{Hasher: byID{}, Config: weakmap.Config{Shards: 1}}
+	var keys []*record
+	store := func(id, value int) *record {
+		key := &record{id: id}
+		keys = append(keys, key)
+		m.Store(key, value)
+		return key
+	}
+	for id := range n {
+		store(id, id)
+	}
+	m.Store(keys[0], 0)
+	calls := 0
+	deleted := m.DeleteFunc(func(key *record, value int) bool {
+		if calls++; calls == 1 {
+			var other weakmap.Map[int, record]
+			elsewhere(func() { other.Store(0, new(record)) })
+			eventually(t, "a pass comes, and what is bound is no longer young", func() bool { return other.Len() == 0 })
+			last := store(n-1, 1000)
+			for id := range more {
+				store(100+id, 0)
+			}
+			m.Store(last, 2000)
+			return false
+		}
+		return key.id == n-1
+	})
+	if _, ok := m.Load(&record{id: n - 1}); ok || deleted != 1 {
+		t.Errorf("DeleteFunc deleted %d, and left the key that it was asked about: %t", deleted, ok)
+	}
+	runtime.KeepAlive(keys)
+}

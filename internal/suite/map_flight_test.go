@@ -206,3 +206,30 @@ func TestWithANaNKeyEveryCallComputes(t *testing.T) {
 		runtime.KeepAlive(&results)
 	})
 }
+
+// A key that a Hasher does not find equal to itself is another one in each call, also if it is one object.
+func TestWithANaNKeyEveryCallOfAKeyMapComputes(t *testing.T) {
+	m := weakmap.KeyMap[float64, int]{Hasher: weakmap.Comparable[float64]()}
+	nan := new(float64)
+	*nan = math.NaN()
+	const n = 4
+	var together atomic.Int32
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		countUp(n, 1, func(worker int) {
+			got, loaded, err := m.LoadOrCompute(nan, func() (int, error) {
+				together.Add(1)
+				for together.Load() < n {
+					runtime.Gosched()
+				}
+				return worker, nil
+			})
+			if got != worker || loaded || err != nil {
+				t.Errorf("LoadOrCompute(NaN) = %d, %t, %v, want its own value %d, false, nil", got, loaded, err, worker)
+			}
+		})
+	}()
+	await(t, "calls with one NaN do not wait for each other", done)
+	runtime.KeepAlive(nan)
+}
