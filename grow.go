@@ -164,8 +164,10 @@ func (t *table) shrink(l *layout) {
 // shrinkLocked replaces l by a smaller layout if it is sparse, if that many entries
 // at least were removed since l was made, and if the new layout is at most half as
 // large. The last is known only when the entries of each shard are counted; if it is
-// not, as with keys that crowd into a few shards, there is no other attempt until half
-// of what was counted is gone. Must be called with t.growth held.
+// not, as with keys that crowd into a few shards, deletions make no other attempt until half
+// of what was counted is gone. A sweep, which asks for no removals, makes one once anything
+// is gone: with PerValue, shards whose lock was held lose their dead later than others, and are
+// crowded for a moment. Must be called with t.growth held.
 func (t *table) shrinkLocked(l *layout, removals int) {
 	if t.layout.Load() != l || l.Len() <= smallBuckets {
 		return
@@ -173,8 +175,11 @@ func (t *table) shrinkLocked(l *layout, removals int) {
 	inserted, reaped, deleted := l.counts()
 	gone := reaped + deleted
 	used := int(inserted - gone)
-	if !l.sparse(used, len(l.shards)) || 2*t.least(inserted) > l.Len() ||
-		gone < t.laidOut+uint64(removals) || gone < t.shrinkAt {
+	inVain := gone < t.shrinkAt
+	if removals == 0 {
+		inVain = uint32(gone) == t.triedAt
+	}
+	if inVain || !l.sparse(used, len(l.shards)) || 2*t.least(inserted) > l.Len() || gone < t.laidOut+uint64(removals) {
 		return
 	}
 	defer t.disperse()
@@ -183,7 +188,7 @@ func (t *table) shrinkLocked(l *layout, removals int) {
 	next := t.newLayout(l.hashing)
 	n, shards := t.fit(l, next, max(bucketsFor(used*3/2), t.least(inserted)), allStays)
 	if 2*n > l.Len() {
-		t.shrinkAt = gone + uint64(used+1)/2
+		t.shrinkAt, t.triedAt = gone+uint64(used+1)/2, uint32(gone)
 		return
 	}
 	t.build(l, next, n, shards, allStays)

@@ -44,12 +44,13 @@ type table struct {
 	growth     seam.Mutex             // held by a goroutine that makes room or sweeps. Taken before shard.mu.
 	sweptFor   uint64                 // of how many collections the last sweep removed the victims. Guarded by growth.
 	laidOut    uint64                 // removals, of all time, when the layout was made. Guarded by growth.
-	shrinkAt   uint64                 // removals, of all time, before shrinking is tried again. Guarded by growth.
+	shrinkAt   uint64                 // removals, of all time, before a deletion tries to shrink again. Guarded by growth.
 	passes     uint32                 // passes that have come to the table. Accessed by table.collected only.
 	registered atomic.Bool            // whether the reaper knows the table: see register
-	values     bool                   // Immutable, as all below but lastPass.
+	values     bool                   // Immutable, as all below but triedAt and lastPass.
 	retains    bool                   // retention is not nil
 	perValue   bool                   // Config.Reclaim is PerValue
+	triedAt    uint32                 // removals, of all time, when the table last tried in vain to shrink: the lowest bits. Guarded by growth; it fills a gap.
 	keys       keying
 	self       weak.Pointer[table]
 	attached   func(t *table, yield func(key, value any) bool) // yields the live entries of a KeyMap; nil for others
