@@ -23,6 +23,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/go-weak/weakmap/bench/internal/provenance"
 	"github.com/go-weak/weakmap/bench/internal/verdict"
 )
 
@@ -91,7 +92,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return fail(exitUsage, "cannot write results: %v", err)
 	}
 	defer out.Close()
-	out.describe(workingCommit(ctx, home), p, args)
+	out.describe(provenance.Commit(ctx, home), p, args)
 	files := []*results{out}
 	if commit != "" {
 		before, err := create(home, o.folder, "-"+commit)

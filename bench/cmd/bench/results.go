@@ -2,15 +2,14 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"time"
 
+	"github.com/go-weak/weakmap/bench/internal/provenance"
 	"github.com/go-weak/weakmap/bench/internal/workload"
 )
 
@@ -39,28 +38,9 @@ func (r *results) discard() {
 	_ = os.Remove(r.Name())
 }
 
-// workingCommit returns the commit that is checked out in folder, and says whether it was changed.
-func workingCommit(ctx context.Context, folder string) string {
-	commit, err := output(ctx, folder, "git", "rev-parse", "--short=12", "HEAD")
-	if err != nil {
-		return "unknown"
-	}
-	if changes, err := output(ctx, folder, "git", "status", "--porcelain", ".."); err == nil && changes != "" {
-		commit += "+changes"
-	}
-	return commit
-}
-
 // describe sets what the file says about the run, besides what the testing package says.
 func (r *results) describe(commit string, p *plan, args []string) {
-	r.environment = []string{
-		"commit: " + commit,
-		"go: " + runtime.Version(),
-		fmt.Sprintf("gomaxprocs: %d", runtime.GOMAXPROCS(0)),
-		fmt.Sprintf("samples: %d", p.count),
-		"date: " + time.Now().UTC().Format(time.DateOnly),
-		"command: " + strings.Join(append([]string{"go run ./bench/cmd/bench"}, args...), " "),
-	}
+	r.environment = provenance.Lines(commit, p.count, strings.Join(append([]string{"go run ./bench/cmd/bench"}, args...), " "))
 }
 
 // add appends the benchmark lines of a test binary's output. The configuration lines (goos,

@@ -11,6 +11,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -23,6 +24,7 @@ import (
 	"unsafe"
 
 	"github.com/go-weak/weakmap/bench/internal/peer"
+	"github.com/go-weak/weakmap/bench/internal/provenance"
 	"github.com/go-weak/weakmap/bench/internal/verdict"
 )
 
@@ -70,6 +72,13 @@ func main() {
 	for _, n := range []int{1_000, n} {
 		cells = append(cells,
 			cell{"InternHit", "key=string", n, func(rounds int) []result { return lookups(interners(those), texts, n, 0, rounds) }})
+	}
+	if *format == "bench" {
+		fmt.Printf("goos: %s\ngoarch: %s\n", runtime.GOOS, runtime.GOARCH)
+		command := strings.Join(append([]string{"go run ./bench/cmd/turns"}, os.Args[1:]...), " ")
+		for _, line := range provenance.Lines(provenance.Commit(context.Background(), "."), *rounds, command) {
+			fmt.Println(line)
+		}
 	}
 	for _, c := range cells {
 		if wanted.MatchString(c.String()) {
