@@ -257,7 +257,7 @@ var (
 )
 
 // relayout publishes a layout of n buckets, or of more if the bindings need them. What does not
-// stay was accounted for. Must be called with t.growth and the locks of all shards of l held.
+// stay was counted already. Must be called with t.growth and the locks of all shards of l held.
 func (t *table) relayout(l *layout, n int, c change) {
 	next := t.newLayout(l.hashing)
 	if c.reseed {
@@ -441,7 +441,7 @@ func (t *table) distribute(l, next *layout, c change) {
 		}
 		from.generation.Store(vacated)
 	}
-	// The first shard accounts for what is no longer present.
+	// The first shard has the counts of what is no longer present.
 	next.shards[0].inserted.Add(inserted)
 	next.shards[0].reaped.Add(reaped)
 	next.shards[0].deleted.Add(deleted)

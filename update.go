@@ -16,7 +16,7 @@ import (
 type fresh struct {
 	word   unsafe.Pointer // of the weak pointer to the referent
 	ref    unsafe.Pointer // what a new record refers to
-	bound                 // held by the caller until the binding is published or discarded
+	bound                 // held by the caller until the binding is published or released
 	ticket *ticket        // of the cleanup on the referent, with PerValue
 }
 

@@ -151,7 +151,7 @@ func (q *Queue) serve() {
 	q.mu.Unlock()
 }
 
-// run calls c. It accounts for its end also if that is a Goexit, after which
+// run calls c. It notes the end also if that is a Goexit, after which
 // others run what is due.
 func (q *Queue) run(c callback) {
 	returned := false
