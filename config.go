@@ -38,9 +38,8 @@ type Config struct {
 	//
 	// Every hit and every yield to an iteration is a use; a new value counts as just
 	// used, and one that was let go is held again when it is used. Deleting or
-	// replacing a value, or Clear, lets it go at once, except that an iteration during
-	// which the container grows keeps what was held then until it ends. In a KeyMap it
-	// is the keys that are held, and in a Set the elements.
+	// replacing a value, or Clear, lets it go at once. In a KeyMap it is the keys that
+	// are held, and in a Set the elements.
 	//
 	// Retain does not bound memory: all that is used between two collections is
 	// held, however much that is. 0 means purely weak. A negative number panics at

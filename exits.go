@@ -21,8 +21,9 @@ type exitList struct {
 	running atomic.Int32  // calls of RunAtExit under way. Accessed atomically.
 	stripes [8]exitStripe // Chosen by a finalizer's number. No evidence that more help: runtime.AddCleanup has one lock.
 
-	mu   sync.Mutex   // Never held together with a stripe's.
-	late []*finalizer // what was made or put on while RunAtExit ran, oldest first; those put on may be due as well. Guarded by mu.
+	mu       sync.Mutex   // Never held together with a stripe's.
+	late     []*finalizer // what was made or put on while RunAtExit ran, oldest first unless unsorted; those put on may be due as well. Guarded by mu, as the next one.
+	unsorted bool
 }
 
 // An exitStripe has some of the finalizers. Its mu guards the list and what is in it. It is held for
@@ -99,8 +100,10 @@ func (e *exitList) lateIfRunning(f *finalizer) {
 	// opposite: it sees f here or there.
 	if e.running.Load() > 0 {
 		e.mu.Lock()
-		at, _ := slices.BinarySearchFunc(e.late, f, olderFirst)
-		e.late = slices.Insert(e.late, at, f)
+		if n := len(e.late); n > 0 && olderFirst(f, e.late[n-1]) < 0 {
+			e.unsorted = true
+		}
+		e.late = append(e.late, f)
 		e.mu.Unlock()
 	}
 }
@@ -202,6 +205,10 @@ func (r *exitRun) run() {
 func (r *exitRun) next() (f *finalizer) {
 	exits.mu.Lock()
 	defer exits.mu.Unlock()
+	if exits.unsorted {
+		slices.SortFunc(exits.late, olderFirst)
+		exits.unsorted = false
+	}
 	from := &r.due
 	if n, late := len(r.due), len(exits.late); n == 0 || late > 0 && olderFirst(exits.late[late-1], r.due[n-1]) > 0 {
 		from = &exits.late

@@ -66,6 +66,8 @@ type flight struct {
 
 // A request is what a caller asks of flights.
 type request struct {
+	key any // the caller's, for what weakmapcheck says; nil if the flight has the same
+
 	// ctx lets the caller leave, and is where compute's context comes from. If it is
 	// nil the caller stays, and computes on its own goroutine.
 	ctx     context.Context
@@ -89,6 +91,9 @@ type request struct {
 // only callers that do too can cancel it: so others do not keep a computation from
 // being abandoned, and begin one of their own when it is.
 func (f *flights) do(key any, r request) (result unsafe.Pointer, loaded bool, err error) {
+	if r.key == nil {
+		r.key = key
+	}
 	in := bubble.ID()
 	for {
 		if r.ctx != nil && r.ctx.Err() != nil {
@@ -100,7 +105,7 @@ func (f *flights) do(key any, r request) (result unsafe.Pointer, loaded bool, er
 		if begins {
 			c = f.begin(key, in)
 			if r.ctx == nil {
-				beginLoad(&c.loader, key)
+				beginLoad(&c.loader, r.key)
 			}
 		}
 		if in == c.bubble {
@@ -344,7 +349,7 @@ func (f *flights) computeDetached(ctx context.Context, key any, c *flight, r *re
 		}
 		f.land(key, c)
 	}()
-	beginLoad(&c.loader, key)
+	beginLoad(&c.loader, r.key)
 	if ctx.Err() == nil { // else it was abandoned already
 		f.run(ctx, c, r)
 	}

@@ -177,7 +177,7 @@ func (t *table) shrinkLocked(l *layout, removals int) {
 	used := int(inserted - gone)
 	inVain := gone < t.shrinkAt
 	if removals == 0 {
-		inVain = uint32(gone) == t.triedAt
+		inVain = inVain && uint32(gone) == t.triedAt
 	}
 	if inVain || !l.sparse(used, len(l.shards)) || 2*t.least(inserted) > l.Len() || gone < t.laidOut+uint64(removals) {
 		return
@@ -305,6 +305,7 @@ func (t *table) keepJournals(l, next *layout, c change) {
 	l.kept = &kept
 	for i := range next.shards {
 		s := &next.shards[i]
+		s.detachIterations()
 		kept = append(kept, s.journal)
 		switch {
 		case c.stays != nil:
@@ -408,10 +409,14 @@ func (t *table) rehashed(l, next *layout, i int, r *journal.Record, pos uint32) 
 	return h, t.bitsOf(k, h), true
 }
 
-// distribute fills the journals of next's new shards from those of l, which stay as they are
-// for iterations under way.
+// distribute fills the journals of next's new shards from those of l, which stay as they are for
+// lookups in l. The shards of l are left to iterations under way.
 func (t *table) distribute(l, next *layout, c change) {
 	inserted, reaped, deleted := l.counts()
+	if t.retains {
+		kept := make([]journal.Journal, len(l.shards))
+		l.kept = &kept
+	}
 	for i := range l.shards {
 		from := &l.shards[i]
 		for r, pos := range from.journal.Records {
@@ -440,6 +445,10 @@ func (t *table) distribute(l, next *layout, c change) {
 			inserted--
 		}
 		from.generation.Store(vacated)
+		if t.retains { // An iteration would hold what is let go after this: see detachIterations.
+			from.detachIterations()
+			(*l.kept)[i], from.journal = from.journal, from.journal.Bare(from.journal.First())
+		}
 	}
 	// The first shard has the counts of what is no longer present.
 	next.shards[0].inserted.Add(inserted)

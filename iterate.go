@@ -15,7 +15,8 @@ import (
 // It goes through each journal as that was when the shard's turn came: a key that is unbound and
 // bound again after that is in it once. What is removed before it was taken is left out, which is
 // allowed. What is replaced is not left out: its key is bound all the time. So a replacement that
-// gives the binding another place keeps the key for the iterations that have yet to take it.
+// gives the binding another place keeps the key for the iterations that have yet to take it. (Where a
+// Hasher finds two objects equal, it is left out if the one that was replaced has died.)
 type iteration struct {
 	journal    journal.Journal // that of the shard, as it was when its turn came
 	generation uint32          // of the shard when the last records were taken, or vacated if they were out of use then
@@ -23,6 +24,7 @@ type iteration struct {
 	kept       []listed        // replaced before they were taken. Guarded by shard.mu.
 	shard      *shard          // whose turn it is
 	known      bool            // whether the shard knows the iteration
+	retains    bool            // whether the table does. Immutable.
 	next       *iteration      // another iteration in this shard. Guarded by shard.mu.
 }
 
@@ -31,7 +33,7 @@ const iterationBatch = journal.Ahead
 
 // A listed binding is one that an iteration has come to.
 type listed struct {
-	record   *journal.Record // nil if another binding has replaced it
+	record   *journal.Record // nil if another binding has replaced it, or the table retains
 	word     unsafe.Pointer  // of the weak pointer; nil if only the key is known, or once that is bound to another referent
 	ref      unsafe.Pointer  // what the record has, as bits; of a KeyMap the value
 	bits     uint64
@@ -49,16 +51,17 @@ func (c *core) all(yield func(e listed) bool) {
 
 func (t *table) all(yield func(e listed) bool) {
 	// If the bindings are distributed over other shards meanwhile, what these shards held
-	// before is still listed.
+	// before is still listed. The layout itself is let go, with what it keeps for lookups.
 	l := t.layout.Load()
-	var w iteration
+	shards, hashing := l.shards, l.hashing
+	w := iteration{retains: t.retains}
 	defer w.end()
 	var batch [iterationBatch]listed
-	for i := range l.shards {
-		for entries, more := w.enter(&l.shards[i], batch[:0]); ; entries, more = w.proceed(batch[:0]) {
+	for i := range shards {
+		for entries, more := w.enter(&shards[i], batch[:0]); ; entries, more = w.proceed(batch[:0]) {
 			for k := range entries {
 				e := entries[k]
-				e.hashing = l.hashing // As long as these shards are in use, their layouts have it.
+				e.hashing = hashing   // As long as these shards are in use, their layouts have it.
 				entries[k] = listed{} // Lets the key go once it was yielded.
 				if w.resolve(t, &e) && !yield(e) {
 					return
@@ -79,9 +82,6 @@ func (w *iteration) resolve(t *table, e *listed) bool {
 	// A journal whose chunks were replaced does not tell whether e is still bound, and a word that is the same
 	// as before does not tell whether a KeyMap's key has another value.
 	if e.record != nil && e.record.Word() == e.word && (!t.values || e.record.Ref() == e.ref) && w.shard.generation.Load() == w.generation && w.generation != vacated {
-		if e.referent != nil && t.retains {
-			t.useListed(*e)
-		}
 		return e.referent != nil
 	}
 	if e.referent == nil && t.keys.class.isReferent() {
@@ -179,10 +179,22 @@ func (w *iteration) enter(s *shard, batch []listed) (entries []listed, more bool
 	w.shard, w.journal, w.taken = s, s.journal, s.journal.First()
 	batch = w.take(batch)
 	if w.taken == w.journal.End() {
+		w.journal = journal.Journal{}
 		return batch, false
 	}
 	w.known, w.next, s.iterations = true, s.iterations, w
 	return batch, true
+}
+
+// detachIterations is called before the journal gets other chunks. In a table that retains the old ones would hold
+// what is let go after that, until an iteration through them ends. So these get copies of the records that they have
+// not taken. Must be called with s.mu held.
+func (s *shard) detachIterations() {
+	for w := s.iterations; w != nil; w = w.next {
+		if w.retains && w.journal.Extended {
+			w.journal = w.journal.Bare(w.taken)
+		}
+	}
 }
 
 // proceed takes the next bindings.
@@ -206,7 +218,11 @@ func (w *iteration) take(batch []listed) []listed {
 			if !w.journal.Shares(&w.shard.journal, w.taken) {
 				w.generation = vacated
 			}
-			batch = append(batch, listed{record: r, word: r.Word(), ref: r.Ref(), bits: r.Bits()})
+			e := listed{record: r, word: r.Word(), ref: r.Ref(), bits: r.Bits()}
+			if w.retains { // Its record would keep a chunk, and all that this holds.
+				e.record = nil
+			}
+			batch = append(batch, e)
 		}
 	}
 	return batch

@@ -245,6 +245,7 @@ func (m *KeyMap[K, V]) compute(ctx context.Context, key *K, compute func(context
 			return p, false
 		},
 	}
+	r.key = key
 	var of any = key
 	if m.Hasher != nil {
 		c := m.claims.take(keyingBy(m.Hasher).keyFunctions, unsafe.Pointer(key))
@@ -363,7 +364,8 @@ func (m *KeyMap[K, V]) Range(yield func(key *K, value V) bool) {
 // All returns an iterator over the bindings, in no particular order. No lock is
 // held while it yields, and the body may use the KeyMap. No key comes twice.
 // Every binding that is there throughout, with its key held, is yielded; one that
-// is made, replaced or deleted during the iteration may or may not be.
+// is made, replaced or deleted during the iteration may or may not be. If the KeyMap
+// grows or shrinks meanwhile, the values that were bound then stay until it ends.
 func (m *KeyMap[K, V]) All() iter.Seq2[*K, V] { return m.Range }
 
 // Keys returns an iterator over the keys, as [KeyMap.All] does over bindings.

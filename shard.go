@@ -183,6 +183,7 @@ func (s *shard) used() int {
 func (s *shard) record(word, ref unsafe.Pointer, bits uint64) (pos uint32) {
 	if s.journal.Moves() {
 		s.generation.Add(1) // Before a record of the old chunk misses a removal.
+		s.detachIterations()
 	}
 	return s.journal.Append(word, ref, bits)
 }

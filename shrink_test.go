@@ -105,6 +105,28 @@ func TestASweepShrinksWhatWasCrowdedForAMoment(t *testing.T) {
 	runtime.KeepAlive(value)
 }
 
+// TestASweepShrinksWhatLostNothing: a table may be larger than it need be although nothing was removed.
+func TestASweepShrinksWhatLostNothing(t *testing.T) {
+	defer reaper.blockPasses()()
+	value := new(thing)
+	var m Map[uint64, thing]
+	for key := range uint64(1000) {
+		m.Store(key, value)
+	}
+	table := m.core.table.Load()
+	table.growth.Lock()
+	l := table.layout.Load()
+	table.lockAll(l)
+	table.relayout(l, 16*l.Len(), allStays)
+	table.unlockAll(l)
+	table.growth.Unlock()
+	before := table.layout.Load().Len()
+	if m.Reap(); table.layout.Load().Len() > before/8 {
+		t.Errorf("a table of %d buckets with 1000 entries has %d after a sweep", before, table.layout.Load().Len())
+	}
+	runtime.KeepAlive(value)
+}
+
 // TestReapGivesRoomBack: also where a sweep of the last collection came before most removals, which did
 // not ask whether the table should shrink. Without its line in reap this fails in 20 of 20 runs.
 func TestReapGivesRoomBack(t *testing.T) {

@@ -325,6 +325,7 @@ func (t *table) tidy(l *layout, s *shard) {
 // compact closes the holes in the journal of s, and tells the row. Must be called with the
 // shard's lock held.
 func (t *table) compact(l *layout, s *shard, used int) {
+	s.detachIterations()
 	moves := make([]move, 0, used)
 	s.journal.Compact(used, nil, func(r *journal.Record, from, to uint32) {
 		h := t.hashOfRecord(&l.hashing, r.Bits())

@@ -33,7 +33,8 @@ func (p Path) String() string { return p.text }
 //
 // It cannot look into functions, so a closure that has captured the key is not found;
 // nor into channels, unsafe pointers and the types of package weakmap. Nor does it see
-// that a pointer to one element of an array or slice keeps the key, which is another.
+// that a pointer to one element of an array or slice, or to one field of a struct, keeps
+// a key that is another.
 //
 // Cycles reads the values, unexported fields too, without any lock. While it runs,
 // nothing may write to what the values reach: that would be a data race, and a

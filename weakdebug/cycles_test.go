@@ -130,7 +130,7 @@ func TestCyclesOfWhatTheKeyIsPartOf(t *testing.T) {
 	whole, array, slice := new(book), new([3]Page), make([]Page, 3)
 	keys.Store(&whole.page, whole)
 	keys.Store(&array[2], array)
-	keys.Store(&slice[2], slice[:1])
+	keys.Store(&slice[2], [][]Page{slice[:1:1], slice[:1]})
 	keys.Store(&slice[0], new(book))
 	if paths := texts(&keys); len(paths) != 3 {
 		t.Errorf("paths %q, want three", paths)

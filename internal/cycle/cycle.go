@@ -85,7 +85,7 @@ func (w *way) String() string {
 	return b.String()
 }
 
-// Find returns a shortest way from value to a pointer into the goal, such as
+// Find returns a shortest way from value to a pointer into the goal, or to memory around it, such as
 // ".view.of", and false if there is none, or none was found before the walk gave up.
 // The way is "the value itself" if that is such a pointer. Nothing is held afterwards.
 func (w *Walk) Find(value any, goal Goal) (steps string, found bool) {
@@ -113,7 +113,7 @@ func (w *Walk) Find(value any, goal Goal) (steps string, found bool) {
 }
 
 // look follows what s holds within its own memory, and puts off what that refers to.
-// It returns the way to the goal if s points into that.
+// It returns the way to the goal if s points into that, or to memory around it.
 func (w *Walk) look(s spot) (end *way, found bool) {
 	v := s.v
 	if !pointers.in(v.Type()) {
@@ -147,11 +147,11 @@ func (w *Walk) look(s spot) (end *way, found bool) {
 			}
 		}
 	case reflect.Slice:
-		if v.IsNil() || !w.first(place{v.UnsafePointer(), v.Type(), v.Len()}) {
-			return nil, false
-		}
 		if v.Cap() > 0 && w.goal.Meets(v.Pointer(), uintptr(v.Cap())*v.Type().Elem().Size()) {
 			return s.way, true
+		}
+		if v.IsNil() || !w.first(place{v.UnsafePointer(), v.Type(), v.Len()}) {
+			return nil, false
 		}
 		for i := range v.Len() {
 			if end, found := w.element(v.Index(i), s.way, "["+strconv.Itoa(i)+"]"); found || w.GaveUp() {

@@ -315,6 +315,21 @@ func (j *Journal) Renew() {
 	}
 }
 
+// Bare returns a copy of the records from a place on, in chunks of their own and without extras: it does
+// not hold what these do. It must not be written to, and has nothing before that place.
+func (j *Journal) Bare(from uint32) Journal {
+	bare := *j
+	bare.Extended, bare.Queue = false, nil
+	bare.chunks = make([]unsafe.Pointer, len(j.chunks))
+	for pos := from; pos < j.end; pos++ {
+		if c := &bare.chunks[pos>>shift]; *c == nil {
+			*c = bare.newChunk(Size)
+		}
+		*bare.At(pos) = *j.At(pos)
+	}
+	return bare
+}
+
 // Snapshot returns a copy that may be read without lock: see Chunk.
 func (j *Journal) Snapshot() Journal {
 	s := *j

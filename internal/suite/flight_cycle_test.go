@@ -24,6 +24,20 @@ func TestALoadOfItsOwnKeyPanics(t *testing.T) {
 	mustStillWork(t, &m, "b")
 }
 
+func TestALoadOfAnEqualKeyPanics(t *testing.T) {
+	m := weakmap.KeyMap[record, int]{Hasher: byID{}}
+	key, equal := &record{id: 1}, &record{id: 1}
+	mustPanic(t, "LoadOrCompute from its own compute", "weakmap: LoadOrCompute waits for itself, by a cycle of loads with keys of type *suite.record", func() {
+		m.LoadOrCompute(key, func() (int, error) {
+			m.LoadOrCompute(equal, func() (int, error) { return 1, nil })
+			return 1, nil
+		})
+	})
+	if v, _, err := m.LoadOrCompute(key, func() (int, error) { return 2, nil }); v != 2 || err != nil {
+		t.Errorf("LoadOrCompute = %d, %v afterwards", v, err)
+	}
+}
+
 // A compute with a context runs on another goroutine, and waits for itself all the same. The call
 // that began it panics, and so does one in the middle of the cycle; none is left.
 func TestALoadWithAContextOfItsOwnKeyPanics(t *testing.T) {

@@ -382,3 +382,53 @@ func TestTheQueueOfCallbacksKeepsNoKeys(t *testing.T) {
 		}
 	})
 }
+
+// What a container lets go while an iteration is under way goes with the next collections, although the table has
+// another layout since: with other shards, with the same, or with the same and its entries moved together.
+func TestAnIterationHoldsNothingThatWasLetGo(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		config weakmap.Config
+		n      int
+		change func(m *weakmap.Map[int, record])
+	}{
+		{"other shards", weakmap.Config{Retain: 1}, 100, nil},
+		{"the same shards", weakmap.Config{Retain: 1, Shards: 2}, 2000, nil},
+		{"a bound", weakmap.Config{RetainMax: 5000, Shards: 2}, 2000, nil},
+		{"entries moved together", weakmap.Config{Retain: 1, Shards: 1}, 2000, func(m *weakmap.Map[int, record]) {
+			value := new(record)
+			for i := range 10_000 {
+				m.Store(-1-i, value)
+				m.Delete(-1 - i)
+			}
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := &weakmap.Map[int, record]{Config: c.config}
+			store := func(first int) (handles []weak.Pointer[record]) {
+				for i := range c.n {
+					v := new(record)
+					m.Store(first+i, v)
+					handles = append(handles, weak.Make(v))
+				}
+				return handles
+			}
+			var first []weak.Pointer[record]
+			elsewhere(func() { first = store(0) })
+			next, stop := iter.Pull(m.Keys())
+			defer stop()
+			next()
+			elsewhere(func() {
+				if c.change != nil {
+					c.change(m)
+				} else {
+					for i := range 4 {
+						store((i + 1) * c.n)
+					}
+				}
+				m.Clear()
+			})
+			awaitDeath(t, first)
+		})
+	}
+}
