@@ -22,8 +22,8 @@ type exitList struct {
 	stripes [8]exitStripe // Chosen by a finalizer's number. No evidence that more help: runtime.AddCleanup has one lock.
 
 	mu       sync.Mutex   // Never held together with a stripe's.
-	late     []*finalizer // what was made or put on while RunAtExit ran, oldest first unless unsorted; those put on may be due as well. Guarded by mu, as the next one.
-	unsorted bool
+	late     []*finalizer // what was made or put on while RunAtExit ran, oldest first unless unsorted; what was put on may be due as well. Guarded by mu, as the next one.
+	unsorted bool         // whether one came that is older than what was there
 }
 
 // An exitStripe has some of the finalizers. Its mu guards the list and what is in it. It is held for

@@ -387,7 +387,8 @@ func (t *table) fit(l, next *layout, n int, c change) (buckets, shards int) {
 }
 
 // rehashed returns the hash in next of a record of shard i of l, and its bits there; or false if its key
-// has gone with the referent. It says the same each time, which fit relies on.
+// has gone with the referent. It says the same each time, which fit relies on. No Hasher is asked: a table
+// with one takes no other hash.
 func (t *table) rehashed(l, next *layout, i int, r *journal.Record, pos uint32) (h uint32, bits uint64, ok bool) {
 	bits = r.Bits()
 	if next.hashing == l.hashing {
