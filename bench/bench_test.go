@@ -26,6 +26,7 @@ func BenchmarkInternHit(b *testing.B)         { workload.Run(b, "InternHit") }
 func BenchmarkInternStructHit(b *testing.B)   { workload.Run(b, "InternStructHit") }
 func BenchmarkMixed(b *testing.B)             { workload.Run(b, "Mixed") }
 func BenchmarkZipf(b *testing.B)              { workload.Run(b, "Zipf") }
+func BenchmarkIterate(b *testing.B)           { workload.Run(b, "Iterate") }
 func BenchmarkComputeStorm(b *testing.B)      { workload.Run(b, "ComputeStorm") }
 func BenchmarkInsert(b *testing.B)            { workload.Run(b, "Insert") }
 func BenchmarkChurn(b *testing.B)             { workload.Run(b, "Churn") }

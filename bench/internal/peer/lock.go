@@ -43,6 +43,21 @@ func (l *locked[K, P]) len() int {
 	return len(l.entries)
 }
 
+// all holds the lock while it yields.
+func (l *locked[K, P]) all(yield func(K, P) bool) { l.each(yield) }
+
+// each is all, and reports whether yield wants more.
+func (l *locked[K, P]) each(yield func(K, P) bool) bool {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	for key, p := range l.entries {
+		if !yield(key, p) {
+			return false
+		}
+	}
+	return true
+}
+
 const (
 	shards    = 64
 	cacheLine = 128 // two lines of 64: the adjacent-line prefetcher couples pairs
@@ -79,4 +94,12 @@ func (s *sharded[K, P]) len() int {
 		n += s.shards[i].len()
 	}
 	return n
+}
+
+func (s *sharded[K, P]) all(yield func(K, P) bool) {
+	for i := range s.shards {
+		if !s.shards[i].each(yield) {
+			return
+		}
+	}
 }

@@ -7,6 +7,7 @@
 package peer
 
 import (
+	"iter"
 	"slices"
 	"strings"
 
@@ -29,6 +30,9 @@ type Map[K comparable] struct {
 	// Within reports whether at most n entries are left. It exists because [sync.Map] must
 	// walk to count: there it stops after n+1.
 	Within func(n int) bool
+
+	// All yields what is bound to a value that lives, in any order. It is nil where keys are weak.
+	All iter.Seq2[K, *Value]
 }
 
 // A Kind says what a participant may be compared with.
@@ -57,8 +61,8 @@ const Ours = "weakmap"
 // Maps returns the participants with weak values, in the order in which they take turns.
 func Maps[K comparable]() []Participant[Map[K]] {
 	return []Participant[Map[K]]{
-		{"weakmap", Weak, library[K](weakmap.PerCycle)},
-		{"weakmap-pervalue", Weak, library[K](weakmap.PerValue)},
+		{Ours, Weak, library[K](weakmap.Config{})},
+		{Ours + "-pervalue", Weak, library[K](weakmap.Config{Reclaim: weakmap.PerValue})},
 		{"syncmap", Weak, weakSync[K]},
 		{"rwmutex", Weak, weakLocked[K]},
 		{"sharded", Weak, weakSharded[K]},
@@ -72,6 +76,19 @@ func Maps[K comparable]() []Participant[Map[K]] {
 		{"floor", LookupFloor, lookupFloor[K]},
 		{"floor", InsertFloor, insertFloor[K]},
 		{"none", Nothing, nothing[K]},
+	}
+}
+
+// Retain2 is the name of this library with Config.Retain 2.
+const Retain2 = Ours + "-retain2"
+
+// RetainingMaps returns this library with values that it holds, with those that it does not, and the best
+// map with strong pointers.
+func RetainingMaps[K comparable]() []Participant[Map[K]] {
+	return []Participant[Map[K]]{
+		{Retain2, Weak, library[K](weakmap.Config{Retain: 2})},
+		{Ours, Weak, library[K](weakmap.Config{})},
+		{"strong-xsync4", Strong, strongXsync4[K]},
 	}
 }
 
@@ -104,6 +121,7 @@ func namesOf(keep func(name string, kind Kind) bool) []string {
 		}
 	}
 	each(Maps[string](), visit)
+	each(RetainingMaps[string](), visit)
 	each(KeyMaps[int](), visit)
 	each(Interners[string](), visit)
 	each(Computers(), visit)
@@ -119,9 +137,9 @@ func each[S any](participants []Participant[S], visit func(name string, kind Kin
 }
 
 // library makes this repository's map.
-func library[K comparable](reclaim weakmap.Reclaim) func(int) Map[K] {
+func library[K comparable](config weakmap.Config) func(int) Map[K] {
 	return func(int) Map[K] {
-		m := &weakmap.Map[K, Value]{Config: weakmap.Config{Reclaim: reclaim}}
+		m := &weakmap.Map[K, Value]{Config: config}
 		return Map[K]{
 			Load: func(key K) *Value {
 				value, _ := m.Load(key)
@@ -130,6 +148,7 @@ func library[K comparable](reclaim weakmap.Reclaim) func(int) Map[K] {
 			Store:  m.Store,
 			Len:    m.Len,
 			Within: func(n int) bool { return m.Len() <= n },
+			All:    m.All(),
 		}
 	}
 }

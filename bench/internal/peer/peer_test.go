@@ -54,21 +54,21 @@ func TestMapsKeepWhatIsHeld(t *testing.T) {
 	eachMap(t, []Kind{Weak, Strong, OtherStrong}, testHeld[string], testHeld[uint64])
 }
 
-func testHeld[K comparable](t *testing.T, m Map[K], key func(int) K) {
+func testHeld[K comparable](t *testing.T, m Map[K], keyOf func(int) K) {
 	const n = 1000
 	values := make([]*Value, n)
 	for i := range values {
 		values[i] = &Value{ID: uint64(i)}
-		m.Store(key(i), values[i])
+		m.Store(keyOf(i), values[i])
 	}
 	runtime.GC()
 	runtime.GC()
 	for i, want := range values {
-		if got := m.Load(key(i)); got != want {
-			t.Fatalf("Load(%v) = %p, want %p", key(i), got, want)
+		if got := m.Load(keyOf(i)); got != want {
+			t.Fatalf("Load(%v) = %p, want %p", keyOf(i), got, want)
 		}
 	}
-	if got := m.Load(key(n)); got != nil {
+	if got := m.Load(keyOf(n)); got != nil {
 		t.Errorf("Load of an unbound key = %p, want nil", got)
 	}
 	if got := m.Len(); got != n {
@@ -77,9 +77,24 @@ func testHeld[K comparable](t *testing.T, m Map[K], key func(int) K) {
 	if m.Within(n-1) || !m.Within(n) {
 		t.Errorf("with %d entries Within(%d) = %v, Within(%d) = %v; want false, true", n, n-1, m.Within(n-1), n, m.Within(n))
 	}
+	seen := make(map[K]bool, n)
+	for key, value := range m.All {
+		seen[key] = values[value.ID] == value && key == keyOf(int(value.ID))
+	}
+	if len(seen) != n {
+		t.Errorf("All yields %d keys, want %d", len(seen), n)
+	}
+	for key, right := range seen {
+		if !right {
+			t.Errorf("All yields another value with %v", key)
+		}
+	}
+	for range m.All {
+		break // without a panic
+	}
 	replacement := &Value{ID: n}
-	m.Store(key(0), replacement)
-	if got := m.Load(key(0)); got != replacement {
+	m.Store(keyOf(0), replacement)
+	if got := m.Load(keyOf(0)); got != replacement {
 		t.Errorf("Load after a second Store = %p, want the second value %p", got, replacement)
 	}
 	runtime.KeepAlive(values)
@@ -99,6 +114,11 @@ func testDeath[K comparable](t *testing.T, m Map[K], key func(int) K) {
 	collectUntil(t, "one entry left", func() bool { return m.Within(1) })
 	if got := m.Load(key(0)); got != nil {
 		t.Errorf("Load of a dead value = %p, want nil", got)
+	}
+	for key, value := range m.All {
+		if value != held {
+			t.Errorf("All yields %v with %p, want the held value %p alone", key, value, held)
+		}
 	}
 	if got := m.Load(key(n)); got != held {
 		t.Errorf("Load of the held value = %p, want %p", got, held)

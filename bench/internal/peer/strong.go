@@ -22,6 +22,9 @@ func strongSync[K comparable](int) Map[K] {
 		Store:  func(key K, value *Value) { m.Store(key, value) },
 		Len:    func() int { return countSync(&m, -1) },
 		Within: func(n int) bool { return countSync(&m, n) <= n },
+		All: func(yield func(K, *Value) bool) {
+			m.Range(func(key, value any) bool { return yield(key.(K), value.(*Value)) })
+		},
 	}
 }
 
@@ -32,6 +35,7 @@ func strongLocked[K comparable](int) Map[K] {
 		Store:  func(key K, value *Value) { m.store(key, value) },
 		Len:    m.len,
 		Within: func(n int) bool { return m.len() <= n },
+		All:    m.all,
 	}
 }
 
@@ -42,6 +46,7 @@ func strongSharded[K comparable](int) Map[K] {
 		Store:  func(key K, value *Value) { m.store(key, value) },
 		Len:    m.len,
 		Within: func(n int) bool { return m.len() <= n },
+		All:    m.all,
 	}
 }
 
@@ -55,6 +60,7 @@ func strongXsync3[K comparable](int) Map[K] {
 		Store:  func(key K, value *Value) { m.Store(key, value) },
 		Len:    m.Size,
 		Within: func(n int) bool { return m.Size() <= n },
+		All:    m.Range,
 	}
 }
 
@@ -68,5 +74,6 @@ func strongXsync4[K comparable](int) Map[K] {
 		Store:  func(key K, value *Value) { m.Store(key, value) },
 		Len:    m.Size,
 		Within: func(n int) bool { return m.Size() <= n },
+		All:    m.Range,
 	}
 }

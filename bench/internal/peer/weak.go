@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"iter"
 	"runtime"
 	"sync"
 	"weak"
@@ -40,6 +41,12 @@ func weakSync[K comparable](int) Map[K] {
 		},
 		Len:    func() int { return countSync(&m, -1) },
 		Within: func(n int) bool { return countSync(&m, n) <= n },
+		All: func(yield func(K, *Value) bool) {
+			m.Range(func(key, h any) bool {
+				value := h.(handle).Value()
+				return value == nil || yield(key.(K), value)
+			})
+		},
 	}
 }
 
@@ -51,6 +58,16 @@ func countSync(m *sync.Map, limit int) int {
 		return limit < 0 || n <= limit
 	})
 	return n
+}
+
+// living yields what each yields, with the values of the handles that live.
+func living[K comparable](each iter.Seq2[K, handle]) iter.Seq2[K, *Value] {
+	return func(yield func(K, *Value) bool) {
+		each(func(key K, h handle) bool {
+			value := h.Value()
+			return value == nil || yield(key, value)
+		})
+	}
 }
 
 // A syncCache is the weak cache that is written by hand on sync.Map: it makes what it lacks, and
@@ -101,6 +118,7 @@ func weakLocked[K comparable](int) Map[K] {
 		},
 		Len:    m.len,
 		Within: func(n int) bool { return m.len() <= n },
+		All:    living(m.all),
 	}
 }
 
@@ -116,6 +134,7 @@ func weakSharded[K comparable](int) Map[K] {
 		},
 		Len:    m.len,
 		Within: func(n int) bool { return m.len() <= n },
+		All:    living(m.all),
 	}
 }
 
@@ -138,6 +157,7 @@ func weakXsync3[K comparable](int) Map[K] {
 		},
 		Len:    m.Size,
 		Within: func(n int) bool { return m.Size() <= n },
+		All:    living(m.Range),
 	}
 }
 
@@ -163,5 +183,6 @@ func weakXsync4[K comparable](int) Map[K] {
 		},
 		Len:    m.Size,
 		Within: func(n int) bool { return m.Size() <= n },
+		All:    living(m.Range),
 	}
 }

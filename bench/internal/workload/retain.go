@@ -3,7 +3,6 @@ package workload
 import (
 	"testing"
 
-	"github.com/go-weak/weakmap"
 	"github.com/go-weak/weakmap/bench/internal/peer"
 )
 
@@ -21,20 +20,14 @@ func retentions() []Cell {
 // retainHit is loadHit for values that only Config.Retain holds, beside the weak hits of this
 // library, whose values the benchmark holds, and the best map with strong pointers.
 func retainHit[K comparable](kind keyKind[K], s size) Cell {
-	maps := peer.Maps[K]()
-	participants := []mapPeer[K]{
-		{Name: retain2, Kind: peer.Weak, New: retaining[K]},
-		find(maps, peer.Ours),
-		find(maps, "strong-xsync4"),
-	}
 	renew := func() {}
-	c := lookups(lookupCell("RetainHit", "key="+kind.name, s), participants, true,
+	c := lookups(lookupCell("RetainHit", "key="+kind.name, s), peer.RetainingMaps[K](), true,
 		func(p mapPeer[K]) (func(K) *peer.Value, []K, any) {
 			keys := kind.some(0, s.n)
 			m := p.New(s.n)
 			held := fill(m, keys)
 			renew = func() {}
-			if p.Name == retain2 {
+			if p.Name == peer.Retain2 {
 				held = nil
 				renew = func() {
 					for _, key := range keys {
@@ -54,20 +47,4 @@ func retainHit[K comparable](kind keyKind[K], s size) Cell {
 		}
 	}
 	return c
-}
-
-// retain2 is the name of this library with Config.Retain 2.
-const retain2 = peer.Ours + "-retain2"
-
-func retaining[K comparable](int) peer.Map[K] {
-	m := &weakmap.Map[K, peer.Value]{Config: weakmap.Config{Retain: 2}}
-	return peer.Map[K]{
-		Load: func(key K) *peer.Value {
-			value, _ := m.Load(key)
-			return value
-		},
-		Store:  m.Store,
-		Len:    m.Len,
-		Within: func(n int) bool { return m.Len() <= n },
-	}
 }

@@ -61,7 +61,7 @@ type size struct {
 // Cells returns every cell, in the order in which they are run.
 func Cells() []Cell {
 	return slices.Concat(
-		loads(), retentions(), caches(), keyLoads(), internHits(), mixes(), storms(),
+		loads(), retentions(), caches(), keyLoads(), internHits(), mixes(), iterations(), storms(),
 		inserts(), churns(), internings(), attachments(),
 		deaths(), latencies(), growths(),
 		collections(), footprints(), smallMaps(), floods(), builds(),
