@@ -229,8 +229,8 @@ func TestInlining(t *testing.T) {
 		"row.(*Bucket).Word", "row.(*Bucket).KeyAt", "row.(*Head).Check", "row.(*Head).Marks", "seam.Interleave", "seam.Strong", "hashWord",
 	}
 	for function, wanted := range map[string][]string{
-		"load":           append([]string{"(*keying).number", "row.(*Bucket).Key", "sameBytes", "held", "seam.Value", "escape.Hide"}, common...),
-		"loadByReferent": {"row.(*Bucket).Key", "row.(*Bucket).KeyAt", "row.(*Head).Check", "row.(*Head).Version", "row.(*Head).Marks", "(*keying).textOf", "sameBytes"},
+		"load":           append([]string{"(*keying).number", "row.(*Bucket).Key", "pack.Same", "held", "seam.Value", "escape.Hide"}, common...),
+		"loadByReferent": {"row.(*Bucket).Key", "row.(*Bucket).KeyAt", "row.(*Head).Check", "row.(*Head).Version", "row.(*Head).Marks", "(*keying).textOf", "pack.Same"},
 		"loadObject":     common,
 	} {
 		within := make(map[string]bool)

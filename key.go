@@ -9,6 +9,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/go-weak/weakmap/internal/escape"
+	"github.com/go-weak/weakmap/internal/pack"
 	"github.com/go-weak/weakmap/internal/row"
 	"github.com/go-weak/weakmap/internal/seam"
 	"github.com/go-weak/weakmap/internal/xxh"
@@ -24,7 +25,7 @@ const (
 	words       class = iota // Map: a number. The slot has it, and the record's bits.
 	pointers                 // Map: an address. The slot has it, and the record refers to it.
 	texts                    // Map: a string. The slot has the address of its bytes, and the record refers to them.
-	boxes                    // Map: anything else. Slot and record have the address of a copy.
+	boxes                    // Map: anything else. Slot and record have the address of a copy: see keep.
 	objects                  // KeyMap, Set: the referent itself. Slot and record have the address of the value, if there are values.
 	alikes                   // KeyMap, Set with a Hasher: as objects, but another object may be the same. Beside the value stands the word: see paired.
 	copies                   // Interner: what the referent holds. Slot and record have nothing.
@@ -56,6 +57,7 @@ type keyFunctions struct {
 	hash   func(at unsafe.Pointer, s maphash.Seed) uint64 // maphash.Comparable, of boxes and copies; of alikes the Hasher's. Nil for others, as the next.
 	equal  func(a, b unsafe.Pointer) bool                 // ==, or the Hasher's
 	box    func(at unsafe.Pointer) unsafe.Pointer         // returns a copy of the key. boxes only.
+	layout *pack.Layout                                   // of boxes that can be packed, or nil
 }
 
 // noFunctions are those of most keys. They are never written.
@@ -83,8 +85,44 @@ func keyingOf[K comparable](c class, custom func(K) uint64) keying {
 			k := *(*K)(at)
 			return unsafe.Pointer(&k)
 		}
+		ks.layout = pack.Of(reflect.TypeFor[K]())
 	}
 	return ks
+}
+
+// Boxes are kept packed if their type has a layout and they are short, else as copies. Where there are both,
+// what is kept of a copy is the address of its second byte: no packed key has an odd one.
+
+// keep returns a copy of a box, of which the caller knows the address.
+func (ks *keyFunctions) keep(at unsafe.Pointer) (kept unsafe.Pointer) {
+	if ks.layout == nil {
+		return ks.box(at)
+	}
+	if kept = ks.layout.Pack(at); kept == nil {
+		kept = unsafe.Add(ks.box(at), 1) // Safety: it has a string, and so more than one byte.
+	}
+	return kept
+}
+
+// isPacked reports whether kept, a result of keep, is packed.
+func (ks *keyFunctions) isPacked(kept unsafe.Pointer) bool {
+	return ks.layout != nil && uintptr(kept)&1 == 0
+}
+
+// copied returns the address of a copy, a result of keep that is not packed.
+func (ks *keyFunctions) copied(kept unsafe.Pointer) unsafe.Pointer {
+	if ks.layout == nil {
+		return kept
+	}
+	return unsafe.Add(kept, -1)
+}
+
+// equalKept reports whether the box at an address is equal to kept, a result of keep.
+func (ks *keyFunctions) equalKept(kept, at unsafe.Pointer) bool {
+	if ks.isPacked(kept) {
+		return ks.layout.Equal(kept, at)
+	}
+	return ks.equal(ks.copied(kept), at)
 }
 
 // hasInterface reports whether comparing values of type t can panic: whether an interface
@@ -182,7 +220,7 @@ func given[K comparable](c class, k key) K {
 		s := k.text()
 		return *(*K)(unsafe.Pointer(&s))
 	case pointers: // Numbers that the caller hashes are boxes.
-		return storedKey[K](c, k.at, uint64(k.n))
+		return *(*K)(unsafe.Pointer(&k.at))
 	}
 	return *(*K)(k.at)
 }
@@ -221,11 +259,11 @@ func (keysOf[K]) mustBeHashable(at unsafe.Pointer) { mustBeHashable(*(*K)(at)) }
 
 func (k key) text() string { return unsafe.String((*byte)(k.at), k.n) }
 
-// storedKey returns the key of a record of class c. Safety: classOf gives a K of another layout than
+// storedKey returns the key of a record. Safety: classOf gives a K of another layout than
 // that of a string, a number or a pointer no class that is read as one.
-func storedKey[K comparable](c class, ref unsafe.Pointer, bits uint64) (k K) {
+func storedKey[K comparable](ks *keying, ref unsafe.Pointer, bits uint64) (k K) {
 	p := unsafe.Pointer(&k)
-	switch c {
+	switch ks.class {
 	case texts:
 		*(*string)(p) = storedText(ref, bits)
 	case words:
@@ -242,7 +280,11 @@ func storedKey[K comparable](c class, ref unsafe.Pointer, bits uint64) (k K) {
 	case pointers:
 		*(*unsafe.Pointer)(p) = ref
 	default:
-		k = *(*K)(ref)
+		if ks.isPacked(ref) {
+			ks.layout.Unpack(ref, p)
+		} else {
+			k = *(*K)(ks.copied(ref))
+		}
 	}
 	return k
 }
@@ -266,6 +308,11 @@ func (t *table) storedAs(ref unsafe.Pointer, bits uint64) key {
 		return key{n: uintptr(bits)}
 	case texts:
 		return keyOfString(storedText(ref, bits))
+	case boxes:
+		if t.keys.isPacked(ref) {
+			return key{at: t.keys.layout.Unpacked(ref)}
+		}
+		return key{at: t.keys.copied(ref)}
 	}
 	return key{at: ref}
 }
@@ -383,7 +430,7 @@ func (t *table) refOf(k key, value unsafe.Pointer) unsafe.Pointer {
 			return unsafe.Pointer(&s)
 		}
 	case boxes:
-		return t.keys.box(k.at)
+		return t.keys.keep(k.at)
 	case objects, alikes:
 		return value
 	}
@@ -468,7 +515,7 @@ func (t *table) match(b *row.Bucket, head *row.Head, s uintptr, version uint32, 
 			return nil, bound{}, other
 		}
 	case boxes:
-		if !t.keys.equal(found.value, escape.Hide(k.at)) {
+		if !t.keys.equalKept(found.value, escape.Hide(k.at)) {
 			return nil, bound{}, other
 		}
 	}

@@ -5,8 +5,6 @@ import (
 	"math"
 	"reflect"
 	"runtime"
-	"slices"
-	"strings"
 	"testing"
 	"unsafe"
 )
@@ -25,7 +23,7 @@ func TestNarrowIntegersAreKeysAsTheyAreZeroExtended(t *testing.T) {
 			t.Errorf("the key is %d, want %d", c.got.n, uintptr(c.want))
 		}
 	}
-	if got := storedKey[int16](words, nil, uint64(numberAt(&i16).n)); got != i16 {
+	if got := storedKey[int16](&keying{class: words}, nil, uint64(numberAt(&i16).n)); got != i16 {
 		t.Errorf("the key %d comes back as %d", i16, got)
 	}
 }
@@ -60,24 +58,6 @@ func TestClasses(t *testing.T) {
 	} {
 		if got := classOf(c.of, c.custom); got != c.want {
 			t.Errorf("keys of type %v, custom hash %t, are %v, want %v", c.of, c.custom, got, c.want)
-		}
-	}
-}
-
-// Every byte counts, at every length.
-func TestSameBytes(t *testing.T) {
-	for n := range 70 {
-		a := []byte(strings.Repeat("k", n))
-		b := slices.Clone(a)
-		if !sameBytes(unsafe.Pointer(unsafe.SliceData(a)), string(b)) {
-			t.Errorf("%d equal bytes are not the same", n)
-		}
-		for i := range b {
-			b[i] ^= 1
-			if sameBytes(unsafe.Pointer(unsafe.SliceData(a)), string(b)) {
-				t.Errorf("%d bytes of which one differs, at %d, are the same", n, i)
-			}
-			b[i] ^= 1
 		}
 	}
 }

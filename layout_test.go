@@ -135,6 +135,12 @@ var subjects = map[string]func(c Config) subject{
 	"boxes": func(c Config) subject {
 		return subjectOf(c, func(i int) parcel { return parcel{n: i} }, func(p parcel) int { return p.n })
 	},
+	"packed": func(c Config) subject {
+		return subjectOf(c, func(i int) [2]string { return [2]string{strconv.Itoa(i), "packed"} }, func(k [2]string) int {
+			i, _ := strconv.Atoi(k[0])
+			return i
+		})
+	},
 	"retained": func(c Config) subject {
 		c.Retain = 1000
 		return subjectOf(c, func(i int) parcel { return parcel{n: i} }, func(p parcel) int { return p.n })

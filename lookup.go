@@ -5,6 +5,7 @@ import (
 	"unsafe"
 
 	"github.com/go-weak/weakmap/internal/escape"
+	"github.com/go-weak/weakmap/internal/pack"
 	"github.com/go-weak/weakmap/internal/row"
 	"github.com/go-weak/weakmap/internal/seam"
 	"github.com/go-weak/weakmap/internal/xxh"
@@ -86,7 +87,7 @@ func (c *core) load(at unsafe.Pointer, counts bool, keys keyType) unsafe.Pointer
 		if int(head.Check(k)) != len(s) || head.Version() != version {
 			return t.goOn(l, h, escape.Hide(at))
 		}
-		if !sameBytes(key, s) { // Apart from the line above, which then takes fewer steps.
+		if !pack.Same(key, s) { // Apart from the line above, which then takes fewer steps.
 			return t.goOn(l, h, escape.Hide(at))
 		}
 	default:
@@ -131,21 +132,6 @@ func (l *layout) glance(i uint32, tag uint64) (head *row.Head, version uint32, t
 	return head, version, tags, row.Matching(tags, tag)
 }
 
-// sameBytes reports whether the len(s) bytes at p are those of s. For the lengths that keys mostly
-// have it is inlined.
-func sameBytes(p unsafe.Pointer, s string) bool {
-	type word = [8]byte
-	n := len(s)
-	if n < 8 || n > 32 {
-		return unsafe.String((*byte)(p), n) == s
-	}
-	// Safety: each word is within the n bytes.
-	q := unsafe.Pointer(unsafe.StringData(s))
-	return *(*word)(p) == *(*word)(q) && *(*word)(unsafe.Add(p, n-8)) == *(*word)(unsafe.Add(q, n-8)) &&
-		(n <= 16 || *(*word)(unsafe.Add(p, 8)) == *(*word)(unsafe.Add(q, 8)) &&
-			*(*word)(unsafe.Add(p, n-16)) == *(*word)(unsafe.Add(q, n-16)))
-}
-
 // loadRetaining is the end of the fast path in a table that retains, except for what is held and was used
 // since the last pass.
 func (t *table) loadRetaining(b *row.Bucket, head *row.Head, k uintptr, word, at unsafe.Pointer) unsafe.Pointer {
@@ -178,11 +164,13 @@ func (t *table) loadByReferent(l *layout, h uint32, b *row.Bucket, head *row.Hea
 	case v == nil:
 	case l.route == byCanonical:
 		s := *(*string)(at)
-		same = n == uintptr(len(s)) && sameBytes(unsafe.Pointer(unsafe.StringData(t.keys.textOf(v, n))), s)
+		same = n == uintptr(len(s)) && pack.Same(unsafe.Pointer(unsafe.StringData(t.keys.textOf(v, n))), s)
 	case key == nil: // An Interner's key is what the referent holds.
 		same = t.keys.equal(v, at)
+	case t.keys.isPacked(key):
+		same = t.keys.layout.Equal(key, at)
 	default:
-		same = t.keys.equal(key, at)
+		same = t.keys.equal(t.keys.copied(key), at)
 	}
 	if !same {
 		return t.searchAt(at)

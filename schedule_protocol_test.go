@@ -9,11 +9,12 @@ import (
 	"github.com/go-weak/weakmap/internal/seam"
 )
 
-// A text is a key that is found by its bytes, a box one that is compared by ==, and an address one
-// that is a pointer.
-func text(n int) string     { return texts3[n] }
-func box(n int) [2]int      { return [2]int{n, n} }
-func address(n int) *[2]int { return &addresses[n] }
+// A text is a key that is found by its bytes, a box one that is compared by ==, a bundle one that is packed,
+// and an address one that is a pointer.
+func text(n int) string      { return texts3[n] }
+func box(n int) [2]int       { return [2]int{n, n} }
+func bundle(n int) [1]string { return [1]string{texts3[n]} }
+func address(n int) *[2]int  { return &addresses[n] }
 
 var (
 	texts3    = [...]string{"k00", "k01", "k02", "k03", "k04", "k05", "k06", "k07"}
@@ -86,6 +87,10 @@ var protocolScenarios = []scenario{
 		stage: func(r *run) { takesSlotOver(r, newMapOf(r, Config{}, func(n int) [1]int { return [1]int{n} })) },
 	},
 	{
+		name: "slot taken over, packed", preemptions: 3, reaches: []string{"version raised", "slot half read"},
+		stage: func(r *run) { takesSlotOver(r, newMapOf(r, Config{}, bundle)) },
+	},
+	{
 		// The slot is another object's when its value is read, and the object's again when the weak
 		// pointer is.
 		name: "slot taken over twice, objects", preemptions: 3, reaches: []string{"version raised", "slot half read"},
@@ -155,6 +160,10 @@ var protocolScenarios = []scenario{
 	{
 		name: "reseed beside lookup, boxes", preemptions: 2, reaches: []string{"to place a shard"},
 		stage: func(r *run) { isReseeded(r, newMapOf(r, Config{}, box)) },
+	},
+	{
+		name: "reseed beside lookup, packed", preemptions: 2, reaches: []string{"to place a shard"},
+		stage: func(r *run) { isReseeded(r, newMapOf(r, Config{}, bundle)) },
 	},
 	{
 		// More shards and another hash, one after the other: a lookup may be two layouts back.

@@ -27,6 +27,9 @@ import (
 // Map[string, []byte] forgets its *[]byte although the bytes are in use. So V
 // should be the struct that callers keep a pointer to.
 //
+// A key is kept as long as it is bound. Of a short struct or array of strings and integers
+// a copy is kept that has the bytes of the strings.
+//
 // A key that is not equal to itself, such as a NaN, can be stored but never
 // loaded; its entry goes when its value dies. A key whose dynamic type cannot
 // be hashed panics as in a built-in map.
@@ -68,7 +71,8 @@ func mapOptions[K comparable](config Config, hash func(K) uint64, onReap func(K)
 	class := classOf(reflect.TypeFor[K](), hash != nil)
 	o := options{config: config, keys: keyingOf(class, hash)}
 	if onReap != nil {
-		o.onReap = func(r reaped) { onReap(storedKey[K](class, r.ref, r.bits)) }
+		keys := o.keys
+		o.onReap = func(r reaped) { onReap(storedKey[K](&keys, r.ref, r.bits)) }
 	}
 	return o
 }
@@ -308,7 +312,7 @@ func replaceIf[K comparable](c *core, open func() *table, key K, current, next u
 // computation.
 func (m *Map[K, V]) DeleteFunc(del func(key K, value *V) bool) (deleted int) {
 	if t := m.core.table.Load(); t != nil {
-		deleted = t.deleteFunc(func(e listed) bool { return del(storedKey[K](t.keys.class, e.ref, e.bits), (*V)(e.referent)) })
+		deleted = t.deleteFunc(func(e listed) bool { return del(storedKey[K](&t.keys, e.ref, e.bits), (*V)(e.referent)) })
 	}
 	return deleted
 }
@@ -322,7 +326,7 @@ func (m *Map[K, V]) Clear() {
 // Range calls yield for each binding that [Map.All] yields, until it returns false.
 func (m *Map[K, V]) Range(yield func(key K, value *V) bool) {
 	if t := m.core.table.Load(); t != nil {
-		t.all(func(e listed) bool { return yield(storedKey[K](t.keys.class, e.ref, e.bits), (*V)(e.referent)) })
+		t.all(func(e listed) bool { return yield(storedKey[K](&t.keys, e.ref, e.bits), (*V)(e.referent)) })
 	}
 }
 

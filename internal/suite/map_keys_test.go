@@ -22,6 +22,15 @@ func distinct[K comparable](t *testing.T, c configuration, what string, keys ...
 			t.Errorf("%s: Load(%v) = %p, %t, want %p, true", what, key, got, ok, held[i])
 		}
 	}
+	yielded := make(map[K]*record)
+	for key, v := range m.All() {
+		yielded[key] = v
+	}
+	for i, key := range keys {
+		if yielded[key] != held[i] || len(yielded) != len(keys) {
+			t.Errorf("%s: All yields %d keys, with %v %p; want %d, %p", what, len(yielded), key, yielded[key], len(keys), held[i])
+		}
+	}
 	for i, key := range keys {
 		if got, loaded := m.LoadAndDelete(key); !loaded || got != held[i] {
 			t.Errorf("%s: LoadAndDelete(%v) = %p, %t, want %p, true", what, key, got, loaded, held[i])
@@ -69,6 +78,7 @@ type (
 // Each type of keys is another instance of the engine for the compiler. So this has one type
 // of each size and way of hashing; others are dynamic types of interface keys.
 func TestKeysOfEveryKindAreToldApart(t *testing.T) {
+	long := strings.Repeat("x", 200) // Its struct is not packed.
 	everywhere(t, func(t *testing.T, c configuration) {
 		distinct(t, c, "int", 0, 1, -1, math.MaxInt, math.MinInt, 256, 1<<16)
 		distinct(t, c, "named int", namedInt(0), 1, -1)
@@ -79,8 +89,8 @@ func TestKeysOfEveryKindAreToldApart(t *testing.T) {
 		distinct(t, c, "float64", 0, 1, -1, math.Inf(1), math.Inf(-1), math.SmallestNonzeroFloat64, math.MaxFloat64)
 		distinct(t, c, "pointer", nil, new(int), new(int), &globalArray[0], &globalArray[1])
 		distinct(t, c, "empty struct", struct{}{})
-		distinct(t, c, "struct", label{}, label{"a", 0}, label{"a", 1}, label{"", 1})
-		distinct(t, c, "array", [2]string{"ab", "c"}, [2]string{"a", "bc"}, [2]string{"abc", ""})
+		distinct(t, c, "struct", label{}, label{"a", 0}, label{"a", 1}, label{"", 1}, label{long, 0}, label{long, 1}, label{long + "y", 1})
+		distinct(t, c, "array", [2]string{"ab", "c"}, [2]string{"a", "bc"}, [2]string{"abc", ""}, [2]string{long, "y"}, [2]string{"y", long}, [2]string{long, long})
 		distinct(t, c, "large array", [300]byte{}, [300]byte{0: 1}, [300]byte{299: 1})
 		distinct[any](t, c, "any", nil,
 			1, int8(1), int16(1), int32(1), int64(1), uint(1), uint8(1), uint16(1), uint32(1), uint64(1), uintptr(1), namedInt(1),
@@ -114,6 +124,57 @@ func TestStringKeysOfEveryLengthAreToldApart(t *testing.T) {
 			named[i] = namedString(different[i])
 		}
 		distinct(t, c, "named string", named...)
+	})
+}
+
+// Keys of strings are kept as bytes if they are short. They come back as they were: from iterations, also where
+// a table grows and takes another hash meanwhile, and from OnReap.
+func TestKeysOfStringsComeBack(t *testing.T) {
+	everywhere(t, func(t *testing.T, c configuration) {
+		m := newMap[label, record](c)
+		reports := watch(m)
+		n := scaled(1000)
+		keys := make([]label, n)
+		for i := range keys {
+			keys[i] = label{strings.Repeat("k", i%250), i}
+		}
+		held := storeHeld(m, keys[:n/2]...)
+		storeDoomed(m, keys[n/2:]...)
+		live, grown := 0, false
+		for key, v := range m.All() {
+			if key.n < 0 || key.n >= n || key != keys[key.n] {
+				t.Fatalf("All yields the key %+v", key)
+			}
+			if key.n < n/2 {
+				live++
+				if v != held[key.n] {
+					t.Fatalf("All yields %p with %+v, want %p", v, key, held[key.n])
+				}
+			}
+			if !grown {
+				grown = true
+				for i := range n {
+					extra := label{"extra", n + i}
+					m.Store(extra, held[0])
+					m.Delete(extra)
+				}
+			}
+		}
+		if live != n/2 {
+			t.Errorf("All yields %d of %d keys that are bound", live, n/2)
+		}
+		within(t, "those of dead values are reported", func() bool { runtime.GC(); return reports.count() == n-n/2 })
+		reports.mu.Lock()
+		for _, key := range keys[n/2:] {
+			if reports.times[key] != 1 {
+				t.Errorf("OnReap has %+v %d times", key, reports.times[key])
+			}
+		}
+		reports.mu.Unlock()
+		if deleted := m.DeleteFunc(func(key label, _ *record) bool { return key == keys[key.n] }); deleted != n/2 {
+			t.Errorf("DeleteFunc deletes %d of %d", deleted, n/2)
+		}
+		runtime.KeepAlive(held)
 	})
 }
 

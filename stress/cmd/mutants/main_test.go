@@ -138,7 +138,7 @@ func TestSuitesNameTests(t *testing.T) {
 		}
 		return all.String()
 	}
-	root, promises, parts := names("."), names("internal/suite"), names("internal/row", "internal/journal")
+	root, promises, parts := names("."), names("internal/suite"), names("internal/row", "internal/journal", "internal/pack")
 	for _, m := range mutants {
 		for pattern, tests := range map[string]string{m.suite.tests: root, m.suite.promises: promises, m.suite.parts: parts, m.suite.moments: root} {
 			if pattern != "" && !regexp.MustCompile("(?m)"+pattern).MatchString(tests) {

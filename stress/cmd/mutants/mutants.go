@@ -17,7 +17,7 @@ type suite struct {
 	scenarios string // for the stress command
 	tests     string // for go test in the root folder
 	promises  string // for go test in internal/suite
-	parts     string // for go test in internal/row and internal/journal
+	parts     string // for go test in internal/row, internal/journal and internal/pack
 	schedules string // for the names under TestSchedules in the root folder, with the tag weakmapsched
 	moments   string // for go test there with that tag
 }

@@ -119,7 +119,7 @@ func (l *laboratory) examine(ctx context.Context, s suite) (r result, err error)
 	}
 	for _, tests := range []struct{ folder, tags, pattern string }{
 		{".", "", s.tests}, {"./internal/suite", "", s.promises},
-		{"./internal/row", "", s.parts}, {"./internal/journal", "", s.parts},
+		{"./internal/row", "", s.parts}, {"./internal/journal", "", s.parts}, {"./internal/pack", "", s.parts},
 		{".", "weakmapsched", s.schedules}, {".", "weakmapsched", s.moments},
 	} {
 		if tests.pattern == "" {

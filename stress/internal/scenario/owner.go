@@ -3,6 +3,7 @@ package scenario
 import (
 	"fmt"
 	"runtime"
+	"strings"
 	"unsafe"
 
 	"github.com/go-weak/weakmap"
@@ -18,6 +19,10 @@ var owners = []Scenario{
 		needAll, rounds(func(r *Round) { ownMap(r, func(i int) string { return fmt.Sprint("key ", i) }) })},
 	{"owner/map-struct", "the same with keys that take the long way: compared as structs, with an interface in them",
 		needAll, rounds(func(r *Round) { ownMap(r, func(i int) compound { return compound{i, float64(i)} }) })},
+	{"owner/map-packed", "the same with keys of strings, most of which are packed: a packed key that is taken for a copy, or freed while it is compared",
+		needAll, rounds(func(r *Round) {
+			ownMap(r, func(i int) twoNames { return twoNames{fmt.Sprint("first ", i), strings.Repeat("x", i%3*100)} })
+		})},
 	{"owner/keymap", "the same where keys are found by address",
 		needAll, rounds(ownKeyMap)},
 	{"owner/set", "the same for the elements of a set",
@@ -36,6 +41,8 @@ type compound struct {
 	n int
 	x any
 }
+
+type twoNames struct{ first, last string }
 
 const (
 	// ownerCount goroutines with a key each.
