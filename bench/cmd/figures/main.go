@@ -3,9 +3,9 @@
 //
 //	go run ./bench/cmd/figures
 //
-// A table stands between the comments <!-- figures: NAME --> and <!-- end -->, in README.md and in
-// bench/results/README.md. The results are those in bench/results, and beside them it writes the report of
-// the first file, with its picture. The test of this package fails where a document says anything else.
+// A table stands between the comments <!-- figures: NAME --> and <!-- end -->, and so does a figure within a
+// sentence. The results are those in bench/results, and beside them it writes the report of the first file,
+// with its picture. The test of this package fails where a document says anything else.
 package main
 
 import (
@@ -21,8 +21,8 @@ import (
 	"github.com/go-weak/weakmap/bench/internal/report"
 )
 
-// documents have tables, by their paths from the root.
-var documents = []string{"README.md", "bench/results/README.md"}
+// documents have such comments. They are named by their paths from the root.
+var documents = []string{"README.md", "bench/results/README.md", "docs/faq.md"}
 
 // recorded are the files of results, the full run first, and what the names of a file's cells begin with here.
 var recorded = []struct{ path, prefix string }{
@@ -82,28 +82,31 @@ func rewrite(root string) error {
 	return nil
 }
 
-var place = regexp.MustCompile(`(?s)(<!-- figures: ([a-z]+) -->\n).*?(<!-- end -->)`)
+var place = regexp.MustCompile(`(?s)(<!-- figures: ([a-z]+) -->(\n?)).*?(<!-- end -->)`)
 
-// renew returns a document with all its tables made again.
+// renew returns a document with all its figures made again.
 func renew(document string, r *results) (string, error) {
 	var failed error
 	text := place.ReplaceAllStringFunc(document, func(old string) string {
 		parts := place.FindStringSubmatch(old)
 		if strings.Count(old, "<!-- figures:") > 1 {
-			failed = fmt.Errorf("table %s has no end", parts[2])
+			failed = fmt.Errorf("%s has no end", parts[2])
 			return old
 		}
-		table := tables[parts[2]]
-		if table == nil {
-			failed = fmt.Errorf("no table is called %q", parts[2])
+		write := tables[parts[2]]
+		if write == nil {
+			failed = fmt.Errorf("nothing is called %q", parts[2])
 			return old
 		}
-		rows, err := table(r)
+		text, err := write(r)
 		if err != nil {
-			failed = fmt.Errorf("table %s: %w", parts[2], err)
+			failed = fmt.Errorf("%s: %w", parts[2], err)
 			return old
 		}
-		return parts[1] + "\n" + rows + "\n" + parts[3]
+		if parts[3] == "" { // Within a sentence.
+			return parts[1] + text + parts[4]
+		}
+		return parts[1] + "\n" + text + "\n" + parts[4]
 	})
 	return text, failed
 }

@@ -48,7 +48,7 @@ func TestTheDocumentsSayWhatWasMeasured(t *testing.T) {
 		}
 	}
 	if shown != len(tables) {
-		t.Errorf("the documents show %d tables, want each of %d once", shown, len(tables))
+		t.Errorf("the documents show %d tables and figures, want each of %d once", shown, len(tables))
 	}
 }
 
@@ -59,8 +59,8 @@ func TestWhatIsWrongIsSaid(t *testing.T) {
 	}
 	for document, want := range map[string]string{
 		"<!-- figures: types -->\n<!-- end -->":                         "not measured: B/type of syncmap",
-		"<!-- figures: nothing -->\n<!-- end -->":                       `no table is called "nothing"`,
-		"<!-- figures: types -->\n<!-- figures: maps -->\n<!-- end -->": "table types has no end",
+		"<!-- figures: nothing -->\n<!-- end -->":                       `nothing is called "nothing"`,
+		"<!-- figures: types -->\n<!-- figures: maps -->\n<!-- end -->": "types has no end",
 	} {
 		if text, err := renew(document, r); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("renew(%q) = %q, %v, want an error with %q", document, text, err, want)

@@ -20,7 +20,7 @@ const (
 // A row is a line of a table about one cell.
 type row struct{ label, cell, unit string }
 
-// tables are all tables of the documents. Each is what stands between its two comments.
+// tables are all tables of the documents, and what stands within sentences.
 var tables = map[string]func(*results) (string, error){
 	"summary":    summary,
 	"maps":       maps,
@@ -33,6 +33,8 @@ var tables = map[string]func(*results) (string, error){
 	"turns":      turns,
 	"places":     places,
 	"versions":   versions,
+	"cachehit":   cacheHit,
+	"onelock":    oneLock,
 }
 
 // What the cells that were measured with two versions of Go begin with.
@@ -44,9 +46,13 @@ const (
 // weakMaps are the weak maps as people write them.
 var weakMaps = []string{"syncmap", "rwmutex", "sharded", "xsync3", "xsync4"}
 
+// canonicals are what others make canonical values with.
+var canonicals = []string{"unique", "syncmap"}
+
 // named says how a participant is called where readers may not know the benchmark.
 var named = map[string]string{
 	"syncmap": "`sync.Map`", "rwmutex": "one lock", "sharded": "64 locks", "xsync3": "xsync v3", "xsync4": "xsync v4", "unique": "`unique`",
+	"strong-xsync4": "xsync v4 with plain pointers",
 }
 
 // A table is Markdown under way.
@@ -74,7 +80,6 @@ func (t *table) row(columns ...string) {
 
 // summary is the table of the README: the best rival in each of a dozen cells.
 func summary(r *results) (string, error) {
-	canonicals := []string{"unique", "syncmap"}
 	rows := []struct {
 		row
 		rivals []string
@@ -93,6 +98,7 @@ func summary(r *results) (string, error) {
 		{row{"`Map.Load`, 1,000 string keys", "LoadHit/key=string/size=1000", seconds}, weakMaps},
 		{row{"`Map.Load`, 100,000 struct keys", "LoadHit/key=struct/size=100000", seconds}, weakMaps},
 		{row{"`Map.Load` of a missing key, 1,000 string keys", "LoadMiss/key=string/size=1000", seconds}, weakMaps},
+		{row{"`Map.All`, each of 1,000 bindings", "Iterate/key=string/size=1000", seconds}, weakMaps},
 	}
 	var all []row
 	for _, l := range rows {
@@ -125,6 +131,8 @@ func maps(r *results) (string, error) {
 		{"", "LoadMiss/key=string/size=100000", seconds},
 		{"", "Mixed/key=string/size=100000", seconds},
 		{"", "Zipf/key=string/size=100000", seconds},
+		{"", "Iterate/key=string/size=1000", seconds},
+		{"", "Iterate/key=string/size=100000", seconds},
 		{"", "Insert/key=string/n=500000/writers=1", seconds},
 		{"", "Insert/key=uint64/n=500000/writers=1", seconds},
 		{"", "Insert/key=string/n=500000/writers=max", seconds},
@@ -182,17 +190,24 @@ func turns(r *results) (string, error) {
 		"LoadHit/key=string/size=1000000", "LoadHit/key=uint64/size=1000000",
 		"LoadHit/key=struct/size=100000",
 		"LoadMiss/key=string/size=1000", "LoadMiss/key=string/size=100000",
-		"InternHit/key=string/size=1000", "InternHit/key=string/size=100000",
+		"KeyLoadHit/object=16B/size=100000", "KeyLoadHit/object=64B/size=100000", "KeyLoadHit/object=256B/size=100000",
+		"KeyLoadMiss/object=64B/size=100000",
+		"InternHit/key=string/size=1000", "InternHit/key=string/size=100000", "InternStructHit/key=struct/size=100000",
+		"RetainHit/key=string/size=1000", "RetainHit/key=uint64/size=1000",
+		"RetainHit/key=string/size=100000", "RetainHit/key=uint64/size=100000",
 	} {
-		inTurns := "InTurns/" + cell
-		own := r.median(inTurns, seconds, ours)
-		rivals := weakMaps
-		if strings.HasPrefix(cell, "InternHit") {
-			rivals = []string{"unique", "syncmap"}
+		us, rivals := ours, weakMaps
+		switch workload, _, _ := strings.Cut(cell, "/"); workload {
+		case "InternHit", "InternStructHit":
+			rivals = canonicals
+		case "RetainHit":
+			us, rivals = peer.Retain2, []string{"strong-xsync4"}
 		}
+		inTurns := "InTurns/" + cell
+		own := r.median(inTurns, seconds, us)
 		best, impl := r.best(inTurns, seconds, rivals...)
 		apart, _ := r.best(cell, seconds, rivals...)
-		t.row("`"+cell+"`", format(own, seconds), named[impl], fine(best/own), fine(apart/r.median(cell, seconds, ours)))
+		t.row("`"+cell+"`", format(own, seconds), named[impl], fine(best/own), fine(apart/r.median(cell, seconds, us)))
 	}
 	return t.String(), r.err()
 }
@@ -209,7 +224,7 @@ func versions(r *results) (string, error) {
 		{"LoadHit/key=uint64/size=100000", weakMaps},
 		{"LoadMiss/key=string/size=100000", weakMaps},
 		{"KeyLoadHit/object=64B/size=100000", weakMaps},
-		{"InternHit/key=string/size=100000", []string{"unique", "syncmap"}},
+		{"InternHit/key=string/size=100000", canonicals},
 		{"Mixed/key=string/size=100000", weakMaps},
 		{"Insert/key=string/n=500000/writers=max", weakMaps},
 		{"Churn/key=string/live=100000/writers=max", weakMaps},
@@ -267,7 +282,7 @@ func retained(r *results) (string, error) {
 		"RetainHit/key=string/size=1000", "RetainHit/key=uint64/size=1000",
 		"RetainHit/key=string/size=100000", "RetainHit/key=uint64/size=100000",
 	} {
-		own, weak, plain := r.median(cell, seconds, "weakmap-retain2"), r.median(cell, seconds, ours), r.median(cell, seconds, "strong-xsync4")
+		own, weak, plain := r.median(cell, seconds, peer.Retain2), r.median(cell, seconds, ours), r.median(cell, seconds, "strong-xsync4")
 		t.row("`"+cell+"`", format(own, seconds), format(weak, seconds), format(plain, seconds), fine(weak/own), fine(plain/own))
 	}
 	return t.String(), r.err()
@@ -290,12 +305,26 @@ func finalizers(r *results) (string, error) {
 }
 
 func types(r *results) (string, error) {
-	const cell = "Build/types=10"
 	var t table
-	t.begin("`"+cell+"`", "`Map[string, V]`", "by hand, on `sync.Map`")
-	t.row("what one more type adds to a program", format(r.median(cell, "B/type", ours), "B/type"), format(r.median(cell, "B/type", "syncmap"), "B/type"))
-	t.row("processor time of compiling ten", format(r.median(cell, cpuSeconds, ours), cpuSeconds), format(r.median(cell, cpuSeconds, "syncmap"), cpuSeconds))
+	t.begin("`Build`", "`Map[string, V]`", "by hand, on `sync.Map`", "by hand / `Map`")
+	compare := func(label, cell, unit string) {
+		own, other := r.median(cell, unit, ours), r.median(cell, unit, "syncmap")
+		t.row(label, format(own, unit), format(other, unit), fine(other/own))
+	}
+	compare("what one more type adds to a program", "Build/types=10", "B/type")
+	for _, n := range []int{1, 10, 40} {
+		compare(fmt.Sprintf("processor time of compiling types, %d of them", n), fmt.Sprintf("Build/types=%d", n), cpuSeconds)
+	}
 	return t.String(), r.err()
+}
+
+// cacheCells returns the cells of a workload, with more and more processors.
+func cacheCells(workload string) []string {
+	var cells []string
+	for _, procs := range []int{1, 2, 16} {
+		cells = append(cells, fmt.Sprintf("%s/key=string/procs=%d/size=100000", workload, procs))
+	}
+	return cells
 }
 
 func caches(r *results) (string, error) {
@@ -303,14 +332,38 @@ func caches(r *results) (string, error) {
 	t.begin("otter, LRU", "1 processor", "2", "16 (on two)")
 	for _, workload := range []string{"CacheHit", "CacheMiss", "CacheMixed"} {
 		columns := []string{"`" + workload + "`"}
-		for _, procs := range []int{1, 2, 16} {
-			cell := fmt.Sprintf("%s/key=string/procs=%d/size=100000", workload, procs)
+		for _, cell := range cacheCells(workload) {
 			own := r.median(cell, seconds, ours)
 			columns = append(columns, coarse(r.median(cell, seconds, "otter")/own)+", "+coarse(r.median(cell, seconds, "lru")/own))
 		}
 		t.row(columns...)
 	}
 	return t.String(), r.err()
+}
+
+// cacheHit says in a sentence what caches has of hits.
+func cacheHit(r *results) (string, error) {
+	most := func(rival string) string {
+		most := 0.0
+		for _, cell := range cacheCells("CacheHit") {
+			most = max(most, r.median(cell, seconds, ours)/r.median(cell, seconds, rival))
+		}
+		return fmt.Sprintf("%.0f %%", 100*most)
+	}
+	return "at most " + most("otter") + " of the time of otter v2's, and " + most("lru") + " of an LRU's", r.err()
+}
+
+// oneLock says how much of this library's time a map with a lock takes in turns, where it is large.
+func oneLock(r *results) (string, error) {
+	least, most := math.Inf(1), 0.0
+	for _, size := range []int{100_000, 1_000_000} {
+		for _, key := range []string{"string", "uint64"} {
+			cell := fmt.Sprintf("InTurns/LoadHit/key=%s/size=%d", key, size)
+			ratio := r.median(cell, seconds, "rwmutex") / r.median(cell, seconds, ours)
+			least, most = min(least, ratio), max(most, ratio)
+		}
+	}
+	return fmt.Sprintf("%.2f to %.2f times", least, most), r.err()
 }
 
 func code(names []string) []string {
