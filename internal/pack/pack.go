@@ -5,6 +5,7 @@ package pack
 
 import (
 	"reflect"
+	"sync"
 	"unsafe"
 )
 
@@ -23,9 +24,20 @@ type Layout struct {
 // A part is a string of a key, or some numbers that follow each other without a gap.
 type part struct{ offset, size uint32 } // size is 0 for a string
 
+// layouts has the results of Of, by the type.
+var layouts sync.Map
+
 // Of returns the layout of a struct or an array in which are strings, and else only integers and booleans: two
 // are equal if their bytes are. For any other type it returns nil.
 func Of(t reflect.Type) *Layout {
+	known, ok := layouts.Load(t)
+	if !ok {
+		known, _ = layouts.LoadOrStore(t, layoutOf(t))
+	}
+	return known.(*Layout)
+}
+
+func layoutOf(t reflect.Type) *Layout {
 	l := &Layout{of: t}
 	if !l.add(t, 0) {
 		return nil
