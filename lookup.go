@@ -167,7 +167,7 @@ func (t *table) loadByReferent(l *layout, h uint32, b *row.Bucket, head *row.Hea
 		same = n == uintptr(len(s)) && pack.Same(unsafe.Pointer(unsafe.StringData(t.keys.textOf(v, n))), s)
 	case key == nil: // An Interner's key is what the referent holds.
 		same = t.keys.equal(v, at)
-	case t.keys.isPacked(key):
+	case t.keys.isPacked(key): // As equalKept, without a call of it: see LoadHit/struct/1000 in bench/cmd/turns.
 		same = t.keys.layout.Equal(key, at)
 	default:
 		same = t.keys.equal(t.keys.copied(key), at)

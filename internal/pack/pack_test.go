@@ -132,8 +132,7 @@ func TestLongKeysAreNotPacked(t *testing.T) {
 	}
 }
 
-// What is unpacked is in the packed key's memory, and must hold it. An empty part at the end must not hold
-// what comes after that.
+// What is unpacked is in the packed key's memory, and must hold it.
 func TestUnpackedKeysHoldThePackedOne(t *testing.T) {
 	l := Of(reflect.TypeFor[name]())
 	keys := make([]name, 1000)

@@ -17,9 +17,9 @@ func cells() []cell {
 			loads(peer.Maps[string](), "key=string", n, texts, false))
 	}
 	const n = 100_000
-	all = append(all, loads(peer.Maps[names](), "key=struct", n, fullNames, true))
 	for _, n := range []int{1_000, n} {
 		all = append(all,
+			loads(peer.Maps[names](), "key=struct", n, fullNames, true),
 			interns("InternHit", "key=string", n, texts),
 			retains("key=string", n, texts),
 			retains("key=uint64", n, numbers))

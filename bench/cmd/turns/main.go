@@ -13,6 +13,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -57,7 +58,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 	peers := flags.String("peers", ".", "measure the participants that match this `regexp`")
 	rounds := flags.Int("rounds", 21, "how many turns each participant has")
 	format := flags.String("format", "table", "print a `table`, or the text of a benchmark: bench")
-	if flags.Parse(args) != nil {
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case err != nil:
 		return 2
 	}
 	wanted, err := regexp.Compile(*pattern)

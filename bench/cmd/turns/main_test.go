@@ -37,6 +37,13 @@ func TestIdentityIsComparedWithTheBestOther(t *testing.T) {
 	}
 }
 
+func TestHelpIsNoError(t *testing.T) {
+	var out, errors strings.Builder
+	if status := run([]string{"-help"}, &out, &errors); status != 0 || !strings.Contains(errors.String(), "-rounds") {
+		t.Errorf("run(-help): exit status %d, errors %q; want 0, and the flags", status, errors.String())
+	}
+}
+
 func TestWrongFlagsAreRefused(t *testing.T) {
 	for _, args := range [][]string{{"-cell", "("}, {"-peers", "["}, {"-rounds", "0"}, {"-format", "json"}, {"LoadHit"}, {"-nothing"}} {
 		var out, errors strings.Builder
