@@ -35,7 +35,7 @@ func TestAHasherThatPanicsLeavesNoCleanup(t *testing.T) {
 			m.Store(key, 2)
 		}()
 	}
-	if left := m.core.table.Load().tickets.n; left != 1 {
+	if left := m.core.table.Load().tickets.n(); left != 1 {
 		t.Errorf("%d cleanups are due, want that of what is bound", left)
 	}
 	runtime.KeepAlive(bound)

@@ -1,9 +1,7 @@
 package weakmap
 
 import (
-	"math/bits"
 	"runtime"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -32,16 +30,12 @@ type ticket struct {
 // the table: a ticket knows its value weakly, and no key. Nor does one lead to another: with
 // GODEBUG=checkfinalizers=1 the runtime goes through all that each argument leads to.
 type tickets struct {
-	mu     sync.Mutex  // A leaf, held for a few instructions, and for the allocation of a chunk.
-	chunks [][]*ticket // each twice as long as the last, up to mostTickets; none is ever copied. Guarded by mu, as n.
-	n      int         // how many are listed, in the first places
+	mu     sync.Mutex  // A leaf, held for a few instructions, and for an allocation.
+	chunks [][]*ticket // all but the last have ticketsTogether; none is empty. Guarded by mu.
 }
 
-const (
-	firstTickets = 8 // places in the first chunk
-	doublings    = 9 // of chunks; all after that are as long
-	mostTickets  = firstTickets << doublings
-)
+// ticketsTogether are in a chunk: no more are ever copied.
+const ticketsTogether = 512
 
 // newTickets returns the tickets of t.
 func newTickets(t *table) *tickets {
@@ -50,29 +44,29 @@ func newTickets(t *table) *tickets {
 	return list
 }
 
-// placesBefore returns how many places there are before chunk c.
-func placesBefore(c int) int {
-	return firstTickets<<min(c, doublings) - firstTickets + max(c-doublings, 0)*mostTickets
-}
-
 // at returns where the ticket at a place is.
 func (l *tickets) at(place int) **ticket {
-	c := bits.Len(uint(place-1+firstTickets)/firstTickets) - 1
-	if c > doublings {
-		c = doublings + (place-1-placesBefore(doublings))/mostTickets
+	return &l.chunks[(place-1)/ticketsTogether][(place-1)%ticketsTogether]
+}
+
+// n returns how many are listed, in the first places. Must be called with l.mu held.
+func (l *tickets) n() int {
+	last := len(l.chunks) - 1
+	if last < 0 {
+		return 0
 	}
-	return &l.chunks[c][place-1-placesBefore(c)]
+	return last*ticketsTogether + len(l.chunks[last])
 }
 
 func (l *tickets) add(k *ticket) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if c := len(l.chunks); l.n == placesBefore(c) {
-		l.chunks = append(l.chunks, make([]*ticket, firstTickets<<min(c, doublings)))
+	if l.n()%ticketsTogether == 0 {
+		l.chunks = append(l.chunks, nil)
 	}
-	l.n++
-	k.place = l.n
-	*l.at(k.place) = k
+	last := &l.chunks[len(l.chunks)-1]
+	*last = append(*last, k)
+	k.place = l.n()
 }
 
 // remove takes k out, if it is listed.
@@ -86,13 +80,18 @@ func (l *tickets) remove(k *ticket) {
 
 // unlist takes k out, which must be listed, and puts the last one in its place. Must be called with l.mu held.
 func (l *tickets) unlist(k *ticket) {
-	last := l.at(l.n)
-	(*last).place = k.place
-	*l.at(k.place) = *last
-	*last, k.place = nil, 0
-	l.n--
-	for c := len(l.chunks) - 1; c >= 0 && l.n <= placesBefore(c)/2; c-- {
-		l.chunks = slices.Delete(l.chunks, c, c+1)
+	n := l.n()
+	end := l.at(n)
+	(*end).place = k.place
+	*l.at(k.place) = *end
+	*end, k.place = nil, 0
+	last := &l.chunks[len(l.chunks)-1]
+	if *last = (*last)[:len(*last)-1]; len(*last) == 0 {
+		*last = nil
+		l.chunks = l.chunks[:len(l.chunks)-1]
+	}
+	if n == 1 {
+		l.chunks = nil
 	}
 }
 
@@ -100,10 +99,11 @@ func (l *tickets) unlist(k *ticket) {
 func (l *tickets) take() *ticket {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.n == 0 {
+	n := l.n()
+	if n == 0 {
 		return nil
 	}
-	k := *l.at(l.n)
+	k := *l.at(n)
 	l.unlist(k)
 	return k
 }

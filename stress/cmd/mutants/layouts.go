@@ -83,7 +83,7 @@ var ofLayouts = []mutant{
 		"return true",
 		"the reaper forgets a table that has entries", suite{scenarios: "^population/mass-death$|^owner/map-int$"}},
 	{"ticket-misplaced", "pervalue.go",
-		"	(*last).place = k.place\n",
+		"	(*end).place = k.place\n",
 		"",
 		"a ticket that takes another's place does not know it", suite{tests: "^TestTicketsAreListed"}},
 	{"cleanups-pile-up", "pervalue.go",
