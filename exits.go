@@ -226,7 +226,7 @@ const exitPatience = time.Second
 // abandoned counts, for each plot of addresses, the cleanups that wait for the
 // death of an object though their finalizer was called or detached. A cleanup
 // can be stopped only while the object is held, and a weak pointer on each object
-// would double the cost of Finalize: so they stay. They must not pile up on one
+// would triple the cost of Finalize: so they stay. They must not pile up on one
 // long-lived object, though, and so on a plot that is crowded Finalize makes that
 // weak pointer.
 var abandoned [1 << 13]atomic.Int32

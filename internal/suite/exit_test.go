@@ -39,7 +39,12 @@ func TestRunAtExitOrder(t *testing.T) {
 			want = append(want, i)
 		}
 	}
-	weakmap.RunAtExit()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		weakmap.RunAtExit()
+	}()
+	await(t, "RunAtExit returns", done)
 	if !slices.Equal(ran, want) {
 		t.Errorf("order %v, want %v", ran, want)
 	}
