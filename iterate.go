@@ -21,7 +21,7 @@ type iteration struct {
 	journal    journal.Journal // that of the shard, as it was when its turn came
 	generation uint32          // of the shard when the last records were taken, or vacated if they were out of use then
 	taken      uint32          // what is at places before it was taken. Guarded by shard.mu.
-	kept       []listed        // replaced before they were taken. Guarded by shard.mu.
+	kept       []noted         // replaced before they were taken. Guarded by shard.mu.
 	shard      *shard          // whose turn it is
 	known      bool            // whether the shard knows the iteration
 	retains    bool            // whether the table does. Immutable.
@@ -31,15 +31,28 @@ type iteration struct {
 // iterationBatch bindings are taken in one hold of a lock.
 const iterationBatch = journal.Ahead
 
-// A listed binding is one that an iteration has come to.
+// A noted binding is what an iteration takes of a record.
+type noted struct {
+	record *journal.Record // nil if another binding has replaced it, or the table retains
+	word   unsafe.Pointer  // of the weak pointer; nil if only the key is known
+	ref    unsafe.Pointer  // what the record has, as bits; of a KeyMap the value
+	bits   uint64
+}
+
+// A listed binding is one that an iteration has come to. It is passed in registers: see Iterate in bench/.
 type listed struct {
-	record   *journal.Record // nil if another binding has replaced it, or the table retains
-	word     unsafe.Pointer  // of the weak pointer; nil if only the key is known, or once that is bound to another referent
-	ref      unsafe.Pointer  // what the record has, as bits; of a KeyMap the value
+	referent unsafe.Pointer
+	word     unsafe.Pointer // of the weak pointer; nil if it was found by the key, and may be another binding than the one noted
+	ref      unsafe.Pointer // what the record has, as bits; of a KeyMap the value
 	bits     uint64
-	referent unsafe.Pointer // nil until it is resolved
-	hashing  hashing        // of the layout that bits are of
-	byKey    bool           // whether it was found by the key, and may be another binding than the one listed
+}
+
+// identity returns the word of the weak pointers to the referent, which is one as long as there are any.
+func (e listed) identity() unsafe.Pointer {
+	if e.word != nil {
+		return e.word
+	}
+	return seam.Make(e.referent)
 }
 
 // all yields each binding that is live when its turn comes, no key twice.
@@ -49,21 +62,23 @@ func (c *core) all(yield func(e listed) bool) {
 	}
 }
 
-func (t *table) all(yield func(e listed) bool) {
-	// If the bindings are distributed over other shards meanwhile, what these shards held
-	// before is still listed. The layout itself is let go, with what it keeps for lookups.
-	l := t.layout.Load()
-	shards, hashing := l.shards, l.hashing
+func (t *table) all(yield func(e listed) bool) { t.layout.Load().all(t, yield) }
+
+// all is that of the table, of which l is the layout. If the bindings are distributed over other shards
+// meanwhile, what these held before is still listed, with the bits of l's hashing. The layout itself is let go, with
+// what it keeps for lookups.
+func (l *layout) all(t *table, yield func(e listed) bool) {
+	shards, by := l.shards, l.hashing
 	w := iteration{retains: t.retains}
 	defer w.end()
-	var batch [iterationBatch]listed
+	var batch [iterationBatch]noted
 	for i := range shards {
-		for entries, more := w.enter(&shards[i], batch[:0]); ; entries, more = w.proceed(batch[:0]) {
-			for k := range entries {
-				e := entries[k]
-				e.hashing = hashing   // As long as these shards are in use, their layouts have it.
-				entries[k] = listed{} // Lets the key go once it was yielded.
-				if w.resolve(t, &e) && !yield(e) {
+		for notes, more := w.enter(&shards[i], batch[:0]); ; notes, more = w.proceed(batch[:0]) {
+			if w.retains {
+				t.fetchNoted(notes, by)
+			}
+			for k := range notes {
+				if e := w.come(t, by, &notes[k]); e.referent != nil && !yield(e) {
 					return
 				}
 			}
@@ -74,38 +89,55 @@ func (t *table) all(yield func(e listed) bool) {
 	}
 }
 
-// resolve finds the referent of e, and reports whether it lives and is bound.
-func (w *iteration) resolve(t *table, e *listed) bool {
+// fetchNoted has the processor fetch what lookups of what was noted read, if they may have to wait for it.
+func (t *table) fetchNoted(notes []noted, by hashing) {
+	if l := t.layout.Load(); l.hashing == by && l.Far() {
+		for _, n := range notes {
+			l.Prefetch(t.hashOfRecord(&by, n.bits))
+		}
+	}
+}
+
+// come returns what was noted, or what its key is bound to now. The referent is nil if that is dead, or bound no
+// more.
+func (w *iteration) come(t *table, by hashing, n *noted) listed {
+	record, word, ref, bits := n.record, n.word, n.ref, n.bits
+	n.record, n.ref = nil, nil // Lets the key go once it was yielded.
 	seam.Interleave("listed")
-	e.referent = seam.Value(e.word)
+	referent := seam.Value(word)
 	seam.Interleave("referent read")
-	// A journal whose chunks were replaced does not tell whether e is still bound, and a word that is the same
+	// A journal whose chunks were replaced does not tell whether the binding is there, and a word that is the same
 	// as before does not tell whether a KeyMap's key has another value.
-	if e.record != nil && e.record.Word() == e.word && (!t.values || e.record.Ref() == e.ref) && w.shard.generation.Load() == w.generation && w.generation != vacated {
-		return e.referent != nil
+	if record != nil && record.Word() == word && (!t.values || record.Ref() == ref) && w.shard.generation.Load() == w.generation && w.generation != vacated {
+		return listed{referent, word, ref, bits}
 	}
+	return t.lookUpListed(listed{referent, word, ref, bits}, by)
+}
+
+// lookUpListed is come by a lookup. by is the hashing of the layout that e's bits are of, as in what follows.
+func (t *table) lookUpListed(e listed, by hashing) listed {
 	if e.referent == nil && t.keys.class.isReferent() {
-		return false // What it was bound to has died with it.
+		return e // What it was bound to has died with it.
 	}
-	k := t.keyOfListed(*e)
+	k := t.keyOfListed(e)
 	if !t.keys.isReflexive(k) { // No lookup finds it, and nothing replaces it.
-		return e.referent != nil && t.useListed(*e)
+		if e.referent != nil && !t.useListed(e, by) {
+			e.referent = nil
+		}
+		return e
 	}
 	found := t.search(k)
-	e.byKey = true
-	if found.referent != e.referent {
-		e.referent, e.word = found.referent, nil
-	}
 	if t.values {
 		e.ref = found.value
 	}
-	return found.referent != nil
+	e.referent, e.word = found.referent, nil
+	return e
 }
 
 // useListed notes the use of a binding that an iteration has come to, if it is bound still, and reports
 // whether it is.
-func (t *table) useListed(e listed) (bound bool) {
-	l, h, s := t.lockFor(func(l *layout) uint32 { return t.hashOfListed(l, e) })
+func (t *table) useListed(e listed, by hashing) (bound bool) {
+	l, h, s := t.lockFor(func(l *layout) uint32 { return t.hashOfListed(l, e, by) })
 	defer t.unlock(s)
 	b, at, bound := t.locateListed(l, s, h, e)
 	if bound && t.retains {
@@ -137,8 +169,8 @@ func (t *table) isOf(r *journal.Record, e listed) bool {
 }
 
 // hashOfListed returns the hash of e in l, or any other if e is not bound. Must be called with no lock held.
-func (t *table) hashOfListed(l *layout, e listed) uint32 {
-	if l.hashing == e.hashing {
+func (t *table) hashOfListed(l *layout, e listed, by hashing) uint32 {
+	if l.hashing == by {
 		return t.hashOfRecord(&l.hashing, e.bits)
 	}
 	if k := t.keyOfListed(e); t.keys.isReflexive(k) {
@@ -173,7 +205,7 @@ func (t *table) keyOfListed(e listed) key {
 }
 
 // enter begins with a shard and takes its first bindings. more says whether there are others.
-func (w *iteration) enter(s *shard, batch []listed) (entries []listed, more bool) {
+func (w *iteration) enter(s *shard, batch []noted) (notes []noted, more bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	w.shard, w.journal, w.taken = s, s.journal, s.journal.First()
@@ -198,7 +230,7 @@ func (s *shard) detachIterations() {
 }
 
 // proceed takes the next bindings.
-func (w *iteration) proceed(batch []listed) (entries []listed, more bool) {
+func (w *iteration) proceed(batch []noted) (notes []noted, more bool) {
 	w.shard.mu.Lock()
 	defer w.shard.mu.Unlock()
 	if batch = w.take(batch); w.taken < w.journal.End() {
@@ -210,20 +242,29 @@ func (w *iteration) proceed(batch []listed) (entries []listed, more bool) {
 }
 
 // take appends to batch, as far as it has room. Must be called with the shard's lock held.
-func (w *iteration) take(batch []listed) []listed {
+func (w *iteration) take(batch []noted) []noted {
 	w.generation = w.shard.generation.Load()
-	for ; w.taken < w.journal.End() && len(batch) < cap(batch); w.taken++ {
-		if r := w.journal.At(w.taken); r.Word() != nil {
-			prefetch.Line(r.Word())
-			if !w.journal.Shares(&w.shard.journal, w.taken) {
-				w.generation = vacated
-			}
-			e := listed{record: r, word: r.Word(), ref: r.Ref(), bits: r.Bits()}
-			if w.retains { // Its record would keep a chunk, and all that this holds.
-				e.record = nil
-			}
-			batch = append(batch, e)
+	for w.taken < w.journal.End() && len(batch) < cap(batch) {
+		if !w.journal.Shares(&w.shard.journal, w.taken) {
+			w.generation = vacated
 		}
+		c, at := w.journal.Chunk(int(w.taken/journal.Size)), int(w.taken%journal.Size)
+		from := at
+		for ; at < c.Len() && len(batch) < cap(batch); at++ {
+			r := c.At(at)
+			word := r.Word()
+			if word == nil {
+				continue
+			}
+			prefetch.Line(word)
+			n := len(batch)
+			batch = batch[:n+1]
+			e := &batch[n]
+			if e.word, e.ref, e.bits = word, r.Ref(), r.Bits(); !w.retains { // Its record would keep a chunk, and all that this holds.
+				e.record = r
+			}
+		}
+		w.taken += uint32(at - from)
 	}
 	return batch
 }
@@ -251,7 +292,7 @@ func (w *iteration) end() {
 // keep is called when the record at a place of j, which is e's, is cleared because e is at another.
 // Once j has new chunks, an iteration through the old ones finds what was in them then. Must be called
 // with the shard's lock held.
-func (w *iteration) keep(j *journal.Journal, pos uint32, e listed) {
+func (w *iteration) keep(j *journal.Journal, pos uint32, e noted) {
 	if w.taken <= pos && w.journal.Shares(j, pos) {
 		w.kept = append(w.kept, e)
 	}

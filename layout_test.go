@@ -466,7 +466,7 @@ func TestAListedBindingIsToldFromItsLike(t *testing.T) {
 	table := s.core.table.Load()
 	l := table.layout.Load()
 	for e := range table.all {
-		h := table.hashOfListed(l, e)
+		h := table.hashOfListed(l, e, l.hashing)
 		shard := l.shard(h)
 		shard.mu.Lock()
 		b, at, ok := table.locateListed(l, shard, h, e)

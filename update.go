@@ -247,9 +247,9 @@ func (t *table) rebind(l *layout, s *shard, b *row.Bucket, at uintptr, n *fresh,
 	default:
 		// A place says how old a referent is, so this one gets another. Iterations that have not
 		// come to the old one are told: the key is bound all the time.
-		kept := listed{ref: ref, bits: bits}
+		kept := noted{ref: ref, bits: bits}
 		if t.values {
-			kept = listed{word: n.word, ref: value, bits: bits}
+			kept = noted{word: n.word, ref: value, bits: bits}
 		}
 		to := s.record(n.word, kept.ref, bits)
 		if s.journal.Extended {
@@ -416,8 +416,10 @@ func (c *core) clear() {
 
 // deleteFunc removes the bindings for which del returns true, and returns how many.
 func (t *table) deleteFunc(del func(e listed) bool) (deleted int) {
-	t.all(func(e listed) bool {
-		if del(e) && t.deleteListed(e) {
+	l := t.layout.Load()
+	by := l.hashing
+	l.all(t, func(e listed) bool {
+		if del(e) && t.deleteListed(e, by) {
 			deleted++
 		}
 		return true
@@ -428,8 +430,8 @@ func (t *table) deleteFunc(del func(e listed) bool) (deleted int) {
 // deleteListed deletes a binding that an iteration has come to, whose referent the caller holds, if it
 // is bound still, and reports whether it was. It goes by what is recorded, since a key that is not
 // equal to itself can be deleted too, or by the key where that is all that is known.
-func (t *table) deleteListed(e listed) bool {
-	if e.byKey {
+func (t *table) deleteListed(e listed, by hashing) bool {
+	if e.word == nil {
 		wanted := e.referent
 		if t.values {
 			wanted = e.ref
@@ -437,7 +439,7 @@ func (t *table) deleteListed(e listed) bool {
 		_, deleted := t.update(t.keyOfListed(e), nil, sameAs(wanted))
 		return deleted
 	}
-	l, h, s := t.lockFor(func(l *layout) uint32 { return t.hashOfListed(l, e) })
+	l, h, s := t.lockFor(func(l *layout) uint32 { return t.hashOfListed(l, e, by) })
 	b, at, found := t.locateListed(l, s, h, e)
 	var gone *ticket
 	shrinks := false

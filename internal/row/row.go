@@ -329,10 +329,13 @@ func slotsBelow(k int) uint64 { return 1<<(8*uint(min(max(k, 0), Slots))) - 1 }
 // that expects a match gets there before the head has come; one that expects none does not read a line
 // for nothing.
 func (r *Row) Fetch(h uint32) {
-	if r.n >= farHeads {
+	if r.Far() {
 		atomic.LoadUintptr((*uintptr)(r.aimed(h)))
 	}
 }
+
+// Far reports whether a lookup may have to wait for the row's memory.
+func (r *Row) Far() bool { return r.n >= farHeads }
 
 // Prefetch has the processor fetch what an insertion of a binding with hash h writes, and does not wait.
 func (r *Row) Prefetch(h uint32) {
