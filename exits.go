@@ -12,18 +12,27 @@ import (
 	"github.com/go-weak/weakmap/internal/callback"
 )
 
-// exits holds the finalizers that are still to run at exit, and keeps them until then. There is one lock
-// for all, as runtime.AddCleanup has. It is held for a few instructions, and at exit to sort what AtExit has
-// put on again; never while anything is called.
+// exits holds the finalizers that are still to run, for RunAtExit to find, and keeps them until
+// then.
 var exits exitList
 
 type exitList struct {
-	made atomic.Uint64 // finalizers ever made: the number of the newest. Written with mu held.
+	made    atomic.Uint64 // finalizers ever made: the number of the newest. Accessed atomically.
+	running atomic.Int32  // calls of RunAtExit under way. Accessed atomically.
+	stripes [8]exitStripe // Chosen by a finalizer's number.
 
-	mu       sync.Mutex
-	newest   *finalizer                 // those pending and not skipped, linked by older and newer, the newest first unless unsorted. Guarded by mu.
-	unsorted bool                       // whether one was put on again. Guarded by mu.
-	stops    map[*finalizer]func() bool // what stops the runtime's cleanup, where there is something. Guarded by mu.
+	mu       sync.Mutex   // Never held together with a stripe's.
+	late     []*finalizer // what was made or put on while RunAtExit ran, oldest first unless unsorted; what was put on may be due as well. Guarded by mu, as the next one.
+	unsorted bool         // whether one came that is older than what was there
+}
+
+// An exitStripe has some of the finalizers. Its mu guards the list and what is in it. It is held for
+// a few instructions only, never while anything is called.
+type exitStripe struct {
+	mu     sync.Mutex
+	newest *finalizer                 // those pending are linked by older and newer. Guarded by mu.
+	stops  map[*finalizer]func() bool // what stops the runtime's cleanup, where there is something. Guarded by mu.
+	_      [128 - 3*ptrSize]byte      // Two cache lines each.
 }
 
 // An anyFinalizer is a *Finalizer, whatever its argument.
@@ -37,39 +46,47 @@ type finalizer struct {
 	_ [0]sync.Mutex // vet: not to be copied.
 
 	self         anyFinalizer // nil in the zero Finalizer. Immutable.
-	older, newer *finalizer   // in exits, while it is there. Guarded by exits.mu.
+	older, newer *finalizer   // in the stripe's list, while pending. Guarded by the stripe's mu.
 	number       uint64       // in the order of creation. Immutable.
 	plot         uint16       // of the object. Immutable.
-	pending      bool         // whether fn is still to run. Guarded by exits.mu.
-	skipped      bool         // whether RunAtExit leaves it out. Guarded by exits.mu.
-	arrived      bool         // whether the runtime's cleanup has come, or none will. Guarded by exits.mu.
+	pending      bool         // whether fn is still to run. Guarded by the stripe's mu.
+	skipped      bool         // whether RunAtExit leaves it out. Guarded by the stripe's mu.
+	arrived      bool         // whether the runtime's cleanup has come, or none will. Guarded by the stripe's mu.
 }
 
 // newFinalizer returns a finalizer that is pending.
 func newFinalizer[A any](fn func(A), arg A, plot uint16) *Finalizer[A] {
 	f := &Finalizer[A]{fn: fn, arg: arg}
-	f.self, f.plot, f.pending = f, plot, true
-	exits.mu.Lock()
-	defer exits.mu.Unlock()
-	f.number = exits.made.Add(1)
-	exits.put(&f.finalizer)
+	f.self, f.plot = f, plot
+	f.list()
 	return f
 }
 
-// put puts f first into the list. Must be called with e.mu held.
-func (e *exitList) put(f *finalizer) {
-	if f.older = e.newest; f.older != nil {
+// list puts a new f into the list.
+func (f *finalizer) list() {
+	f.number, f.pending = exits.made.Add(1), true
+	s := f.lock()
+	if f.older = s.newest; f.older != nil {
 		f.older.newer = f
 	}
-	e.newest = f
+	s.newest = f
+	s.mu.Unlock()
+	exits.lateIfRunning(f)
 }
 
-// remove takes f out of the list. Must be called with e.mu held.
-func (e *exitList) remove(f *finalizer) {
+// lock locks the stripe of f, and returns it.
+func (f *finalizer) lock() *exitStripe {
+	s := &exits.stripes[f.number%uint64(len(exits.stripes))]
+	s.mu.Lock()
+	return s
+}
+
+// remove takes f out of the list. Must be called with s.mu held.
+func (s *exitStripe) remove(f *finalizer) {
 	if f.newer != nil {
 		f.newer.older = f.older
 	} else {
-		e.newest = f.older
+		s.newest = f.older
 	}
 	if f.older != nil {
 		f.older.newer = f.newer
@@ -77,67 +94,24 @@ func (e *exitList) remove(f *finalizer) {
 	f.older, f.newer = nil, nil // A finalizer that the program still holds keeps no others.
 }
 
-// next returns the newest finalizer that is to run at exit, or nil.
-func (e *exitList) next() *finalizer {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.unsorted {
-		e.sort()
-	}
-	return e.newest
-}
-
-// sort puts the list in order. Must be called with e.mu held.
-func (e *exitList) sort() {
-	var all []*finalizer
-	for f := e.newest; f != nil; f = f.older {
-		all = append(all, f)
-	}
-	slices.SortFunc(all, func(a, b *finalizer) int { return cmp.Compare(a.number, b.number) })
-	e.newest = nil
-	for _, f := range all {
-		f.newer = nil
-		e.put(f)
-	}
-	e.unsorted = false
-}
-
-// run runs all there is, the newest first.
-func (e *exitList) run() {
-	all := false
-	defer func() {
-		if !all { // A panic or Goexit is under way, and goes on when we return.
-			e.run()
+// lateIfRunning tells the RunAtExit under way, if there is one, of f.
+func (e *exitList) lateIfRunning(f *finalizer) {
+	// RunAtExit first counts itself and then looks into the stripes, we do the
+	// opposite: it sees f here or there.
+	if e.running.Load() > 0 {
+		e.mu.Lock()
+		if n := len(e.late); n > 0 && olderFirst(f, e.late[n-1]) < 0 {
+			e.unsorted = true
 		}
-	}()
-	for f := e.next(); f != nil; f = e.next() {
-		f.self.exit()
-	}
-	all = true
-}
-
-// skip sets whether RunAtExit leaves f out.
-func (f *finalizer) skip(skipped bool) {
-	exits.mu.Lock()
-	defer exits.mu.Unlock()
-	if f.skipped == skipped {
-		return
-	}
-	f.skipped = skipped
-	switch {
-	case !f.pending:
-	case skipped:
-		exits.remove(f)
-	default:
-		exits.put(f)
-		exits.unsorted = true
+		e.late = append(e.late, f)
+		e.mu.Unlock()
 	}
 }
 
 // end ends f's time of waiting: it returns true once, to the caller that may now
 // run or drop it, with the function that stops the runtime's cleanup, if there is
-// one. Must be called with exits.mu held.
-func (f *finalizer) end() (stop func() bool, ok bool) {
+// one. Must be called with s, the stripe of f, locked.
+func (f *finalizer) end(s *exitStripe) (stop func() bool, ok bool) {
 	if !f.pending {
 		return nil, false
 	}
@@ -145,12 +119,12 @@ func (f *finalizer) end() (stop func() bool, ok bool) {
 	if !f.arrived {
 		abandoned[f.plot].Add(1)
 	}
-	if !f.skipped {
-		exits.remove(f)
-	}
-	if len(exits.stops) > 0 {
-		stop = exits.stops[f]
-		delete(exits.stops, f)
+	s.remove(f)
+	if len(s.stops) > 0 {
+		stop = s.stops[f]
+		if delete(s.stops, f); len(s.stops) == 0 {
+			s.stops = nil // A map does not shrink by itself.
+		}
 	}
 	return stop, true
 }
@@ -158,12 +132,12 @@ func (f *finalizer) end() (stop func() bool, ok bool) {
 // arrive runs on the runtime's goroutine when the object is gone, and leaves
 // the finalizer to one of ours. Until that takes it, others may.
 func arrive(f *finalizer) {
-	exits.mu.Lock()
+	s := f.lock()
 	pending := f.pending
 	if f.arrived = pending; !pending { // It was over before, and its cleanup was abandoned.
 		abandoned[f.plot].Add(-1)
 	}
-	exits.mu.Unlock()
+	s.mu.Unlock()
 	if pending {
 		callbacks.Submit(func() { f.self.Call() })
 	}
@@ -172,24 +146,88 @@ func arrive(f *finalizer) {
 
 // neverArrives notes that no cleanup of f will run.
 func (f *finalizer) neverArrives() {
-	exits.mu.Lock()
+	s := f.lock()
 	f.arrived = true
 	if !f.pending { // RunAtExit was faster.
 		abandoned[f.plot].Add(-1)
 	}
-	exits.mu.Unlock()
+	s.mu.Unlock()
 	followed.gone.Add(1)
 }
 
 // stopBy has stop called when f is over before its object is.
 func (f *finalizer) stopBy(stop func() bool) {
+	s := f.lock()
+	defer s.mu.Unlock()
+	if f.pending {
+		if s.stops == nil {
+			s.stops = make(map[*finalizer]func() bool)
+		}
+		s.stops[f] = stop
+	}
+}
+
+// An exitRun is one call of RunAtExit.
+type exitRun struct {
+	due []*finalizer // those found at the start and not run yet, oldest first
+}
+
+// begin finds what is to run.
+func (r *exitRun) begin() {
+	exits.running.Add(1)
+	for i := range exits.stripes {
+		s := &exits.stripes[i]
+		s.mu.Lock()
+		for f := s.newest; f != nil; f = f.older {
+			r.due = append(r.due, f)
+		}
+		s.mu.Unlock()
+	}
+	slices.SortFunc(r.due, olderFirst)
+}
+
+// olderFirst compares for an order by age.
+func olderFirst(a, b *finalizer) int { return cmp.Compare(a.number, b.number) }
+
+// run runs all there is, the newest first.
+func (r *exitRun) run() {
+	all := false
+	defer func() {
+		if !all { // A panic or Goexit is under way, and goes on when we return.
+			r.run()
+		}
+	}()
+	for f := r.next(); f != nil; f = r.next() {
+		f.self.exit()
+	}
+	all = true
+}
+
+// next takes the newest finalizer not taken, or returns nil.
+func (r *exitRun) next() (f *finalizer) {
 	exits.mu.Lock()
 	defer exits.mu.Unlock()
-	if f.pending {
-		if exits.stops == nil {
-			exits.stops = make(map[*finalizer]func() bool)
-		}
-		exits.stops[f] = stop
+	if exits.unsorted {
+		slices.SortFunc(exits.late, olderFirst)
+		exits.unsorted = false
+	}
+	from := &r.due
+	if n, late := len(r.due), len(exits.late); n == 0 || late > 0 && olderFirst(exits.late[late-1], r.due[n-1]) > 0 {
+		from = &exits.late
+	}
+	if last := len(*from) - 1; last >= 0 {
+		f, (*from)[last] = (*from)[last], nil
+		*from = (*from)[:last]
+	}
+	return f
+}
+
+// end lets go of what will not be looked at any more.
+func (r *exitRun) end() {
+	exits.mu.Lock()
+	defer exits.mu.Unlock()
+	if exits.running.Add(-1) == 0 {
+		exits.late = nil
 	}
 }
 

@@ -26,8 +26,8 @@ import (
 // function itself.
 type Finalizer[A any] struct {
 	finalizer
-	fn  func(A) // nil once it was claimed. Guarded by exits.mu.
-	arg A       // zero once it was claimed. Guarded by exits.mu.
+	fn  func(A) // nil once it was claimed. Guarded by the stripe's mu.
+	arg A       // zero once it was claimed. Guarded by the stripe's mu.
 }
 
 // Finalize arranges for fn(arg) to run when the object that ptr points to is
@@ -98,19 +98,19 @@ func (f *Finalizer[A]) takeOver(exit bool) (fn func(A), arg A, ok bool) {
 	if f.self == nil {
 		return nil, arg, false
 	}
-	exits.mu.Lock()
+	s := f.lock()
 	if exit && f.skipped {
-		exits.mu.Unlock()
+		s.mu.Unlock()
 		return nil, arg, false
 	}
-	stop, ok := f.end()
+	stop, ok := f.finalizer.end(s)
 	if ok {
 		var zero A
 		fn, arg = f.fn, f.arg
 		f.fn, f.arg = nil, zero
 	}
 	arrived := f.arrived
-	exits.mu.Unlock()
+	s.mu.Unlock()
 	if stop != nil && !arrived && stop() {
 		abandoned[f.plot].Add(-1)
 	}
@@ -155,8 +155,8 @@ func (f *Finalizer[A]) Peek() (arg A, ok bool) {
 	if f.self == nil {
 		return arg, false
 	}
-	exits.mu.Lock()
-	defer exits.mu.Unlock()
+	s := f.lock()
+	defer s.mu.Unlock()
 	return f.arg, f.pending
 }
 
@@ -164,8 +164,15 @@ func (f *Finalizer[A]) Peek() (arg A, ok bool) {
 // does not affect what happens after a collection. On a Finalizer that is over it
 // has no effect.
 func (f *Finalizer[A]) AtExit(run bool) {
-	if f.self != nil {
-		f.skip(!run)
+	if f.self == nil {
+		return
+	}
+	s := f.lock()
+	on := run && f.skipped
+	f.skipped = !run
+	s.mu.Unlock()
+	if on {
+		exits.lateIfRunning(&f.finalizer)
 	}
 }
 
@@ -185,7 +192,10 @@ func (f *Finalizer[A]) AtExit(run bool) {
 // Deferred calls do not run on os.Exit or log.Fatal, nor when another goroutine
 // panics or a signal kills the program.
 func RunAtExit() {
-	defer exits.run() // what the callbacks that we wait for have made
-	exits.run()
+	var r exitRun
+	r.begin()
+	defer r.end()
+	defer r.run() // what the callbacks that we wait for have made
+	r.run()
 	waitBriefly()
 }

@@ -42,17 +42,9 @@ type noted struct {
 // A listed binding is one that an iteration has come to. It is passed in registers: see Iterate in bench/.
 type listed struct {
 	referent unsafe.Pointer
-	word     unsafe.Pointer // of the weak pointer; nil if it was found by the key, and may be another binding than the one noted
+	word     unsafe.Pointer // of the weak pointer; nil if what was noted may be bound to another referent by now
 	ref      unsafe.Pointer // what the record has, as bits; of a KeyMap the value
 	bits     uint64
-}
-
-// identity returns the word of the weak pointers to the referent, which is one as long as there are any.
-func (e listed) identity() unsafe.Pointer {
-	if e.word != nil {
-		return e.word
-	}
-	return seam.Make(e.referent)
 }
 
 // all yields each binding that is live when its turn comes, no key twice.
@@ -130,7 +122,9 @@ func (t *table) lookUpListed(e listed, by hashing) listed {
 	if t.values {
 		e.ref = found.value
 	}
-	e.referent, e.word = found.referent, nil
+	if e.referent = found.referent; t.keys.class != objects { // An object has one word as long as it lives.
+		e.word = nil
+	}
 	return e
 }
 

@@ -348,6 +348,29 @@ func TestAnIterationLooksAgainAfterGrowth(t *testing.T) {
 	}
 }
 
+// A Clear leaves the old records to the iterations that have taken them.
+func TestAnIterationLooksAgainAfterClear(t *testing.T) {
+	for kind, made := range subjects {
+		s := made(Config{Shards: 1})
+		values := make([]*thing, 2*journal.Size)
+		for i := range values {
+			values[i] = new(thing)
+			s.store(i, values[i])
+		}
+		yielded := 0
+		s.table().all(func(listed) bool {
+			if yielded++; yielded == 1 {
+				s.clear()
+			}
+			return true
+		})
+		if yielded != 1 {
+			t.Errorf("%s: %d bindings were yielded after Clear", kind, yielded-1)
+		}
+		runtime.KeepAlive(values)
+	}
+}
+
 // What is replaced after a collection gets another place in the journal. Where the holes that are
 // left are never closed, a table whose keys are only replaced grows with each collection, in 20 of 20
 // runs. An iteration that is under way then yields each key once.

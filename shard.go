@@ -108,7 +108,8 @@ package weakmap
 //	flights.mu         the computations of a container, a Cell's value      LoadOrCompute, Delete, Clear
 //	claims.mu          which keys are being loaded, with a Hasher; a leaf   LoadOrCompute, Delete
 //	loads.mu           which loads wait, with weakmapcheck; a leaf          LoadOrCompute
-//	exits.mu           the finalizers that have yet to run; a leaf          Finalize, its methods, RunAtExit
+//	exitStripe.mu      some of the finalizers; a leaf                       Finalize, its methods, RunAtExit
+//	exits.mu           the finalizers made while RunAtExit runs; a leaf     Finalize, RunAtExit
 //
 // Hash runs before any lock is taken, and == on keys is Go's own. A Hasher is asked with no lock
 // held: see table.update.

@@ -260,7 +260,7 @@ func newSeen[T any](h Hasher[*T]) *seen[T] {
 
 func (s *seen[T]) add(e listed) {
 	if s.words != nil {
-		s.words[e.identity()] = struct{}{}
+		s.words[e.word] = struct{}{}
 		return
 	}
 	s.alikes.Add((*T)(e.referent))
@@ -268,7 +268,7 @@ func (s *seen[T]) add(e listed) {
 
 func (s *seen[T]) has(e listed) (again bool) {
 	if s.words != nil {
-		_, again = s.words[e.identity()]
+		_, again = s.words[e.word]
 		return again
 	}
 	return s.alikes.Contains((*T)(e.referent))

@@ -65,7 +65,7 @@ func TestRunAtExitOrderOverManyTypes(t *testing.T) {
 	var rare []*weakmap.Finalizer[int]
 	var frequent []*weakmap.Finalizer[string]
 	for i := range 3 {
-		for range 9 {
+		for range 9 { // More than there are stripes.
 			rare = append(rare, weakmap.Finalize(object, func(n int) { ran = append(ran, n) }, i))
 		}
 		frequent = append(frequent, weakmap.Finalize(object, func(string) { ran = append(ran, -i) }, ""))

@@ -224,7 +224,15 @@ func TestAnIterationOfAKeyMapShowsWhatIsBound(t *testing.T) {
 // A key that was replaced by an equal object, and has another place since, is shown with the value that it has
 // when its turn comes, although its journal was moved to a larger chunk in between.
 func TestAReplacedKeyIsShownWithItsValue(t *testing.T) {
-	const n, more = 33, 8 // one more than are taken at a time, and as many as the first chunk has no room for
+	t.Run("the first chunk is replaced", func(t *testing.T) {
+		isShownWithItsValue(t, 33, 8) // One more than are taken at a time, and as many as the first chunk has no room for.
+	})
+	t.Run("the table grows", func(t *testing.T) {
+		isShownWithItsValue(t, 128, 1000) // As many as are in a chunk: that of the replaced one stays as it is.
+	})
+}
+
+func isShownWithItsValue(t *testing.T, n, more int) {
 	m := weakmap.KeyMap[record, int]{Hasher: byID{}, Config: weakmap.Config{Shards: 1}}
 	var keys []*record
 	store := func(id, value int) *record {
@@ -245,7 +253,7 @@ func TestAReplacedKeyIsShownWithItsValue(t *testing.T) {
 			eventually(t, "a pass comes, and what is bound is no longer young", func() bool { return other.Len() == 0 })
 			last := store(n-1, 1000)
 			for id := range more {
-				store(100+id, 0)
+				store(n+id, 0)
 			}
 			m.Store(last, 2000)
 			return false
