@@ -58,7 +58,8 @@ func (c *Cell[T]) Store(value *T) {
 
 // LoadOrCompute returns the value, or else calls compute and stores what it returns. At
 // most one computation runs at a time: other callers wait for it and get the same
-// pointer. loaded is false for exactly one of them, the one whose value was stored.
+// pointer. Of those that get one, loaded is false only for the one whose value was
+// stored.
 //
 // No lock is held while compute runs, and it may use the Cell. But calling LoadOrCompute
 // of the Cell from inside its own compute waits forever, as do loads that wait for each

@@ -160,8 +160,8 @@ func (m *Map[K, V]) LoadOrStore(key K, value *V) (actual *V, loaded bool) {
 // LoadOrCompute returns the value bound to key, or else calls compute and binds
 // key to what it returns. At most one computation for a key runs at a time:
 // other callers with the same key wait for it and get the same pointer, callers
-// with other keys never wait. loaded is false for exactly one of them, the one
-// whose value was stored.
+// with other keys never wait. Of those that get a value, loaded is false only for
+// the one whose value was stored.
 //
 // No lock is held while compute runs, and it may use the Map. But loads that wait
 // for each other in a cycle wait forever: a load of the same key from inside its own

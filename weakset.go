@@ -139,7 +139,8 @@ func (s *Set[T]) RetainFunc(keep func(elem *T) bool) (removed int) {
 	return removed
 }
 
-// IsSubset reports whether every element of s is in other.
+// IsSubset reports whether every element of s is in other. Both must have the same
+// Hasher, or none, as for IsDisjoint.
 func (s *Set[T]) IsSubset(other *Set[T]) bool {
 	for elem := range s.All() {
 		if !other.Contains(elem) {
@@ -192,7 +193,8 @@ func Union[T any](a, b *Set[T]) iter.Seq[*T] {
 	return inTurn(a, everything, b, everything)
 }
 
-// Intersection returns an iterator over the elements of a that are in b.
+// Intersection returns an iterator over the elements of a that are in b. Both must have
+// the same Hasher, or none.
 func Intersection[T any](a, b *Set[T]) iter.Seq[*T] {
 	return func(yield func(*T) bool) {
 		for elem := range a.All() {
@@ -203,7 +205,8 @@ func Intersection[T any](a, b *Set[T]) iter.Seq[*T] {
 	}
 }
 
-// Difference returns an iterator over the elements of a that are not in b.
+// Difference returns an iterator over the elements of a that are not in b. Both must have
+// the same Hasher, or none.
 func Difference[T any](a, b *Set[T]) iter.Seq[*T] {
 	return func(yield func(*T) bool) {
 		for elem := range a.All() {
@@ -215,7 +218,7 @@ func Difference[T any](a, b *Set[T]) iter.Seq[*T] {
 }
 
 // SymmetricDifference returns an iterator over the elements that are in one of a
-// and b but not in the other.
+// and b but not in the other. Both must have the same Hasher, or none.
 func SymmetricDifference[T any](a, b *Set[T]) iter.Seq[*T] {
 	return inTurn(a, func(elem *T) bool { return !b.Contains(elem) },
 		b, func(elem *T) bool { return !a.Contains(elem) })
