@@ -155,7 +155,7 @@ func Example_uniqueAfter() {
 
 type strongCache struct {
 	mu    sync.Mutex
-	pages map[string]*Page // grows for ever
+	pages map[string]*Page // grows forever
 }
 
 func (c *strongCache) Get(name string) (*Page, error) {
@@ -359,7 +359,7 @@ func Example_uniqueStringsAfter() {
 
 type keyLocks struct {
 	mu    sync.Mutex
-	locks map[string]*sync.Mutex // grows for ever
+	locks map[string]*sync.Mutex // grows forever
 }
 
 func (k *keyLocks) Lock(key string) (unlock func()) {

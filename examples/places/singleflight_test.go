@@ -26,7 +26,7 @@ func fetch(ctx context.Context, name string) (*Page, error) {
 type loadingCache struct {
 	loads singleflight.Group
 	mu    sync.Mutex
-	pages map[string]*Page // grows for ever
+	pages map[string]*Page // grows forever
 }
 
 func (c *loadingCache) Get(ctx context.Context, name string) (*Page, error) {
