@@ -19,7 +19,7 @@ var exits exitList
 type exitList struct {
 	made    atomic.Uint64 // finalizers ever made: the number of the newest. Accessed atomically.
 	running atomic.Int32  // calls of RunAtExit under way. Accessed atomically.
-	stripes [8]exitStripe // Chosen by a finalizer's number.
+	stripes [8]exitStripe // Chosen by a finalizer's number. With one, Finalize is as fast: see docs/design.md.
 
 	mu       sync.Mutex   // Never held together with a stripe's.
 	late     []*finalizer // what was made or put on while RunAtExit ran, oldest first unless unsorted; what was put on may be due as well. Guarded by mu, as the next one.
@@ -264,7 +264,7 @@ const exitPatience = time.Second
 // abandoned counts, for each plot of addresses, the cleanups that wait for the
 // death of an object though their finalizer was called or detached. A cleanup
 // can be stopped only while the object is held, and a weak pointer on each object
-// would triple the cost of Finalize: so they stay. They must not pile up on one
+// would cost more than Finalize itself: so they stay. They must not pile up on one
 // long-lived object, though, and so on a plot that is crowded Finalize makes that
 // weak pointer.
 var abandoned [1 << 13]atomic.Int32
