@@ -29,10 +29,10 @@ type exitList struct {
 // An exitStripe has some of the finalizers. Its mu guards the list and what is in it. It is held for
 // a few instructions only, never while anything is called.
 type exitStripe struct {
-	mu     sync.Mutex
-	newest *finalizer                 // those pending are linked by older and newer. Guarded by mu.
-	stops  map[*finalizer]func() bool // what stops the runtime's cleanup, where there is something. Guarded by mu.
-	_      [128 - 3*ptrSize]byte      // Two cache lines each.
+	mu      sync.Mutex
+	pending []*finalizer               // in no order; each knows its place. Guarded by mu.
+	stops   map[*finalizer]func() bool // what stops the runtime's cleanup, where there is something. Guarded by mu.
+	_       [128 - 8 - 4*ptrSize]byte  // Two cache lines each.
 }
 
 // An anyFinalizer is a *Finalizer, whatever its argument.
@@ -41,18 +41,21 @@ type anyFinalizer interface {
 	exit() // Call if RunAtExit is to run it
 }
 
-// A finalizer is a Finalizer whatever its argument.
+// A finalizer is a Finalizer whatever its argument. It points to no other: the runtime's cleanup holds
+// it, and from there GODEBUG=checkfinalizers=1 looks for the object, which another's argument may keep.
 type finalizer struct {
 	_ [0]sync.Mutex // vet: not to be copied.
 
-	self         anyFinalizer // nil in the zero Finalizer. Immutable.
-	older, newer *finalizer   // in the stripe's list, while pending. Guarded by the stripe's mu.
-	number       uint64       // in the order of creation. Immutable.
-	plot         uint16       // of the object. Immutable.
-	pending      bool         // whether fn is still to run. Guarded by the stripe's mu.
-	skipped      bool         // whether RunAtExit leaves it out. Guarded by the stripe's mu.
-	arrived      bool         // whether the runtime's cleanup has come, or none will. Guarded by the stripe's mu.
+	self    anyFinalizer // nil in the zero Finalizer. Immutable.
+	number  uint64       // in the order of creation. Immutable.
+	place   uint32       // one more than its index in the stripe's list; 0 once it is over. Guarded by the stripe's mu.
+	plot    uint16       // of the object. Immutable.
+	skipped bool         // whether RunAtExit leaves it out. Guarded by the stripe's mu.
+	arrived bool         // whether the runtime's cleanup has come, or none will. Guarded by the stripe's mu.
 }
+
+// pending reports whether fn is still to run. Must be called with the stripe locked.
+func (f *finalizer) pending() bool { return f.place > 0 }
 
 // newFinalizer returns a finalizer that is pending.
 func newFinalizer[A any](fn func(A), arg A, plot uint16) *Finalizer[A] {
@@ -64,12 +67,10 @@ func newFinalizer[A any](fn func(A), arg A, plot uint16) *Finalizer[A] {
 
 // list puts a new f into the list.
 func (f *finalizer) list() {
-	f.number, f.pending = exits.made.Add(1), true
+	f.number = exits.made.Add(1)
 	s := f.lock()
-	if f.older = s.newest; f.older != nil {
-		f.older.newer = f
-	}
-	s.newest = f
+	s.pending = append(s.pending, f)
+	f.place = uint32(len(s.pending))
 	s.mu.Unlock()
 	exits.lateIfRunning(f)
 }
@@ -81,18 +82,20 @@ func (f *finalizer) lock() *exitStripe {
 	return s
 }
 
-// remove takes f out of the list. Must be called with s.mu held.
+// remove takes f out of the list: the last one moves to its place. Must be called with s.mu held.
 func (s *exitStripe) remove(f *finalizer) {
-	if f.newer != nil {
-		f.newer.older = f.older
-	} else {
-		s.newest = f.older
+	end := len(s.pending) - 1
+	last := s.pending[end]
+	s.pending[f.place-1], last.place = last, f.place
+	s.pending[end], f.place = nil, 0
+	s.pending = s.pending[:end]
+	if room := cap(s.pending); end <= room/4 && room > exitRoomKept {
+		s.pending = append(make([]*finalizer, 0, room/2), s.pending...)
 	}
-	if f.older != nil {
-		f.older.newer = f.newer
-	}
-	f.older, f.newer = nil, nil // A finalizer that the program still holds keeps no others.
 }
+
+// exitRoomKept is the room of a stripe's list that stays when finalizers go.
+const exitRoomKept = 64
 
 // lateIfRunning tells the RunAtExit under way, if there is one, of f.
 func (e *exitList) lateIfRunning(f *finalizer) {
@@ -112,10 +115,9 @@ func (e *exitList) lateIfRunning(f *finalizer) {
 // run or drop it, with the function that stops the runtime's cleanup, if there is
 // one. Must be called with s, the stripe of f, locked.
 func (f *finalizer) end(s *exitStripe) (stop func() bool, ok bool) {
-	if !f.pending {
+	if !f.pending() {
 		return nil, false
 	}
-	f.pending = false
 	if !f.arrived {
 		abandoned[f.plot].Add(1)
 	}
@@ -133,7 +135,7 @@ func (f *finalizer) end(s *exitStripe) (stop func() bool, ok bool) {
 // the finalizer to one of ours. Until that takes it, others may.
 func arrive(f *finalizer) {
 	s := f.lock()
-	pending := f.pending
+	pending := f.pending()
 	if f.arrived = pending; !pending { // It was over before, and its cleanup was abandoned.
 		abandoned[f.plot].Add(-1)
 	}
@@ -148,7 +150,7 @@ func arrive(f *finalizer) {
 func (f *finalizer) neverArrives() {
 	s := f.lock()
 	f.arrived = true
-	if !f.pending { // RunAtExit was faster.
+	if !f.pending() { // RunAtExit was faster.
 		abandoned[f.plot].Add(-1)
 	}
 	s.mu.Unlock()
@@ -159,7 +161,7 @@ func (f *finalizer) neverArrives() {
 func (f *finalizer) stopBy(stop func() bool) {
 	s := f.lock()
 	defer s.mu.Unlock()
-	if f.pending {
+	if f.pending() {
 		if s.stops == nil {
 			s.stops = make(map[*finalizer]func() bool)
 		}
@@ -178,9 +180,7 @@ func (r *exitRun) begin() {
 	for i := range exits.stripes {
 		s := &exits.stripes[i]
 		s.mu.Lock()
-		for f := s.newest; f != nil; f = f.older {
-			r.due = append(r.due, f)
-		}
+		r.due = append(r.due, s.pending...)
 		s.mu.Unlock()
 	}
 	slices.SortFunc(r.due, olderFirst)

@@ -40,4 +40,30 @@ func TestStopsLetTheirMemoryGo(t *testing.T) {
 	runtime.KeepAlive(object)
 }
 
+// The list of what is pending lets go of finalizers that are over, and of its room.
+func TestTheListOfFinalizersLetsGo(t *testing.T) {
+	const n = 20_000
+	objects, pending := make([]thing, n), make([]*Finalizer[int], n)
+	for i := range pending {
+		pending[i] = Finalize(&objects[i], nothing, 0)
+	}
+	for _, f := range pending {
+		f.Detach()
+	}
+	for i := range exits.stripes {
+		s := &exits.stripes[i]
+		s.mu.Lock()
+		if room := cap(s.pending); room > max(exitRoomKept, 4*len(s.pending)) {
+			t.Errorf("stripe %d: room for %d, for %d that are pending", i, room, len(s.pending))
+		}
+		for at, f := range s.pending[:cap(s.pending)] {
+			if (f != nil) != (at < len(s.pending)) {
+				t.Errorf("stripe %d: %p at %d of %d", i, f, at, len(s.pending))
+			}
+		}
+		s.mu.Unlock()
+	}
+	runtime.KeepAlive(objects)
+}
+
 func nothing(int) {}

@@ -157,7 +157,7 @@ func (f *Finalizer[A]) Peek() (arg A, ok bool) {
 	}
 	s := f.lock()
 	defer s.mu.Unlock()
-	return f.arg, f.pending
+	return f.arg, f.pending()
 }
 
 // AtExit sets whether [RunAtExit] runs the function, which it does by default. It

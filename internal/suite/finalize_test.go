@@ -1,9 +1,12 @@
 package suite
 
 import (
+	"os"
+	"os/exec"
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"unsafe"
 	"weak"
@@ -162,6 +165,32 @@ func TestAFinalizerThatIsOverKeepsNoOthers(t *testing.T) {
 	eventually(t, "finalizers that are over keep next to none", func() bool { return heapBytes()-before <= 200_000 })
 	runtime.KeepAlive(held)
 	runtime.KeepAlive(objects)
+}
+
+// TestAFinalizerLeadsToNoOther: with GODEBUG=checkfinalizers=1 the runtime goes, for each cleanup,
+// through all that its argument leads to, and ends the program if that is the object. One finalizer's
+// argument may keep the object of another.
+func TestAFinalizerLeadsToNoOther(t *testing.T) {
+	const child = "WEAKMAP_TEST_CHECKED"
+	if os.Getenv(child) == "" {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestAFinalizerLeadsToNoOther$", "-test.v")
+		cmd.Env = append(os.Environ(), child+"=1", "GODEBUG=checkfinalizers=1")
+		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS") {
+			t.Errorf("%v, and output:\n%s", err, out)
+		}
+		return
+	}
+	const n = 128
+	object := new(record)
+	var ran atomic.Int32
+	for i := range n {
+		weakmap.Finalize(object, nothing[int], i)
+	}
+	for range n {
+		weakmap.Finalize(new(record), func(*record) { ran.Add(1) }, object) // It keeps object, and may.
+	}
+	eventually(t, "all others' finalizers have run", func() bool { return ran.Load() == n })
+	runtime.KeepAlive(object)
 }
 
 // TestFinalizersOfManyTypesLeaveNothing: more types than are expected at a time.
