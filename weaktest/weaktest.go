@@ -132,7 +132,7 @@ type Container interface {
 // Empty waits until everything unreachable has left the containers of package
 // weakmap, as [weakmap.Settle] does, and reports whether c has no entries then.
 // If there are some, it tries again until its time is up, and then the test
-// fails.
+// fails. What Config.Retain, RetainFor or RetainMax holds is reachable.
 //
 // Settle waits for callbacks too, so Empty must not be called from one.
 func Empty(t testing.TB, c Container) bool {

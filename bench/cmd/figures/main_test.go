@@ -72,7 +72,7 @@ func TestFormat(t *testing.T) {
 	for want, got := range map[string]string{
 		"12.3 ns": format(12.34e-9, seconds), "890 ns": format(890.2e-9, seconds), "1.18 µs": format(1.179e-6, seconds),
 		"92.4 ms": format(92.4e-3, seconds), "141 MB": format(141.2e6, peak), "25,040 B": format(25040, "B/type"), "110 B": format(110, "B/entry"),
-		"**0.85**": fine(0.851), "1.00": fine(0.997), "**0.9**": coarse(0.94), "1.0": coarse(0.96), "172.9": fine(172.88), "3": three(3.2)[:1],
+		"**0.85**": fine(0.851), "1.00": fine(0.997), "**0.9**": coarse(0.94), "**0.96**": coarse(0.96), "1.0": coarse(1.04), "172.9": fine(172.88), "3": three(3.2)[:1],
 	} {
 		if got != want {
 			t.Errorf("got %s, want %s", got, want)

@@ -377,7 +377,12 @@ func code(names []string) []string {
 // fine and coarse write a ratio, and one that is against us in bold.
 func fine(ratio float64) string { return bold(ratio, 2) }
 
-func coarse(ratio float64) string { return bold(ratio, 1) }
+func coarse(ratio float64) string {
+	if 0.95 <= ratio && ratio < 1 { // One digit would hide it.
+		return fine(ratio)
+	}
+	return bold(ratio, 1)
+}
 
 func bold(ratio float64, digits int) string {
 	text := strconv.FormatFloat(ratio, 'f', digits, 64)
