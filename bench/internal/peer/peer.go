@@ -136,7 +136,10 @@ func each[S any](participants []Participant[S], visit func(name string, kind Kin
 	}
 }
 
-// library makes this repository's map.
+// library makes this repository's map. Were it inlined where it is called, the compiler would call
+// Load in a copy of the function below, where all programs have it inlined.
+//
+//go:noinline
 func library[K comparable](config weakmap.Config) func(int) Map[K] {
 	return func(int) Map[K] {
 		m := &weakmap.Map[K, Value]{Config: config}
