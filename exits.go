@@ -19,7 +19,7 @@ var exits exitList
 type exitList struct {
 	made    atomic.Uint64 // finalizers ever made: the number of the newest. Accessed atomically.
 	running atomic.Int32  // calls of RunAtExit under way. Accessed atomically.
-	stripes [8]exitStripe // Chosen by a finalizer's number. With one, Finalize is as fast: see docs/design.md.
+	stripes [8]exitStripe // Chosen by a finalizer's number.
 
 	mu       sync.Mutex   // Never held together with a stripe's.
 	late     []*finalizer // what was made or put on while RunAtExit ran, oldest first unless unsorted; what was put on may be due as well. Guarded by mu, as the next one.
