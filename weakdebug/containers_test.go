@@ -99,6 +99,9 @@ func TestEveryContainerIsShown(t *testing.T) {
 	interned := texts.Intern("a text of some length")
 	texts.Lookup("a text of some length")
 	all := shown(t)
+	for _, container := range []any{m, k, o, s, so, in, texts} { // Publish does not keep them.
+		runtime.KeepAlive(container)
+	}
 	for name, kind := range map[string]string{
 		"map": "Map[string,weakdebug_test.sheet]", "keymap": "KeyMap[weakdebug_test.sheet,int]", "keymap of objects": "KeyMap[weakmap.Object,int]",
 		"set": "Set[weakdebug_test.sheet]", "set of objects": "Set[weakmap.Object]", "interner": "Interner[string]", "strings": "Strings",
