@@ -27,7 +27,7 @@ type exitList struct {
 }
 
 // An exitStripe has some of the finalizers. Its mu guards the list and what is in it. It is held for
-// a few instructions only, never while anything is called.
+// a few instructions, or while the list is copied, never while anything is called.
 type exitStripe struct {
 	mu      sync.Mutex
 	pending []*finalizer               // in no order; each knows its place. Guarded by mu.

@@ -43,9 +43,10 @@ func TestStopsLetTheirMemoryGo(t *testing.T) {
 // The list of what is pending lets go of finalizers that are over, and of its room.
 func TestTheListOfFinalizersLetsGo(t *testing.T) {
 	const n = 20_000
-	objects, pending := make([]thing, n), make([]*Finalizer[int], n)
+	objects, pending := make([]*thing, n), make([]*Finalizer[int], n)
 	for i := range pending {
-		pending[i] = Finalize(&objects[i], nothing, 0)
+		objects[i] = new(thing)
+		pending[i] = Finalize(objects[i], nothing, 0)
 	}
 	for _, f := range pending {
 		f.Detach()
