@@ -73,7 +73,7 @@ var ofLayouts = []mutant{
 	{"asked-again", "sweep.go",
 		"	if t.sweptFor >= scope.collections {",
 		"	if false {",
-		"Reap asks everything although nothing can have died since the last time", suite{promises: "^TestReapInALoopRemovesWhatDied$"}},
+		"Reap asks everything although nothing can have died since the last time", suite{tests: "ReapAsksOnceForEachCollection"}},
 	{"no-twin", "reaper.go",
 		"		r.finalized.Add(1)\n		r.startPass(number)",
 		"		r.finalized.Add(1)",
