@@ -56,7 +56,7 @@ func TestAnIterationYieldsOnceWhatIsBoundAllTheTime(t *testing.T) {
 	const n = 1000
 	rounds := 50
 	if testing.Short() {
-		rounds = 10
+		rounds = 5
 	}
 	values := make([]*record, n)
 	var m weakmap.Map[int, record]
