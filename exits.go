@@ -2,7 +2,9 @@ package weakmap
 
 import (
 	"cmp"
+	"container/heap"
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -21,9 +23,24 @@ type exitList struct {
 	running atomic.Int32  // calls of RunAtExit under way. Accessed atomically.
 	stripes [8]exitStripe // Chosen by a finalizer's number.
 
-	mu       sync.Mutex   // Never held together with a stripe's.
-	late     []*finalizer // what was made or put on while RunAtExit ran, oldest first unless unsorted; what was put on may be due as well. Guarded by mu, as the next one.
-	unsorted bool         // whether one came that is older than what was there
+	mu   sync.Mutex  // Never held together with a stripe's.
+	late newestFirst // what was made or put on while RunAtExit ran, and may be due as well. Guarded by mu.
+}
+
+// newestFirst is a heap of finalizers, for package heap: what functions put on may come in any order.
+type newestFirst []*finalizer
+
+func (h newestFirst) Len() int           { return len(h) }
+func (h newestFirst) Less(i, j int) bool { return olderFirst(h[i], h[j]) > 0 }
+func (h newestFirst) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *newestFirst) Push(f any)        { *h = append(*h, f.(*finalizer)) }
+
+func (h *newestFirst) Pop() any {
+	last := len(*h) - 1
+	f := (*h)[last]
+	(*h)[last] = nil
+	*h = (*h)[:last]
+	return f
 }
 
 // An exitStripe has some of the finalizers. Its mu guards the list and what is in it. It is held for
@@ -32,7 +49,8 @@ type exitStripe struct {
 	mu      sync.Mutex
 	pending []*finalizer               // in no order; each knows its place. Guarded by mu.
 	stops   map[*finalizer]func() bool // what stops the runtime's cleanup, where there is something. Guarded by mu.
-	_       [128 - 8 - 4*ptrSize]byte  // Two cache lines each.
+	most    int                        // how many stops there were since their map was made. Guarded by mu.
+	_       [128 - 8 - 5*ptrSize]byte  // Two cache lines each.
 }
 
 // An anyFinalizer is a *Finalizer, whatever its argument.
@@ -103,10 +121,9 @@ func (e *exitList) lateIfRunning(f *finalizer) {
 	// opposite: it sees f here or there.
 	if e.running.Load() > 0 {
 		e.mu.Lock()
-		if n := len(e.late); n > 0 && olderFirst(f, e.late[n-1]) < 0 {
-			e.unsorted = true
+		if e.running.Load() > 0 { // Still, or nothing would let go of f.
+			heap.Push(&e.late, f)
 		}
-		e.late = append(e.late, f)
 		e.mu.Unlock()
 	}
 }
@@ -122,13 +139,24 @@ func (f *finalizer) end(s *exitStripe) (stop func() bool, ok bool) {
 		abandoned[f.plot].Add(1)
 	}
 	s.remove(f)
-	if len(s.stops) > 0 {
-		stop = s.stops[f]
-		if delete(s.stops, f); len(s.stops) == 0 {
-			s.stops = nil // A map does not shrink by itself.
+	return s.takeStop(f), true
+}
+
+// takeStop takes what stops the cleanup of f out of the stripe. Must be called with s.mu held.
+func (s *exitStripe) takeStop(f *finalizer) (stop func() bool) {
+	if len(s.stops) == 0 {
+		return nil
+	}
+	stop = s.stops[f]
+	delete(s.stops, f)
+	if n := len(s.stops); n <= s.most/4 { // A map does not shrink by itself.
+		stops := s.stops
+		if s.stops, s.most = nil, 0; n > 0 {
+			s.stops, s.most = make(map[*finalizer]func() bool, n), n
+			maps.Copy(s.stops, stops)
 		}
 	}
-	return stop, true
+	return stop
 }
 
 // arrive runs on the runtime's goroutine when the object is gone, and leaves
@@ -166,6 +194,7 @@ func (f *finalizer) stopBy(stop func() bool) {
 			s.stops = make(map[*finalizer]func() bool)
 		}
 		s.stops[f] = stop
+		s.most = max(s.most, len(s.stops))
 	}
 }
 
@@ -207,17 +236,13 @@ func (r *exitRun) run() {
 func (r *exitRun) next() (f *finalizer) {
 	exits.mu.Lock()
 	defer exits.mu.Unlock()
-	if exits.unsorted {
-		slices.SortFunc(exits.late, olderFirst)
-		exits.unsorted = false
+	last := len(r.due) - 1
+	if len(exits.late) > 0 && (last < 0 || olderFirst(exits.late[0], r.due[last]) > 0) {
+		return heap.Pop(&exits.late).(*finalizer)
 	}
-	from := &r.due
-	if n, late := len(r.due), len(exits.late); n == 0 || late > 0 && olderFirst(exits.late[late-1], r.due[n-1]) > 0 {
-		from = &exits.late
-	}
-	if last := len(*from) - 1; last >= 0 {
-		f, (*from)[last] = (*from)[last], nil
-		*from = (*from)[:last]
+	if last >= 0 {
+		f, r.due[last] = r.due[last], nil
+		r.due = r.due[:last]
 	}
 	return f
 }

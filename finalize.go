@@ -22,8 +22,8 @@ import (
 // it may block, and may use any container. A panic in it crashes the program, as
 // in any goroutine.
 //
-// All methods may be called by any number of goroutines at once, and from the
-// function itself.
+// A Finalizer must not be copied: the methods of a copy panic. All methods may be
+// called by any number of goroutines at once, and from the function itself.
 type Finalizer[A any] struct {
 	finalizer
 	fn  func(A) // nil once it was claimed. Guarded by the stripe's mu.
@@ -92,10 +92,19 @@ func (f *finalizer) follow(ptr unsafe.Pointer) (refusal any) {
 	return nil
 }
 
+// isMade reports whether f is what Finalize made: the zero Finalizer is not. A copy has the place of another in
+// the list, and would take it from there.
+func (f *Finalizer[A]) isMade() bool {
+	if f.self != nil && f.self != anyFinalizer(f) {
+		panic("weakmap: a Finalizer was copied")
+	}
+	return f.self != nil
+}
+
 // takeOver returns what f was to run, once, and makes f let go of it. exit says that
 // RunAtExit claims it.
 func (f *Finalizer[A]) takeOver(exit bool) (fn func(A), arg A, ok bool) {
-	if f.self == nil {
+	if !f.isMade() {
 		return nil, arg, false
 	}
 	s := f.lock()
@@ -152,7 +161,7 @@ func (f *Finalizer[A]) Alive() bool {
 // Peek returns the argument that the function will be called with, and true. If the
 // function will not run any more, it returns false.
 func (f *Finalizer[A]) Peek() (arg A, ok bool) {
-	if f.self == nil {
+	if !f.isMade() {
 		return arg, false
 	}
 	s := f.lock()
@@ -164,11 +173,11 @@ func (f *Finalizer[A]) Peek() (arg A, ok bool) {
 // does not affect what happens after a collection. On a Finalizer that is over it
 // has no effect.
 func (f *Finalizer[A]) AtExit(run bool) {
-	if f.self == nil {
+	if !f.isMade() {
 		return
 	}
 	s := f.lock()
-	on := run && f.skipped
+	on := run && f.skipped && f.pending()
 	f.skipped = !run
 	s.mu.Unlock()
 	if on {
@@ -195,7 +204,7 @@ func RunAtExit() {
 	var r exitRun
 	r.begin()
 	defer r.end()
-	defer r.run() // what the callbacks that we wait for have made
+	defer r.run()       // what the callbacks that we wait for have made
+	defer waitBriefly() // Also when a function has panicked.
 	r.run()
-	waitBriefly()
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/go-weak/weakmap"
 )
@@ -130,6 +131,34 @@ func TestRunAtExitKeepsTheOrderOfWhatIsPutOn(t *testing.T) {
 	}
 }
 
+// TestRunAtExitIsLinear: what is put on while it runs may come in any order, and takes hardly longer than what
+// is made meanwhile.
+func TestRunAtExitIsLinear(t *testing.T) {
+	const n = 10_000
+	nothing := func(int) {}
+	run := func(each func(i int)) time.Duration {
+		for i := range n {
+			weakmap.Finalize(&immortal, each, i)
+		}
+		start := time.Now()
+		weakmap.RunAtExit()
+		return time.Since(start)
+	}
+	made, putOn := time.Duration(1<<62), time.Duration(1<<62)
+	for range 3 {
+		made = min(made, run(func(i int) { weakmap.Finalize(&immortal, nothing, i) }))
+		off := make([]*weakmap.Finalizer[int], n)
+		for i := range off {
+			off[i] = weakmap.Finalize(&immortal, nothing, i)
+			off[i].AtExit(false)
+		}
+		putOn = min(putOn, run(func(i int) { off[i].AtExit(true) })) // The newest first, so each is older than the last.
+	}
+	if putOn > 20*made {
+		t.Errorf("RunAtExit takes %v when its functions put %d on, and %v when they make as many", putOn, n, made)
+	}
+}
+
 func TestRunAtExitGoesOnAfterPanicAndGoexit(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -183,6 +212,28 @@ func TestRunAtExitWaitsForWhatCollectionsStarted(t *testing.T) {
 		t.Error("RunAtExit returned during a finalizer that a collection had started")
 	}
 	runtime.KeepAlive(object)
+}
+
+// TestRunAtExitWaitsAfterAPanicToo: what a collection has started is not cut off since a function panics.
+func TestRunAtExitWaitsAfterAPanicToo(t *testing.T) {
+	entered, leave := make(chan struct{}), make(chan struct{})
+	var ended atomic.Bool
+	elsewhere(func() {
+		weakmap.Finalize(new(record), func(int) {
+			close(entered)
+			<-leave
+			time.Sleep(50 * time.Millisecond)
+			ended.Store(true)
+		}, 0)
+	})
+	eventually(t, "the finalizer runs", func() bool { return isClosed(entered) })
+	weakmap.Finalize(&immortal, func(int) { close(leave); panic("boom") }, 0)
+	if got := panicText(weakmap.RunAtExit); got != "boom" {
+		t.Errorf("panic %q, want %q", got, "boom")
+	}
+	if !ended.Load() {
+		t.Error("RunAtExit was over during a finalizer that a collection had started")
+	}
 }
 
 // TestGlobalIsRunAtExit: an object that never dies has its finalizer all the same.

@@ -3,6 +3,7 @@ package suite
 import (
 	"os"
 	"os/exec"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -71,6 +72,29 @@ func TestZeroFinalizerIsOver(t *testing.T) {
 	f.AtExit(false)
 	if arg, ok := f.Peek(); f.Alive() || f.Call() || f.Detach() || ok || arg != "" {
 		t.Error("the zero Finalizer is alive")
+	}
+}
+
+// TestCopiedFinalizersPanic: a copy would end others, since it has the place of the original in a list.
+func TestCopiedFinalizersPanic(t *testing.T) {
+	ran := 0
+	f := weakmap.Finalize(&immortal, func(int) { ran++ }, 1)
+	other := weakmap.Finalize(&immortal, func(int) {}, 2)
+	defer other.Detach()
+	g := new(weakmap.Finalizer[int])
+	reflect.ValueOf(g).Elem().Set(reflect.ValueOf(f).Elem()) // Go vet does not see that.
+	f.Call()
+	for method, call := range map[string]func(){
+		"Call":   func() { g.Call() },
+		"Detach": func() { g.Detach() },
+		"Alive":  func() { g.Alive() },
+		"Peek":   func() { g.Peek() },
+		"AtExit": func() { g.AtExit(true) },
+	} {
+		mustPanic(t, method+" of a copy", "weakmap: a Finalizer was copied", call)
+	}
+	if ran != 1 || !other.Alive() {
+		t.Errorf("the function ran %d times, and another Finalizer is alive: %t; want once, and true", ran, other.Alive())
 	}
 }
 
