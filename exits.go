@@ -69,7 +69,7 @@ type finalizer struct {
 	place   uint32       // one more than its index in the stripe's list; 0 once it is over. Guarded by the stripe's mu.
 	plot    uint16       // of the object. Immutable.
 	skipped bool         // whether RunAtExit leaves it out. Guarded by the stripe's mu.
-	arrived bool         // whether the runtime's cleanup has come, or none will. Guarded by the stripe's mu.
+	arrived bool         // whether the runtime's cleanup has come while f was pending, or none will. Guarded by the stripe's mu.
 }
 
 // pending reports whether fn is still to run. Must be called with the stripe locked.

@@ -109,7 +109,7 @@ package weakmap
 //	claims.mu          which keys are being loaded, with a Hasher; a leaf   LoadOrCompute, Delete
 //	loads.mu           which loads wait, with weakmapcheck; a leaf          LoadOrCompute
 //	exitStripe.mu      some of the finalizers; a leaf                       Finalize, its methods, RunAtExit
-//	exits.mu           the finalizers made while RunAtExit runs; a leaf     Finalize, RunAtExit
+//	exits.mu           what comes while RunAtExit runs; a leaf              Finalize, AtExit, RunAtExit
 //
 // Hash runs before any lock is taken, and == on keys is Go's own. A Hasher is asked with no lock
 // held: see table.update.
