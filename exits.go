@@ -49,7 +49,7 @@ type exitStripe struct {
 	mu      sync.Mutex
 	pending []*finalizer               // in no order; each knows its place. Guarded by mu.
 	stops   map[*finalizer]func() bool // what stops the runtime's cleanup, where there is something. Guarded by mu.
-	most    int                        // how many stops there were since their map was made. Guarded by mu.
+	most    int                        // the most stops at once since their map was made. Guarded by mu.
 	_       [128 - 8 - 5*ptrSize]byte  // Two cache lines each.
 }
 

@@ -193,8 +193,8 @@ func (f *Finalizer[A]) AtExit(run bool) {
 //	func main() {
 //		defer weakmap.RunAtExit()
 //
-// A panic or [runtime.Goexit] in a function does not keep the others from
-// running, and goes on afterwards, as if each had been deferred. Each function
+// A panic or [runtime.Goexit] in a function keeps neither the others from running
+// nor RunAtExit from waiting, and goes on afterwards, as if each had been deferred. Each function
 // runs once: RunAtExit may be called again, or by several goroutines, and may
 // then return before a function that another call runs has ended.
 //
