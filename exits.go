@@ -20,7 +20,7 @@ var exits exitList
 
 type exitList struct {
 	made    atomic.Uint64 // finalizers ever made: the number of the newest. Accessed atomically.
-	running atomic.Int32  // calls of RunAtExit under way. Accessed atomically.
+	running atomic.Int32  // calls of RunAtExit under way. Accessed atomically; lowered with mu held.
 	stripes [8]exitStripe // Chosen by a finalizer's number.
 
 	mu   sync.Mutex  // Never held together with a stripe's.

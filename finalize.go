@@ -194,9 +194,9 @@ func (f *Finalizer[A]) AtExit(run bool) {
 //		defer weakmap.RunAtExit()
 //
 // A panic or [runtime.Goexit] in a function keeps neither the others from running
-// nor RunAtExit from waiting, and goes on afterwards, as if each had been deferred. Each function
-// runs once: RunAtExit may be called again, or by several goroutines, and may
-// then return before a function that another call runs has ended.
+// nor RunAtExit from waiting, and goes on afterwards, as if each had been deferred.
+// Each function runs once: RunAtExit may be called again, or by several goroutines,
+// and may then return before a function that another call runs has ended.
 //
 // Deferred calls do not run on os.Exit or log.Fatal, nor when another goroutine
 // panics or a signal kills the program.
