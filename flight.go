@@ -299,6 +299,12 @@ func (f *flights) wake(c *flight) {
 // noContext is that of callers that do not leave.
 var noContext context.Context
 
+func mustBeContext(ctx context.Context) {
+	if ctx == noContext {
+		panic("weakmap: nil Context")
+	}
+}
+
 // compute computes on the caller's goroutine.
 func (f *flights) compute(key any, c *flight, r *request) (result unsafe.Pointer, loaded bool, err error) {
 	defer f.land(key, c)

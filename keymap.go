@@ -130,7 +130,8 @@ func (m *KeyMap[K, V]) LoadKey(key *K) (bound *K, value V, ok bool) {
 	return bound, value, ok
 }
 
-// Store binds key to value. A nil key panics.
+// Store binds key to value. The binding keeps value, but keeps key only if Config says so. A nil
+// key panics.
 func (m *KeyMap[K, V]) Store(key *K, value V) {
 	m.Swap(key, value)
 }
@@ -192,7 +193,7 @@ func (m *KeyMap[K, V]) LoadOrCompute(key *K, compute func() (V, error)) (actual 
 
 // LoadOrComputeContext is [KeyMap.LoadOrCompute] for callers that may leave. A bound value is
 // returned whatever ctx says. Otherwise, if ctx has ended, its [context.Cause] is the
-// error, and compute is not called. A nil key panics.
+// error, and compute is not called; a nil ctx panics. A nil key always panics.
 //
 // A caller whose ctx ends while it waits leaves, with the cause as its error. The
 // computation goes on for the others, so the end of one caller's context is never the
@@ -221,6 +222,7 @@ func (m *KeyMap[K, V]) LoadOrComputeContext(ctx context.Context, key *K, compute
 	if actual, loaded = m.Load(key); loaded {
 		return actual, true, nil
 	}
+	mustBeContext(ctx)
 	return m.compute(ctx, key, compute)
 }
 

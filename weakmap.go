@@ -161,7 +161,8 @@ func (m *Map[K, V]) LoadOrStore(key K, value *V) (actual *V, loaded bool) {
 // key to what it returns. At most one computation for a key runs at a time:
 // other callers with the same key wait for it and get the same pointer, callers
 // with other keys never wait. Of those that get a value, loaded is false only for
-// the one whose value was stored.
+// the one whose value was stored. Hold what it returns: the binding keeps it alive only
+// if Config says so.
 //
 // No lock is held while compute runs, and it may use the Map. But loads that wait
 // for each other in a cycle wait forever: a load of the same key from inside its own
@@ -197,7 +198,7 @@ func (m *Map[K, V]) LoadOrCompute(key K, compute func() (*V, error)) (actual *V,
 
 // LoadOrComputeContext is [Map.LoadOrCompute] for callers that may leave. A bound value is
 // returned whatever ctx says. Otherwise, if ctx has ended, its [context.Cause] is the
-// error, and compute is not called.
+// error, and compute is not called; a nil ctx panics.
 //
 // A caller whose ctx ends while it waits leaves, with the cause as its error. The
 // computation goes on for the others, so the end of one caller's context is never the
@@ -225,6 +226,7 @@ func (m *Map[K, V]) LoadOrComputeContext(ctx context.Context, key K, compute fun
 	if actual, loaded = m.Load(key); loaded {
 		return actual, true, nil
 	}
+	mustBeContext(ctx)
 	return m.compute(ctx, key, func(ctx context.Context) (unsafe.Pointer, error) {
 		v, err := compute(ctx)
 		return unsafe.Pointer(v), err

@@ -143,6 +143,22 @@ func TestContextLoadOfNilIsAnError(t *testing.T) {
 	})
 }
 
+// A nil context is that of LoadOrCompute within the package.
+func TestContextLoadWithoutContextPanics(t *testing.T) {
+	var none context.Context
+	var m weakmap.Map[int, record]
+	mustPanic(t, "Map.LoadOrComputeContext(nil)", "weakmap: nil Context", func() {
+		m.LoadOrComputeContext(none, 1, func(context.Context) (*record, error) { return new(record), nil })
+	})
+	var keys weakmap.KeyMap[record, int]
+	mustPanic(t, "KeyMap.LoadOrComputeContext(nil)", "weakmap: nil Context", func() {
+		keys.LoadOrComputeContext(none, new(record), func(context.Context) (int, error) { return 1, nil })
+	})
+	if m.Len() != 0 || keys.Len() != 0 {
+		t.Errorf("%d and %d entries, want none", m.Len(), keys.Len())
+	}
+}
+
 // One that computes for LoadOrCompute stays; those with a context may leave it.
 func TestContextCallersShareALoadOfLoadOrCompute(t *testing.T) {
 	eachContextLoad(t, func(t *testing.T, l *loading) {
