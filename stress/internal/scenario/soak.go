@@ -25,7 +25,7 @@ const (
 	soakSamples    = 1000
 	minSampleEvery = 100 * time.Millisecond
 
-	// soakTolerated is by how much of its mean RSS may rise over the second half.
+	// soakTolerated is by how much of its mean a measure of memory may rise over the second half.
 	soakTolerated = 0.05
 )
 
@@ -201,8 +201,8 @@ func soak(r *Run) {
 
 // A sample is one measurement of a soak.
 type sample struct {
-	seconds, resident, heap float64
-	entries                 int
+	seconds, resident, heap, offHeap float64
+	entries                          int
 }
 
 // sample measures until the run is over, and leaves what it measured in the folder.
@@ -213,7 +213,7 @@ func (r *Run) sample(entries func() int) (samples []sample) {
 	for !r.over.Load() && !r.done() {
 		select {
 		case <-every.C:
-			samples = append(samples, sample{time.Since(r.begun).Seconds(), residentBytes(), measure[0].measure(), entries()})
+			samples = append(samples, sample{time.Since(r.begun).Seconds(), residentBytes(), measure[0].measure(), measure[1].measure(), entries()})
 		case <-r.ctx.Done():
 		}
 	}
@@ -235,10 +235,10 @@ func leave(folder string, samples []sample) error {
 		return err
 	}
 	defer file.Close()
-	fmt.Fprintln(file, "seconds,rss_bytes,heap_bytes,entries")
+	fmt.Fprintln(file, "seconds,rss_bytes,heap_bytes,off_heap_bytes,entries")
 	resident, heap := chart.Series{Name: "RSS"}, chart.Series{Name: "heap objects"}
 	for _, s := range samples {
-		if _, err := fmt.Fprintf(file, "%.3f,%.0f,%.0f,%d\n", s.seconds, s.resident, s.heap, s.entries); err != nil {
+		if _, err := fmt.Fprintf(file, "%.3f,%.0f,%.0f,%.0f,%d\n", s.seconds, s.resident, s.heap, s.offHeap, s.entries); err != nil {
 			return err
 		}
 		resident.Add(s.seconds, s.resident/(1<<20))
@@ -253,27 +253,34 @@ func leave(folder string, samples []sample) error {
 	return file.Close()
 }
 
-// judgeSoak fits a line to RSS over the second half.
+// judgeSoak fits lines to memory over the second half. The heap is not judged by itself: it is what
+// the entries are, and those depend on how fast the machine is. What it loses for good is in RSS.
 func (r *Run) judgeSoak(samples []sample) {
 	half := samples[len(samples)/2:]
 	if len(half) < 3 {
-		r.note("RSS was measured %d times, which is no line", len(samples))
+		r.note("memory was measured %d times, which is no line", len(samples))
 		return
 	}
+	r.judgeSoaked("RSS", half, 0, func(s sample) float64 { return s.resident })
+	r.judgeSoaked("off-heap", half, offHeapStep, func(s sample) float64 { return s.offHeap })
+}
+
+// judgeSoaked is judgeSoak for one measure, which may rise by a step at once.
+func (r *Run) judgeSoaked(what string, samples []sample, step float64, measure func(sample) float64) {
 	var x, y []float64
 	mean := 0.0
-	for _, s := range half {
-		x, y = append(x, s.seconds), append(y, s.resident)
-		mean += s.resident / float64(len(half))
+	for _, s := range samples {
+		x, y = append(x, s.seconds), append(y, measure(s))
+		mean += measure(s) / float64(len(samples))
 	}
 	line, span := trend.Fit(x, y), x[len(x)-1]-x[0]
-	text := fmt.Sprintf("RSS %v bytes in each second of the last %.1f s; mean %.1f MiB", line, span, mean/(1<<20))
+	text := fmt.Sprintf("%s %v bytes in each second of the last %.1f s; mean %.1f MiB", what, line, span, mean/(1<<20))
 	judged := time.Since(r.begun) >= residentJudged
 	if !judged {
 		text += fmt.Sprintf("; judged from %v on", residentJudged)
 	}
 	r.note("%s", text)
-	if judged && line.Rises(soakTolerated*mean/span) {
+	if judged && line.Rises(max(soakTolerated*mean, step)/span) {
 		r.violation("%s", text)
 	}
 }

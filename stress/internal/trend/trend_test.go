@@ -39,3 +39,31 @@ func TestFitKnowsSlopeAndNoise(t *testing.T) {
 		})
 	}
 }
+
+// Noise that lasts makes slopes: more than half of these are outside of a margin for independent
+// noise. What is left is because the correlation is estimated too low.
+func TestNoiseThatLastsIsNoSlope(t *testing.T) {
+	const lines, points, lasts = 1000, 500, 0.9
+	rng := rand.New(rand.NewPCG(3, 4))
+	outside, found := 0, 0
+	for range lines {
+		var x, flat, rising []float64
+		noise := 0.0
+		for i := range points {
+			noise = lasts*noise + rng.NormFloat64()
+			x, flat, rising = append(x, float64(i)), append(flat, noise), append(rising, noise+0.03*float64(i))
+		}
+		if l := Fit(x, flat); math.Abs(l.Slope) > l.Margin {
+			outside++
+		}
+		if Fit(x, rising).Rises(0) {
+			found++
+		}
+	}
+	if most := 5 * lines / 100; outside > most {
+		t.Errorf("%d of %d slopes are outside of their margin, want at most %d", outside, lines, most)
+	}
+	if least := 9 * lines / 10; found < least {
+		t.Errorf("%d of %d slopes are found, want at least %d", found, lines, least)
+	}
+}
