@@ -15,8 +15,8 @@ import (
 type Config struct {
 	// Shards is the number of lock stripes, rounded up to a power of two; at
 	// most 1,024 are used. 0 means one for a small container and more as it
-	// grows, up to four times GOMAXPROCS, and up to one for each 16 of RetainMax.
-	// A negative number panics at the first insertion.
+	// grows, up to four times GOMAXPROCS; with RetainMax, at most one for each 16
+	// values of that. A negative number panics at the first insertion.
 	Shards int
 
 	// Capacity is the number of entries to make room for at the first

@@ -9,7 +9,7 @@
 //
 //	for c := range online.All() { c.Send(text) } // a Set: the clients that something still holds
 //
-//	weakmap.Finalize(tmp, func(dir string) { os.RemoveAll(dir) }, tmp.dir) // dir, not tmp: that would keep itself
+//	weakmap.Finalize(tmp, func(dir string) { os.RemoveAll(dir) }, tmp.dir) // tmp.dir, not tmp: that would keep tmp alive
 //
 // A [Map] has strong keys and weak values: a cache that keeps no value alive or, with
 // the retention settings of [Config], only values used recently: for a time, or up to
@@ -90,6 +90,7 @@
 // default) or by a runtime cleanup for each value ([PerValue]). Where collections
 // follow each other closely, not each gets a pass; passes take at most a tenth of
 // one processor. Until an entry is removed, Len and Stats count it; no other method shows it.
+// A lookup or an iteration that meets a value while the collector marks keeps it until the next collection.
 // Reap removes what is dead now, and [Settle] waits until all dead entries are gone.
 //
 // A value is dead once its [weak.Pointer.Value] is nil. If it has a runtime

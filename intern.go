@@ -16,7 +16,7 @@ import (
 //
 // The zero Interner is empty and ready to use. An Interner must not be copied
 // after first use. All methods may be called by any number of goroutines at
-// once; for a value that is there they take no lock. In the terminology of the Go
+// once; Intern, InternBytes and Lookup of a value that is there take no lock. In the terminology of the Go
 // memory model, the call that makes a canonical value synchronizes before any call
 // that returns it, so all callers may read what it points to.
 //

@@ -159,8 +159,8 @@ func (r *reaperState) awaitStart(n uint64) {
 
 // passDelay returns how long a pass waits because another collection may be near. since is the time since
 // the last one was announced, apart that between it and the one before, and news says whether it came
-// after the pass's own. Collections that
-// follow each other closely are expected to go on, and others to come in bursts, or at equal intervals.
+// after the pass's own. Collections that follow each other closely are expected to go on, and others to
+// come in bursts, or at equal intervals.
 func passDelay(since, apart time.Duration, news bool) time.Duration {
 	burst, near := min(apart/2, closely), min(apart/3, closely)
 	switch {

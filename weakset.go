@@ -53,8 +53,9 @@ func (s *Set[T]) Add(elem *T) (added bool) {
 }
 
 // LoadOrAdd returns the member that is the same as elem, or else adds elem and
-// returns that. loaded tells which. Without a Hasher it returns elem. A call that
-// finds a member takes no lock and allocates nothing. A nil elem panics.
+// returns that. loaded tells which. Without a Hasher it returns elem. Hold what it
+// returns: the Set keeps it alive only if Config says so. A call that finds a member takes no
+// lock and allocates nothing. A nil elem panics.
 func (s *Set[T]) LoadOrAdd(elem *T) (member *T, loaded bool) {
 	if s.Config.Stats && elem != nil {
 		if member, loaded = s.Load(elem); loaded { // It counts, and sees whether one has died.

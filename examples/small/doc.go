@@ -1,2 +1,2 @@
-// Package small has programs of about thirty lines, each on one container.
+// Package small has programs of about thirty lines, each on one type or package.
 package small

@@ -112,7 +112,7 @@ func summary(r *results) (string, error) {
 		t.row(l.label, format(own, l.unit), format(best, l.unit), named[impl], coarse(best/own))
 	}
 	e, n := r.report.Environments[0], r.report.Tally
-	fmt.Fprintf(&t, "\nOf %d figures with rivals, this library is first in %d, second in %d and worse in %d. Commit %.7s, %s with %s processors and %s, by `go run ./bench/cmd/bench`.\n",
+	fmt.Fprintf(&t, "\nOf %d figures with rivals, this library is first in %d, second in %d and worse in %d; a rival's lead that may be chance (p ≥ 0.05) is not counted. Commit %.7s, %s with %s processors and %s, by the command in [core.txt](bench/results/core.txt).\n",
 		n.First+n.Second+n.Worse, n.First, n.Second, n.Worse, r.report.Newest(), e.Get("cpu"), e.Get("gomaxprocs"), e.Get("go"))
 	return t.String(), r.err()
 }

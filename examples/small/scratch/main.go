@@ -33,6 +33,6 @@ func main() {
 		return
 	}
 	fmt.Println("at work on", draft.title, "and", letter.title)
-	weakmap.Settle(context.Background()) // The draft is used no more. Else, some collection finds that.
+	weakmap.Settle(context.Background()) // The draft is no longer used. Without Settle, a later collection would find that.
 	fmt.Println("still at work on", letter.title)
 }
