@@ -16,8 +16,11 @@ import (
 // none.
 type claims struct {
 	mu    seam.Mutex
-	taken map[uint64][]*claim // by the hash of the key; nil while there are none. Guarded by mu.
+	taken *takenClaims // nil while there are none. Guarded by mu. fmt, which takes no lock, prints its address only.
 }
+
+// takenClaims are claims by the hash of the key.
+type takenClaims struct{ of map[uint64][]*claim }
 
 // A claim is what calls with equal keys have in common.
 type claim struct {
@@ -54,7 +57,13 @@ func (c *claims) find(by *keyFunctions, key unsafe.Pointer, take bool) *claim {
 func (c *claims) look(key unsafe.Pointer, hash uint64, judged *verdicts, take bool) (found *claim, unjudged []unsafe.Pointer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, p := range c.taken[hash] {
+	if c.taken == nil {
+		if !take {
+			return nil, nil
+		}
+		c.taken = &takenClaims{make(map[uint64][]*claim)}
+	}
+	for _, p := range c.taken.of[hash] {
 		switch judged.of(p.key) {
 		case alive:
 			if take {
@@ -68,11 +77,8 @@ func (c *claims) look(key unsafe.Pointer, hash uint64, judged *verdicts, take bo
 	if !take || len(unjudged) > 0 {
 		return nil, unjudged
 	}
-	if c.taken == nil {
-		c.taken = make(map[uint64][]*claim)
-	}
 	p := &claim{key: key, hash: hash, calls: 1}
-	c.taken[hash] = append(c.taken[hash], p)
+	c.taken.of[hash] = append(c.taken.of[hash], p)
 	return p, nil
 }
 
@@ -83,12 +89,12 @@ func (c *claims) leave(p *claim) {
 	if p.calls--; p.calls > 0 {
 		return
 	}
-	rest := slices.DeleteFunc(c.taken[p.hash], func(q *claim) bool { return q == p })
+	rest := slices.DeleteFunc(c.taken.of[p.hash], func(q *claim) bool { return q == p })
 	if len(rest) > 0 {
-		c.taken[p.hash] = rest
+		c.taken.of[p.hash] = rest
 		return
 	}
-	if delete(c.taken, p.hash); len(c.taken) == 0 {
+	if delete(c.taken.of, p.hash); len(c.taken.of) == 0 {
 		c.taken = nil // A map does not shrink by itself.
 	}
 }

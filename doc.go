@@ -104,5 +104,6 @@
 // global ones never die. Nothing runs at exit except through [RunAtExit]. Callbacks
 // run, and iterations yield, in no particular order, and an iteration is not a
 // snapshot. A value of a [KeyMap] that reaches its own key keeps both alive. Pointers
-// to memory that Go did not allocate crash the program; [Finalize] panics instead.
+// to memory that Go did not allocate, such as C's, or a [reflect.Type] or [runtime.Func]
+// that is part of the program, crash it; [Finalize] panics instead.
 package weakmap

@@ -64,15 +64,15 @@ func TestClaimsGoWithTheirCalls(t *testing.T) {
 			defer close(done)
 			defer func() { _ = recover() }()
 			_, _, _ = m.LoadOrCompute(key, func() (int, error) {
-				if len(m.claims.taken) != 1 {
-					t.Errorf("%d claims while one key is computed", len(m.claims.taken))
+				if n := len(m.claims.taken.of); n != 1 {
+					t.Errorf("%d claims while one key is computed", n)
 				}
 				return compute()
 			})
 		}()
 		<-done
 		if m.claims.taken != nil {
-			t.Errorf("after %s, %d claims are left", name, len(m.claims.taken))
+			t.Errorf("after %s, %d claims are left", name, len(m.claims.taken.of))
 		}
 	}
 	runtime.KeepAlive(key)

@@ -31,14 +31,15 @@ type Interner[T comparable] struct {
 
 	// Hash replaces the built-in hash. It must return the same for values that
 	// are equal, and must not keep its argument, whose strings may be on the
-	// stack of the caller or, with [InternBytes], be written to later.
+	// stack of the caller or, with [InternBytes], be written to later; nor may it
+	// convert it to an interface, as [Map.Hash] says.
 	Hash func(T) uint64 `json:"-" xml:"-"`
 
 	// Clone makes the canonical value from the first of its kind. If it is nil,
 	// strings are cloned wherever they are in T, including named types, fields and
 	// array elements, so that a substring does not keep what it was cut from;
-	// everything else is copied. The result must be equal to the argument. The
-	// argument's strings are copies already, so Clone may keep them.
+	// everything else is copied. A result that is not equal to the argument panics.
+	// The argument's strings are copies already, so Clone may keep them.
 	Clone func(T) T `json:"-" xml:"-"`
 
 	core   core
@@ -69,7 +70,7 @@ func (in *Interner[T]) Intern(value T) *T {
 		return canonical
 	}
 	if in.Clone != nil {
-		return in.insert(in.cloner.Box(in.Clone(in.cloner.Own(value))))
+		return in.insert(in.cloner.Box(cloned(in.Clone, in.cloner.Own(value))))
 	}
 	return in.insert(in.cloner.Clone(value))
 }
@@ -82,9 +83,18 @@ func InternBytes(in *Interner[string], b []byte) *string {
 		return canonical
 	}
 	if in.Clone != nil {
-		return in.insert(in.cloner.Box(in.Clone(string(b))))
+		return in.insert(in.cloner.Box(cloned(in.Clone, string(b))))
 	}
 	return in.insert(in.cloner.Clone(canon.View(b)))
+}
+
+// cloned returns what clone makes of value.
+func cloned[T comparable](clone func(T) T, value T) T {
+	c := clone(value)
+	if c != value && value == value {
+		panic("weakmap: Interner.Clone returned a value that is not equal to its argument")
+	}
+	return c
 }
 
 // insert publishes canonical, or returns an equal value that was published first.

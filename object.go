@@ -1,6 +1,10 @@
 package weakmap
 
-import "reflect"
+import (
+	"fmt"
+	"reflect"
+	"runtime"
+)
 
 // An Object stands for an object of any type: [ObjectOf] returns an *Object for a
 // pointer, map or channel. It is for a [KeyMap] or [Set] that has keys or elements of
@@ -26,7 +30,12 @@ type Object struct {
 // ObjectOf returns the object that a pointer, a map, a channel or an [unsafe.Pointer]
 // refers to. It allocates nothing. It panics for nil, for a nil pointer, map or channel of
 // any type, and for any other kind of value: a function, slice or string has no identity.
+// It panics too for a [reflect.Type] and a [runtime.Func], most of which no collection finds.
 func ObjectOf(pointer any) *Object {
+	switch pointer.(type) {
+	case reflect.Type, *runtime.Func:
+		panic(fmt.Sprintf("weakmap: ObjectOf: %T is no object of the heap", pointer))
+	}
 	v := reflect.ValueOf(pointer)
 	switch v.Kind() {
 	case reflect.Pointer, reflect.Map, reflect.Chan, reflect.UnsafePointer:

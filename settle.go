@@ -37,8 +37,9 @@ import (
 // In a bubble of testing/synctest, Settle first waits for the callbacks that run
 // in the bubble, while the bubble's clock advances. Then it waits for all others, and
 // for the collector, in real time: the bubble's clock stands still, and the time
-// until the deadline of ctx is real.
+// until the deadline of ctx is real. A nil ctx panics.
 func Settle(ctx context.Context) error {
+	mustBeContext(ctx)
 	in := bubble.ID()
 	if in == 0 {
 		return settle(ctx, callback.Everywhere)

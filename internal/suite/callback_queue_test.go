@@ -129,6 +129,14 @@ func TestCallbackMayUseEverything(t *testing.T) {
 	}
 }
 
+func TestSettleWithoutContextPanics(t *testing.T) {
+	var none context.Context
+	mustPanic(t, "Settle(nil)", "weakmap: nil Context", func() { weakmap.Settle(none) })
+	if err := weakmap.Settle(t.Context()); err != nil {
+		t.Errorf("Settle after that: %v", err)
+	}
+}
+
 // TestSettleWaitsForCallbacks: of Refs and Finalizers, and of chains of them.
 func TestSettleWaitsForCallbacks(t *testing.T) {
 	for _, c := range []struct {

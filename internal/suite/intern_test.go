@@ -251,3 +251,20 @@ func TestInternerUnhashable(t *testing.T) {
 		wantLen(t, in, 0)
 	})
 }
+
+func TestInternerCloneThatIsNotEqualPanics(t *testing.T) {
+	type deep struct{ at *int }
+	x := 1
+	in := weakmap.Interner[deep]{Clone: func(d deep) deep { y := *d.at; return deep{&y} }}
+	const want = "weakmap: Interner.Clone returned a value that is not equal to its argument"
+	mustPanic(t, "Intern", want, func() { in.Intern(deep{&x}) })
+	texts := weakmap.Interner[string]{Clone: strings.ToUpper}
+	mustPanic(t, "InternBytes", want, func() { weakmap.InternBytes(&texts, []byte("a")) })
+	if canonical := texts.Intern("A"); *canonical != "A" || in.Len() != 0 || texts.Len() != 1 {
+		t.Errorf("Intern = %q; %d and %d entries, want 0 and 1", *canonical, in.Len(), texts.Len())
+	}
+	numbers := weakmap.Interner[float64]{Clone: func(f float64) float64 { return f }}
+	if f := numbers.Intern(math.NaN()); *f == *f {
+		t.Errorf("Intern of a NaN = %v", *f)
+	}
+}

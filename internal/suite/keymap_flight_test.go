@@ -1,8 +1,11 @@
 package suite
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"weak"
@@ -117,4 +120,25 @@ func TestKeyMapLoadOrComputeAgree(t *testing.T) {
 		}
 		runtime.KeepAlive(keys)
 	})
+}
+
+// fmt takes no lock, and a built-in map that is read while it is written ends the program.
+func TestPrintingAKeyMapReadsNoMap(t *testing.T) {
+	m := weakmap.KeyMap[record, int]{Hasher: weakmap.Comparable[record]()}
+	for _, load := range []func(*record, func() (int, error)) (int, bool, error){
+		m.LoadOrCompute,
+		func(key *record, compute func() (int, error)) (int, bool, error) {
+			return m.LoadOrComputeContext(t.Context(), key, func(context.Context) (int, error) { return compute() })
+		},
+	} {
+		text := ""
+		load(new(record), func() (int, error) {
+			text = fmt.Sprintf("%v %+v", &m, struct{ of *weakmap.KeyMap[record, int] }{&m})
+			return 1, nil
+		})
+		if text == "" || strings.Contains(text, "map[") {
+			t.Errorf("during a load it is printed as %q", text)
+		}
+		m.Clear()
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"reflect"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -277,4 +278,13 @@ func FuzzObjects(f *testing.F) {
 	f.Add([]byte{1, 3, 6, 3, 0, 3, 6, 3})
 	f.Add([]byte{1, 40, 3, 40, 4, 40, 5, 40})
 	f.Fuzz(func(t *testing.T, script []byte) { differ(t, script[:min(len(script), 2000)]) })
+}
+
+// The runtime throws where it is asked for a weak pointer to what is part of the program.
+func TestObjectOfWhatIsPartOfTheProgramPanics(t *testing.T) {
+	pc, _, _, _ := runtime.Caller(0)
+	for _, of := range []any{reflect.TypeFor[int](), reflect.TypeOf(t), runtime.FuncForPC(pc)} {
+		want := fmt.Sprintf("weakmap: ObjectOf: %T is no object of the heap", of)
+		mustPanic(t, "ObjectOf", want, func() { weakmap.ObjectOf(of) })
+	}
 }
