@@ -40,8 +40,11 @@ func (p Path) String() string { return p.text }
 // nothing may write to what the values reach: that would be a data race, and a
 // built-in map that is written at that time ends the program. With Config.Retain each
 // entry counts as used. Nothing is kept alive afterwards. Cycles looks at each object
-// once: not for every request of a busy program.
+// once: not for every request of a busy program. A nil m panics.
 func Cycles[K, V any](m *weakmap.KeyMap[K, V], max int) []Path {
+	if m == nil {
+		panic("weakmap: weakdebug.Cycles: nil KeyMap")
+	}
 	entries, _ := inspect.Attached(m)
 	return cycles(entries, max)
 }

@@ -61,16 +61,19 @@ func (handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // serveCycles answers a GET with the cycles of a container; a HEAD looks for none.
 func serveCycles(w http.ResponseWriter, r *http.Request, name string) {
-	var body bytes.Buffer
-	if r.Method == http.MethodGet {
-		paths, ok := published.cycles(name)
-		if !ok {
-			http.Error(w, "weakdebug: no KeyMap is published under that name", http.StatusNotFound)
-			return
-		}
-		writeCycles(&body, name, paths)
+	entries, ok := published.attached(name)
+	if !ok {
+		http.Error(w, "weakdebug: no KeyMap is published under that name", http.StatusNotFound)
+		return
 	}
-	send(w, r, "text/plain; charset=utf-8", &body)
+	const contentType = "text/plain; charset=utf-8"
+	if r.Method == http.MethodHead {
+		w.Header().Set("Content-Type", contentType)
+		return
+	}
+	var body bytes.Buffer
+	writeCycles(&body, name, cycles(entries, cyclesLimit))
+	send(w, r, contentType, &body)
 }
 
 func send(w http.ResponseWriter, r *http.Request, contentType string, body *bytes.Buffer) {

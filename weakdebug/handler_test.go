@@ -362,16 +362,18 @@ func TestCyclesOfAPublishedKeyMap(t *testing.T) {
 	if !strings.Contains(text, "3  *item → .of\n") || !strings.HasPrefix(text, nasty+": values that lead back") {
 		t.Errorf("the cycles are %q, want one path of three entries", text)
 	}
-	if response, none := do(t, http.MethodHead, html.UnescapeString(buttons[0][1])); response.StatusCode != http.StatusOK || none != "" {
-		t.Errorf("HEAD: %s, %q", response.Status, none)
+	if response, none := do(t, http.MethodHead, html.UnescapeString(buttons[0][1])); response.StatusCode != http.StatusOK || none != "" || response.ContentLength >= 0 {
+		t.Errorf("HEAD: %s, %q, length %d; want an unknown length", response.Status, none, response.ContentLength)
 	}
 	m.Clear()
 	if text := get(t, html.UnescapeString(buttons[0][1])); !strings.Contains(text, "no value leads back") {
 		t.Errorf("the cycles of an empty map are %q", text)
 	}
 	for _, name := range []string{"map", "set", "nothing"} {
-		if response, _ := do(t, http.MethodGet, "?format=cycles&name="+name); response.StatusCode != http.StatusNotFound {
-			t.Errorf("the cycles of %s: %s, want 404", name, response.Status)
+		for _, method := range []string{http.MethodGet, http.MethodHead} {
+			if response, _ := do(t, method, "?format=cycles&name="+name); response.StatusCode != http.StatusNotFound {
+				t.Errorf("%s of the cycles of %s: %s, want 404", method, name, response.Status)
+			}
 		}
 	}
 }

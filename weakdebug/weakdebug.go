@@ -40,6 +40,7 @@
 package weakdebug
 
 import (
+	"iter"
 	"maps"
 	"slices"
 	"sync"
@@ -81,16 +82,12 @@ func Publish[T any, C interface {
 		return r, true
 	}, lives: func() bool {
 		return object.Value() != nil
-	}, cycles: func() ([]Path, bool) {
+	}, attached: func() (iter.Seq2[any, any], bool) {
 		c := C(object.Value())
 		if c == nil {
 			return nil, false
 		}
-		entries, ok := inspect.Attached(c)
-		if !ok {
-			return nil, false
-		}
-		return cycles(entries, cyclesLimit), true
+		return inspect.Attached(c)
 	}})
 }
 
@@ -110,9 +107,9 @@ type registry struct {
 
 // A listing is one container that was named.
 type listing struct {
-	read   func() (row, bool) // false once the container is gone
-	lives  func() bool
-	cycles func() ([]Path, bool) // false for what is no KeyMap, too
+	read     func() (row, bool) // false once the container is gone
+	lives    func() bool
+	attached func() (iter.Seq2[any, any], bool) // the entries of a KeyMap; false for what is none, too
 }
 
 func (r *registry) add(name string, added listing) {
@@ -136,16 +133,15 @@ func (r *registry) remove(name string) (was bool) {
 	return was && l.lives()
 }
 
-// cycles looks for cycles in a container, with no lock held. It returns false if
-// there is no KeyMap of that name.
-func (r *registry) cycles(name string) ([]Path, bool) {
+// attached returns the entries of the KeyMap of that name, or false if there is none.
+func (r *registry) attached(name string) (iter.Seq2[any, any], bool) {
 	r.mu.Lock()
 	l, ok := r.byName[name]
 	r.mu.Unlock()
 	if !ok {
 		return nil, false
 	}
-	return l.cycles()
+	return l.attached()
 }
 
 // rows reads every container that lives, sorted by name. Their Stats are called

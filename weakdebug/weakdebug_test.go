@@ -324,3 +324,8 @@ func BenchmarkStoreLoad(b *testing.B) {
 		})
 	}
 }
+
+func TestCyclesOfNoKeyMapPanics(t *testing.T) {
+	var none *weakmap.KeyMap[int, int]
+	mustPanic(t, "weakmap: weakdebug.Cycles: nil KeyMap", func() { Cycles(none, 1) })
+}

@@ -172,7 +172,7 @@ type wait struct {
 func newWait(t testing.TB) wait {
 	w := wait{bubbled: bubble.Inside(), limit: patience}
 	if end, ok := deadline(t, w.bubbled); ok {
-		w.limit = min(w.limit, time.Until(end)*9/10)
+		w.limit = min(w.limit, time.Until(end)/10*9)
 	}
 	if w.bubbled {
 		runtime.GC()

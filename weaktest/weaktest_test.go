@@ -243,6 +243,18 @@ type timeless struct{ *recorder }
 
 func (timeless) Deadline() (time.Time, bool) { return time.Time{}, false }
 
+// Nor is there less time with one that is far away.
+type endless struct{ *recorder }
+
+func (endless) Deadline() (time.Time, bool) { return time.Now().AddDate(100, 0, 0), true }
+
+func TestWithAFarDeadlineThereIsTime(t *testing.T) {
+	r := newRecorder(t)
+	r.wantSuccess(t, weaktest.Collect(endless{r}, "a while passes", func() bool {
+		return time.Since(r.started) > r.time
+	}))
+}
+
 func TestWithoutDeadlineThereIsTime(t *testing.T) {
 	r := newRecorder(t)
 	tries := 0
