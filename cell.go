@@ -123,7 +123,8 @@ func (c *Cell[T]) Clear() {
 }
 
 // GobEncode encodes nothing. With [Cell.GobDecode] it lets [encoding/gob] encode and
-// decode a struct that has a Cell in an exported field.
+// decode a struct that has a Cell in an exported field. A struct that embeds a Cell and
+// encodes other fields by gob needs methods of its own, or these are promoted to it.
 func (c *Cell[T]) GobEncode() ([]byte, error) { return nil, nil }
 
 // GobDecode leaves the Cell as it is.

@@ -21,8 +21,9 @@ import (
 // no lock held, and only for objects that are reachable. They may panic: the panic
 // goes to the caller and leaves the container as it was. They may use any container;
 // if they change the one that calls them, it may call them again. They must keep
-// neither the hash nor the values: those of a lookup may be on the stack of its
-// caller.
+// neither the hash nor the values, nor, while they run, convert the values to an
+// interface, as calls of fmt and encoding/json do: those of a lookup may be on the stack
+// of its caller, and what is on the heap must not refer to that.
 type Hasher[T any] interface {
 	Hash(*maphash.Hash, T)
 	Equal(x, y T) bool

@@ -296,7 +296,8 @@ func (m *KeyMap[K, V]) Delete(key *K) {
 // changes. A nil key panics.
 //
 // No lock is held while f runs, and it may use the KeyMap. If the binding changes
-// before the result is stored, f is called again.
+// before the result is stored, f is called again: so an f that binds key itself is
+// called forever.
 func (m *KeyMap[K, V]) Compute(key *K, f func(current V, loaded bool) (next V, keep bool)) (actual V, ok bool) {
 	mustNotBeNil(key)
 	for {

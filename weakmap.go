@@ -40,7 +40,9 @@ type Map[K comparable, V any] struct {
 
 	// Hash replaces the built-in hash. It must return the same for keys that
 	// are equal; how well it spreads others affects only speed. It must not keep
-	// its argument, whose strings may be on the stack of a caller of Load.
+	// its argument, whose strings may be on the stack of a caller of Load, nor, while
+	// it runs, convert it to an interface, as calls of fmt and encoding/json do: what
+	// is on the heap must not refer to a stack.
 	Hash func(K) uint64 `json:"-" xml:"-"`
 
 	// OnReap, if not nil, is called once for each entry that was removed because
@@ -286,7 +288,8 @@ func (m *Map[K, V]) CompareAndDelete(key K, old *V) (deleted bool) {
 // if it returns nil, key is unbound.
 //
 // No lock is held while f runs, and it may use the Map. If the binding changes
-// before the result is stored, f is called again.
+// before the result is stored, f is called again: so an f that binds key itself
+// is called forever.
 func (m *Map[K, V]) Compute(key K, f func(current *V) *V) (actual *V) {
 	for {
 		current, _ := lookup(&m.core, key)
