@@ -16,9 +16,10 @@ import (
 //
 // The zero Interner is empty and ready to use. An Interner must not be copied
 // after first use. All methods may be called by any number of goroutines at
-// once; Intern, InternBytes and Lookup of a value that is there take no lock. In the terminology of the Go
-// memory model, the call that makes a canonical value synchronizes before any call
-// that returns it, so all callers may read what it points to.
+// once; Intern, InternBytes and Lookup of a value that is there take no lock. In
+// the terminology of the Go memory model, the call that makes a canonical value
+// synchronizes before any call that returns it, so all callers may read what it
+// points to.
 //
 // What a canonical pointer points to must not be modified. Canonical values of
 // every size die, tiny and pointer-free ones too. A value that is not equal to

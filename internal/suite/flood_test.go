@@ -172,7 +172,10 @@ func TestAFloodedInternerLetsGoOfTheDead(t *testing.T) {
 	close(quit)
 	wg.Wait()
 	t.Logf("left after each collection: %d of %d", left, len(handles))
-	if last := left[len(left)-1]; last > 0 {
+	// Those whose 32 bits of hash all agree with those of a key that is looked up are asked: of 2^26
+	// pairs one in 64 runs has such a pair, and more than three are there in one of 10^8.
+	const alike = 3
+	if last := left[len(left)-1]; last > alike {
 		t.Errorf("%d of %d dead values are kept by lookups of others, after 4 collections", last, len(handles))
 	}
 	runtime.KeepAlive(list)
