@@ -89,9 +89,10 @@
 // soon after that collection, in one pass over all containers ([PerCycle], the
 // default) or by a runtime cleanup for each value ([PerValue]). Where collections
 // follow each other closely, not each gets a pass; passes take at most a tenth of
-// one processor. Until an entry is removed, Len and Stats count it; no other method shows it.
-// A lookup or an iteration that meets a value while the collector marks keeps it until the next collection.
-// Reap removes what is dead now, and [Settle] waits until all dead entries are gone.
+// one processor. Until an entry is removed, Len and Stats count it; no other method
+// shows it. A lookup or an iteration that meets a value while the collector marks
+// keeps it until the next collection. Reap removes what is dead now, and [Settle]
+// waits until all dead entries are gone.
 //
 // A value is dead once its [weak.Pointer.Value] is nil. If it has a runtime
 // finalizer, that is before the finalizer runs; a [Ref] and a [Finalizer] follow

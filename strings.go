@@ -15,9 +15,9 @@ import (
 // goes.
 //
 // The zero Strings is empty and ready to use. It must not be copied after first use. All methods
-// may be called by any number of goroutines at once; Intern, InternBytes and Lookup of a string that is
-// there take no lock and allocate nothing. In the terminology of the Go memory model, the call that makes a string
-// synchronizes before any call that returns it.
+// may be called by any number of goroutines at once; Intern, InternBytes and Lookup of a string
+// that is there take no lock and allocate nothing. In the terminology of the Go memory model, the
+// call that makes a string synchronizes before any call that returns it.
 //
 // A string takes as much memory as it has bytes, and at least 16. The empty string is returned as
 // it is and has no entry; a string of 4 GiB or more is copied each time.
